@@ -1,0 +1,3 @@
+"""Restore music that has lost pieces."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,45 @@
+"""Scores of restored magnitudes and waveforms, as the reference defines them.
+
+Shapes: (B, T, F) magnitudes, one score per patch, (B,).
+"""
+
+import torch
+from torch import Tensor
+
+NORMALISATION_FLOOR = 0.001  # added by the reference after dividing by the largest magnitude of the training set
+
+
+def normalise(magnitudes: Tensor, scale: float) -> Tensor:
+    """Magnitudes on the reference's scale, magnitude / scale + 0.001, in which PSNR and NRMSE are taken."""
+    return magnitudes / scale + NORMALISATION_FLOOR
+
+
+def denormalise(normalised: Tensor, scale: float) -> Tensor:
+    """The inverse of `normalise`, not below zero."""
+    return ((normalised - NORMALISATION_FLOOR) * scale).clamp(min=0)
+
+
+def mse(predicted: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error per patch, (B, T, F) -> (B,), in float64."""
+    return (predicted.double() - target.double()).square().mean(dim=(-2, -1))
+
+
+def psnr(predicted: Tensor, target: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio per patch in dB with data range 1, (B, T, F) -> (B,); infinite for a perfect patch."""
+    return -10 * torch.log10(mse(predicted, target))
+
+
+def nrmse(predicted: Tensor, target: Tensor) -> Tensor:
+    """Root of the summed squared error over the Euclidean norm of the target, per patch, (B, T, F) -> (B,)."""
+    error = (predicted.double() - target.double()).square().sum(dim=(-2, -1)).sqrt()
+    return error / target.double().square().sum(dim=(-2, -1)).sqrt()
+
+
+def snr(restored: Tensor, clean: Tensor) -> float:
+    """Signal-to-noise ratio in dB of all samples given: 10 log10(sum clean^2 / sum (clean - restored)^2).
+
+    Infinite when nothing differs; minus infinity for a silent clean signal that was not restored exactly.
+    """
+    power = clean.double().square().sum()
+    noise = (clean.double() - restored.double()).square().sum()
+    return float("inf") if noise == 0 else float(10 * torch.log10(power / noise))

@@ -1,0 +1,81 @@
+"""What the jobs share: flags from a dataclass or the environment, Ray, errors as one line, exit codes.
+
+The only file that parses flags and calls ray.init. Exit codes: 0 done, 1 the job failed, 2 wrong usage, 3 some files
+failed (restore).
+"""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from typing import Any, NoReturn, TypeVar
+
+import ray
+import ray.data
+import tyro
+
+from inpaint_ray.errors import InpaintError, UsageError
+from inpaint_ray.storage import S3_ENVIRONMENT
+
+LEAST_CPUS = 4  # of Ray's accounting on a laptop, so that workers and what feeds them fit on two cores
+
+Config = TypeVar("Config")
+
+
+def run(config_type: type[Config], job: Callable[[Config], Any], description: str | None) -> NoReturn:
+    """Run a job from the command line and exit with its code; what the job returns is the code if it is an int."""
+    name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    config = parse(config_type, sys.argv[1:], description)
+    try:
+        start_ray()
+        result = job(config)
+    except InpaintError as error:
+        print(f"{name}: {error}", file=sys.stderr, flush=True)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+def parse(config_type: type[Config], arguments: list[str], description: str | None) -> Config:
+    """The configuration that flags and INPAINT_* variables describe; a bad value prints one line and exits 2."""
+    arguments = arguments + _from_environment(config_type, arguments)
+    missing = [flag for flag in _required_flags(config_type) if not _is_given(flag, arguments)]
+    if missing and not {"-h", "--help"} & set(arguments):
+        variables = " and ".join(_variable(flag) for flag in missing)
+        print(f"{', '.join(missing)} missing: give it as a flag, or set {variables}; --help lists all", file=sys.stderr)
+        sys.exit(2)
+    return tyro.cli(config_type, args=arguments, description=description, config=(tyro.conf.OmitArgPrefixes,))
+
+
+def start_ray() -> None:
+    """Join the cluster of RAY_ADDRESS or of the submitted job; without one, start a private Ray on this machine."""
+    if ray.is_initialized():
+        return
+    variables = S3_ENVIRONMENT | {"RAY_TRAIN_ENABLE_PRINT_PATCH": "0"}  # else every line of a worker comes twice
+    runtime_env = {"env_vars": {name: os.environ.get(name, value) for name, value in variables.items()}}
+    embedded = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": max(LEAST_CPUS, os.cpu_count() or 1)}
+    ray.init(runtime_env=runtime_env, **embedded)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+
+
+def _required_flags(config_type: type) -> list[str]:
+    required = [field for field in fields(config_type) if field.default is MISSING and field.default_factory is MISSING]
+    return ["--" + field.name.replace("_", "-") for field in required]
+
+
+def _from_environment(config_type: type, arguments: list[str]) -> list[str]:
+    added = []
+    for flag in _required_flags(config_type):
+        value = os.environ.get(_variable(flag))
+        if value and not _is_given(flag, arguments):
+            added += [flag, *shlex.split(value)]
+    return added
+
+
+def _variable(flag: str) -> str:
+    return "INPAINT_" + flag.removeprefix("--").replace("-", "_").upper()
+
+
+def _is_given(flag: str, arguments: list[str]) -> bool:
+    spellings = {flag, flag.replace("-", "_").replace("__", "--", 1)}
+    return any(argument.split("=", 1)[0] in spellings for argument in arguments)

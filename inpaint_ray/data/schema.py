@@ -1,0 +1,81 @@
+"""What a prepared folder holds: the columns of its shards and the record that is written last (DESIGN: dataset.json).
+
+OUTPUT/dataset.json, OUTPUT/{train,validation,test}/*.parquet, OUTPUT/rejected/*.parquet
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from inpaint_ray.audio.patches import PATCH_BINS, PATCH_FRAMES
+from inpaint_ray.errors import DatasetError
+from inpaint_ray.storage import absolute, join, read_bytes
+
+SPLITS = ("train", "validation", "test")
+DATASET, REJECTED = "dataset.json", "rejected"
+FORMAT = 1
+
+Dtype = Literal["float32", "float16"]
+REJECTED_SCHEMA = pa.schema([("uri", pa.string()), ("error", pa.string())])
+
+
+def patch_schema(dtype: Dtype) -> pa.Schema:
+    """Columns of a shard: track_id, genre, patch (its number in the track), magnitudes (128, 128) linear."""
+    magnitudes = pa.fixed_shape_tensor(pa.type_for_alias(dtype), (PATCH_FRAMES, PATCH_BINS))
+    return pa.schema(
+        [("track_id", pa.int64()), ("genre", pa.string()), ("patch", pa.int16()), ("magnitudes", magnitudes)]
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """The content of dataset.json."""
+
+    source: str  # URI that the audio came from
+    protocol: str  # how tracks were given to splits
+    dtype: Dtype
+    scale: float  # largest training magnitude
+    tracks: dict[str, dict[str, int]]  # split -> genre -> tracks that gave patches
+    patches: dict[str, dict[str, int]]  # split -> genre -> patches
+    seconds: float  # of audio that was decoded
+    rejected: int  # files that gave no patches
+    absent: int  # tracks listed but without a file
+    unlisted: int  # audio files that no list names
+    grid: dict[str, int]  # sample rate, frame, hop, bins
+    versions: dict[str, str]
+    fingerprint: str  # of the listing and the settings
+    wall_s: float
+    format: int = FORMAT
+    uri: str = field(default="", compare=False)  # where it was read from; not stored
+
+    def num_patches(self, split: str) -> int:
+        return sum(self.patches.get(split, {}).values())
+
+    def num_tracks(self, split: str) -> int:
+        return sum(self.tracks.get(split, {}).values())
+
+    def to_json(self) -> bytes:
+        record = {name: value for name, value in asdict(self).items() if name != "uri"}
+        return (json.dumps(record, indent=2) + "\n").encode()
+
+
+def read_dataset(uri: str) -> Dataset:
+    """The record of a prepared folder.
+
+    Raises:
+        DatasetError: nothing was prepared there, or the run that did died before its end.
+    """
+    try:
+        record: dict[str, Any] = json.loads(read_bytes(join(uri, DATASET)))
+    except FileNotFoundError as error:
+        raise DatasetError(
+            f"{uri}: no {DATASET} there: not a prepared folder, or its run did not finish; run jobs/prepare.py "
+            f"with --output {uri} (again)"
+        ) from error
+    except ValueError as error:
+        raise DatasetError(f"{uri}: {DATASET} is damaged: {error}; prepare again") from error
+    if record.get("format") != FORMAT:
+        raise DatasetError(f"{uri}: format {record.get('format')}, this version reads {FORMAT}; prepare again")
+    return Dataset(**record, uri=absolute(uri))

@@ -1,0 +1,143 @@
+"""Shards: Parquet files of patches, each with the story of its tracks in its footer, so that a killed run goes on."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from inpaint_ray.data.schema import Dataset, Dtype, patch_schema
+from inpaint_ray.errors import DatasetError
+from inpaint_ray.storage import join, list_files, locate, open_output
+
+ROW_GROUP_PATCHES = 128  # 8 MiB of float32
+FOOTER_KEY = b"inpaint_ray"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardStory:
+    """What became of the tracks that a shard was to hold; kept in the shard's footer as JSON."""
+
+    plan: str  # fingerprint of the tracks, their order and the settings
+    split: str
+    tracks: dict[str, int] = field(default_factory=dict)  # genre -> tracks that gave patches
+    patches: dict[str, int] = field(default_factory=dict)  # genre -> patches
+    seconds: float = 0.0
+    largest: float = 0.0  # magnitude
+    rejected: list[tuple[str, str]] = field(default_factory=list)  # (URI, error)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "ShardStory":
+        record = json.loads(text)
+        return cls(**record | {"rejected": [(uri, error) for uri, error in record["rejected"]]})
+
+
+def write_shard(
+    uri: str,
+    *,
+    track_ids: NDArray[np.int64],
+    genres: list[str],
+    patches: NDArray[np.int16],
+    magnitudes: NDArray,
+    dtype: Dtype,
+    story: ShardStory,
+) -> None:
+    """Write a shard that appears whole or not at all; one row a patch, in the order given.
+
+    Args:
+        uri: of the Parquet file.
+        track_ids: (P,).
+        genres: P names.
+        patches: (P,) number of the patch in its track.
+        magnitudes: (P, 128, 128) linear.
+        dtype: of the magnitudes in the file.
+        story: what the footer says.
+    """
+    schema = patch_schema(dtype).with_metadata({FOOTER_KEY: story.to_json().encode()})
+    flat = pa.array(magnitudes.astype(dtype, copy=False).reshape(-1))
+    tensor_type = schema.field("magnitudes").type
+    storage = pa.FixedSizeListArray.from_arrays(flat, type=tensor_type.storage_type)
+    columns = [
+        pa.array(track_ids, pa.int64()),
+        pa.array(genres, pa.string()),
+        pa.array(patches, pa.int16()),
+        pa.ExtensionArray.from_storage(tensor_type, storage),
+    ]
+    encoding = {"magnitudes.list.element": "BYTE_STREAM_SPLIT", "track_id": "PLAIN", "patch": "PLAIN"}
+    with open_output(uri) as stream:
+        pq.write_table(
+            pa.table(columns, schema=schema),
+            stream,
+            row_group_size=ROW_GROUP_PATCHES,
+            compression="zstd",
+            use_dictionary=["genre"],
+            column_encoding=encoding,
+        )
+
+
+def read_story(uri: str) -> ShardStory | None:
+    """The story in a shard's footer; None where there is no such file, or it is not a whole shard of ours."""
+    filesystem, path = locate(uri)
+    try:
+        with filesystem.open_input_file(path) as file:
+            metadata = pq.read_schema(file).metadata or {}
+        return ShardStory.from_json(metadata[FOOTER_KEY])
+    except (FileNotFoundError, pa.ArrowInvalid, KeyError, ValueError, TypeError):
+        return None
+
+
+def shard_uris(dataset: Dataset, split: str) -> list[str]:
+    """The shards of a split that hold patches.
+
+    Raises:
+        DatasetError: the split has no patches.
+    """
+    if not dataset.num_patches(split):
+        having = [name for name in dataset.patches if dataset.num_patches(name)]
+        raise DatasetError(f"{dataset.uri}: no patches in split {split}; it has {', '.join(having) or 'none at all'}")
+    return [file.uri for file in list_files(join(dataset.uri, split)) if file.name.endswith(".parquet")]
+
+
+@dataclass(frozen=True)
+class PatchRows:
+    """Rows of a shard as arrays."""
+
+    track_id: NDArray[np.int64]  # (P,)
+    genre: list[str]  # P names
+    patch: NDArray[np.int16]  # (P,)
+    magnitudes: NDArray  # (P, 128, 128) linear, float32 or float16
+
+
+def read_rows(uris: list[str], *, part: int = 0, num_parts: int = 1) -> Iterator[PatchRows]:
+    """Every `num_parts`-th row group of the shards, beginning with number `part`: each patch in exactly one part.
+
+    Memory is bounded by a row group, 128 patches.
+    """
+    number = 0
+    for uri in uris:
+        filesystem, path = locate(uri)
+        with filesystem.open_input_file(path) as file:
+            parquet = pq.ParquetFile(file)
+            for row_group in range(parquet.num_row_groups):
+                if number % num_parts == part:
+                    yield rows_of(parquet.read_row_group(row_group))
+                number += 1
+
+
+def rows_of(table: pa.Table) -> PatchRows:
+    """The rows of a table with a shard's columns."""
+    magnitudes = table["magnitudes"].combine_chunks()
+    if isinstance(magnitudes, pa.ChunkedArray):
+        magnitudes = magnitudes.chunk(0)
+    return PatchRows(
+        track_id=table["track_id"].to_numpy(),
+        genre=table["genre"].to_pylist(),
+        patch=table["patch"].to_numpy(),
+        magnitudes=magnitudes.to_numpy_ndarray(),
+    )

@@ -1,0 +1,25 @@
+"""The errors that people meet: each message names the file or flag, what is wrong, and the remedy."""
+
+
+class InpaintError(Exception):
+    """Something that a person must know or mend; a job prints it as one line, without a traceback."""
+
+
+class UsageError(InpaintError, ValueError):
+    """A flag or argument that cannot work: a wrong value, a missing input, an output folder that holds something else."""
+
+
+class AudioDecodeError(InpaintError):
+    """One file that gives no audio; the message is the reason, without the file's name (the caller knows it)."""
+
+
+class DatasetError(InpaintError):
+    """A folder of shards that is absent, unfinished or damaged."""
+
+
+class CheckpointError(InpaintError):
+    """A checkpoint that is absent, incomplete or damaged."""
+
+
+class JobFailedError(InpaintError):
+    """A job that ran and could not give what was asked for."""

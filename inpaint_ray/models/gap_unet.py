@@ -1,0 +1,126 @@
+"""Our own network: a small U-Net that corrects the interpolation of lost frames, at the level of the known ones.
+
+What the reference's networks lack: it is told which frames are lost, starts from their interpolation, and works on a
+logarithmic scale relative to the patch's own level, so that quiet music counts as much as loud music.
+
+Shapes: (B, C, T, F), time before frequency; inside, each `fold` neighbouring bins are folded into channels.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from inpaint_ray.audio.interpolation import interpolate_frames, nearest_known
+from inpaint_ray.audio.metrics import NORMALISATION_FLOOR
+from inpaint_ray.models.blocks import pad_to_multiple
+
+NUM_INPUTS = 6  # log and root of the interpolation, root of the known frames, lost, distance before, distance after
+LOG_FLOOR = 1e-2  # of the mean known magnitude: what is quieter hardly counts in PSNR
+LEVEL_FLOOR = 1e-7  # of full scale: the level of a patch whose known frames are silent
+
+
+@dataclass(frozen=True, kw_only=True)
+class GapUNetConfig:
+    """The size of the network."""
+
+    widths: tuple[int, ...] = (32, 48, 64)  # channels of each level, each half the size of the one before
+    fold: int = 4  # neighbouring bins folded into channels
+    num_blocks: int = 2  # residual blocks at each level, going down and coming up
+
+    def build(self) -> nn.Module:
+        return GapUNet(self)
+
+
+class GapUNet(nn.Module):
+    """A residual U-Net whose output is a correction to the logarithm of the interpolation; untrained, it interpolates.
+
+    A frame counts as lost where all its bins are zero, so frames of digital silence are interpolated too; whoever
+    keeps the known frames (as `inpainting.spectrogram` does) never sees that.
+    """
+
+    def __init__(self, config: GapUNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = config.widths
+        self.first = nn.Conv2d(NUM_INPUTS * config.fold, widths[0], 3, padding=1)
+        self.encoders = nn.ModuleList(_residual_blocks(width, config.num_blocks) for width in widths)
+        self.downs = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in zip(widths, widths[1:], strict=False))
+        self.ups = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for a, b in zip(widths, widths[1:], strict=False))
+        self.decoders = nn.ModuleList(_residual_blocks(width, config.num_blocks) for width in widths[:-1])
+        self.last = nn.Conv2d(widths[0], config.fold, 3, padding=1)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+
+    def forward(self, magnitudes: Tensor) -> Tensor:
+        """Normalised magnitudes, (B, 1, T, F) at any T and F, to restored ones of the same shape."""
+        linear = (magnitudes - NORMALISATION_FLOOR).clamp(min=0).squeeze(1)  # (B, T, F)
+        lost = linear.amax(dim=-1) <= 0  # (B, T)
+        num_known = (~lost).sum(dim=-1).clamp(min=1) * linear.shape[-1]
+        level = (linear.sum(dim=(-2, -1)) / num_known).clamp(min=LEVEL_FLOOR)[:, None, None]
+        relative = linear / level
+        interpolated = interpolate_frames(relative, lost)
+        start = torch.log(interpolated + LOG_FLOOR)
+        correction = self._correction(_inputs(relative, interpolated, start, lost))
+        restored = (torch.exp(start + correction) - LOG_FLOOR).clamp(min=0)
+        filled = torch.where(lost.unsqueeze(-1), restored, relative) * level
+        return (filled + NORMALISATION_FLOOR).unsqueeze(1)
+
+    def _correction(self, inputs: Tensor) -> Tensor:
+        """(B, 6, T, F) to (B, T, F)."""
+        *_, num_frames, num_bins = inputs.shape
+        fold, depth = self.config.fold, 2 ** (len(self.config.widths) - 1)
+        padded = pad_to_multiple(inputs, depth * fold)
+        batch, channels, frames, bins = padded.shape
+        folded = padded.reshape(batch, channels, frames, bins // fold, fold).movedim(-1, 2).flatten(1, 2)
+        x = self.first(folded)
+        features = []
+        for level, encoder in enumerate(self.encoders):
+            x = encoder(x)
+            if level < len(self.downs):
+                features.append(x)
+                x = self.downs[level](x)
+        for level in reversed(range(len(self.ups))):
+            x = self.decoders[level](features[level] + functional.pixel_shuffle(self.ups[level](x), 2))
+        unfolded = self.last(x).movedim(1, -1).flatten(-2)  # (B, T, F / fold, fold) to (B, T, F)
+        return unfolded[:, :num_frames, :num_bins]
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(silu(conv(silu(x)))), the second convolution starting small."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        with torch.no_grad():
+            self.second.weight.mul_(0.1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(functional.silu(self.first(functional.silu(x))))
+
+
+def _residual_blocks(width: int, num_blocks: int) -> nn.Sequential:
+    return nn.Sequential(*(ResidualBlock(width) for _ in range(num_blocks)))
+
+
+def _inputs(relative: Tensor, interpolated: Tensor, start: Tensor, lost: Tensor) -> Tensor:
+    """What the network sees, (B, 6, T, F)."""
+    num_frames, shape = lost.shape[-1], relative.shape
+    before, after = nearest_known(lost)
+    time = torch.arange(num_frames, device=lost.device)
+    distance_before = torch.log1p((time - before).float()) / 4
+    distance_after = torch.log1p((after - time).float()) / 4
+    return torch.stack(
+        [
+            start / 4,
+            interpolated.sqrt(),
+            relative.sqrt() * (~lost).unsqueeze(-1),
+            *(
+                frames.to(relative.dtype).unsqueeze(-1).expand(shape)
+                for frames in (lost, distance_before, distance_after)
+            ),
+        ],
+        dim=1,
+    )

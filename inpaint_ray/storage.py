@@ -1,0 +1,214 @@
+"""URIs -> files: a local path, file://PATH or s3://BUCKET/PREFIX. The only file that tells them apart.
+
+Endpoint and credentials of S3 come from the standard AWS variables and files (AWS_ENDPOINT_URL included), never from flags.
+"""
+
+import functools
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+from urllib.parse import urlsplit
+
+import boto3
+import pyarrow as pa
+from botocore.exceptions import BotoCoreError
+from pyarrow import fs
+
+from inpaint_ray.errors import UsageError
+
+# Servers such as Ceph refuse the checksum trailers that AWS clients send by default (411 MissingContentLength).
+S3_ENVIRONMENT = {"AWS_REQUEST_CHECKSUM_CALCULATION": "when_required"}
+os.environ.update({name: os.environ.get(name, value) for name, value in S3_ENVIRONMENT.items()})
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file below a prefix."""
+
+    uri: str
+    name: str  # relative to the listed prefix, with forward slashes
+    size: int  # bytes
+
+
+def locate(uri: str) -> tuple[fs.FileSystem, str]:
+    """The pyarrow filesystem of a URI and the path in it.
+
+    Raises:
+        UsageError: the scheme is not one that is known, or the S3 settings cannot work.
+    """
+    scheme, separator, rest = uri.partition("://")
+    if not separator:
+        return fs.LocalFileSystem(), os.path.abspath(os.path.expanduser(uri))
+    if scheme == "file":
+        return fs.LocalFileSystem(), os.path.abspath(urlsplit(uri).path)
+    if scheme == "s3":
+        if not rest.strip("/"):
+            raise UsageError(f"{uri}: no bucket named; give s3://BUCKET/PREFIX")
+        return _s3(), rest.rstrip("/")
+    raise UsageError(
+        f"{uri}: storage of kind {scheme}:// is not known; give a folder, file://PATH or s3://BUCKET/PREFIX"
+    )
+
+
+def is_local(uri: str) -> bool:
+    return isinstance(locate(uri)[0], fs.LocalFileSystem)
+
+
+def absolute(uri: str) -> str:
+    """The URI in a form that means the same in every process: local paths absolute, others as they are."""
+    return locate(uri)[1] if is_local(uri) else uri.rstrip("/")
+
+
+def join(uri: str, *names: str) -> str:
+    """The URI of something below a URI."""
+    return "/".join([uri.rstrip("/"), *names])
+
+
+def exists(uri: str) -> bool:
+    filesystem, path = locate(uri)
+    with _reachable(uri):
+        return filesystem.get_file_info(path).type != fs.FileType.NotFound
+
+
+def list_files(uri: str) -> Iterator[StoredFile]:
+    """Every file below a prefix, nested folders included, in order of name; nothing where the prefix is absent."""
+    filesystem, path = locate(uri)
+    with _reachable(uri):
+        infos = filesystem.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
+    prefix = path.rstrip("/") + "/"
+    for info in sorted(infos, key=lambda info: info.path):
+        if info.type == fs.FileType.File:
+            name = info.path.removeprefix(prefix)
+            yield StoredFile(uri=join(uri, name), name=name, size=info.size)
+
+
+def read_bytes(uri: str) -> bytes:
+    """The whole content of a file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    filesystem, path = locate(uri)
+    with filesystem.open_input_stream(path) as stream:
+        return stream.read()
+
+
+def write_bytes(uri: str, data: bytes) -> None:
+    """Write a file that appears whole or not at all."""
+    with open_output(uri) as stream:
+        stream.write(data)
+
+
+@contextmanager
+def open_output(uri: str) -> Iterator[BinaryIO]:
+    """A stream to a file that appears, whole, when the block ends without an error, and not at all otherwise."""
+    filesystem, path = locate(uri)
+    if isinstance(filesystem, fs.LocalFileSystem):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        temporary = Path(f"{path}.{uuid.uuid4().hex}.tmp")
+        try:
+            with temporary.open("wb") as stream:
+                yield stream
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return
+    with tempfile.NamedTemporaryFile(prefix="inpaint-") as spool:
+        yield spool.file
+        spool.flush()
+        bucket, _, key = path.partition("/")
+        boto3.client("s3").upload_file(spool.name, bucket, key)  # the object shows when the upload is complete
+
+
+def publish_folder(local: Path, uri: str) -> None:
+    """Put a local folder's files at a URI, in place of what is there.
+
+    In a local folder it appears by renaming, whole; in a bucket the files appear one by one, in order of name.
+    """
+    filesystem, path = locate(uri)
+    if not isinstance(filesystem, fs.LocalFileSystem):
+        for file in sorted(file for file in local.rglob("*") if file.is_file()):
+            write_bytes(join(uri, file.relative_to(local).as_posix()), file.read_bytes())
+        return
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    arriving, leaving = f"{path}.{uuid.uuid4().hex}.tmp", f"{path}.{uuid.uuid4().hex}.old"
+    shutil.copytree(local, arriving)
+    if os.path.exists(path):
+        os.rename(path, leaving)
+    os.rename(arriving, path)
+    shutil.rmtree(leaving, ignore_errors=True)
+
+
+@contextmanager
+def local_copy(uri: str) -> Iterator[Path]:
+    """A local folder with the files of a URI: the folder itself where it is local, a temporary copy otherwise."""
+    if is_local(uri):
+        yield Path(locate(uri)[1])
+        return
+    with tempfile.TemporaryDirectory(prefix="inpaint-") as folder:
+        for file in list_files(uri):
+            target = Path(folder, safe_name(file.name))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(read_bytes(file.uri))
+        yield Path(folder)
+
+
+def delete_file(uri: str) -> None:
+    filesystem, path = locate(uri)
+    filesystem.delete_file(path)
+
+
+def delete_files(uri: str) -> None:
+    """Delete every file below a prefix; nothing where it is absent."""
+    filesystem, path = locate(uri)
+    if filesystem.get_file_info(path).type == fs.FileType.Directory:
+        filesystem.delete_dir(path)
+
+
+def safe_name(name: str) -> str:
+    """The relative name, if it stays below the folder that it is joined to.
+
+    Raises:
+        ValueError: the name is absolute, or climbs out with "..".
+    """
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith(("/", "\\")) or ".." in parts or "\0" in name:
+        raise ValueError(f"name {name!r} would lead out of the output folder")
+    return name
+
+
+@functools.cache
+def _s3() -> fs.S3FileSystem:
+    """The S3 filesystem, with the endpoint and region that boto3 resolves from the AWS variables and files."""
+    try:
+        client = boto3.client("s3")
+    except (BotoCoreError, ValueError) as error:
+        raise UsageError(
+            f"S3 settings cannot be used: {error}; look at the AWS_* variables and ~/.aws/config"
+        ) from error
+    endpoint = urlsplit(client.meta.endpoint_url)
+    custom = not (endpoint.hostname or "").endswith("amazonaws.com")
+    return fs.S3FileSystem(
+        region=client.meta.region_name if client.meta.region_name != "aws-global" else None,
+        endpoint_override=endpoint.netloc if custom else None,
+        scheme=endpoint.scheme if custom else "https",
+        request_timeout=60,
+        connect_timeout=10,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=10),
+    )
+
+
+@contextmanager
+def _reachable(uri: str) -> Iterator[None]:
+    """Turn what storage says of a wrong key, bucket or endpoint into one line."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        text = " ".join(str(error).split())
+        raise UsageError(f"{uri}: storage cannot be read: {text}") from error

@@ -1,0 +1,1 @@
+"""Training one architecture on shards, distributed by Ray Train."""
