@@ -53,8 +53,8 @@ def start_ray() -> None:
         return
     variables = S3_ENVIRONMENT | {"RAY_TRAIN_ENABLE_PRINT_PATCH": "0"}  # else every line of a worker comes twice
     runtime_env = {"env_vars": {name: os.environ.get(name, value) for name, value in variables.items()}}
-    embedded = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": max(LEAST_CPUS, os.cpu_count() or 1)}
-    ray.init(runtime_env=runtime_env, **embedded)
+    embedded = not os.environ.get("RAY_ADDRESS")
+    ray.init(runtime_env=runtime_env, num_cpus=max(LEAST_CPUS, os.cpu_count() or 1) if embedded else None)
     ray.data.DataContext.get_current().enable_progress_bars = False
 
 

@@ -6,7 +6,7 @@ class InpaintError(Exception):
 
 
 class UsageError(InpaintError, ValueError):
-    """A flag or argument that cannot work: a wrong value, a missing input, an output folder that holds something else."""
+    """A flag or argument that cannot work: a wrong value, a missing input, an output that holds something else."""
 
 
 class AudioDecodeError(InpaintError):

@@ -1,6 +1,6 @@
 """URIs -> files: a local path, file://PATH or s3://BUCKET/PREFIX. The only file that tells them apart.
 
-Endpoint and credentials of S3 come from the standard AWS variables and files (AWS_ENDPOINT_URL included), never from flags.
+Endpoint and credentials of S3 come from the standard AWS variables and files (AWS_ENDPOINT_URL included), never flags.
 """
 
 import functools
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, cast
 from urllib.parse import urlsplit
 
 import boto3
@@ -120,7 +120,7 @@ def open_output(uri: str) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)
         return
     with tempfile.NamedTemporaryFile(prefix="inpaint-") as spool:
-        yield spool.file
+        yield cast(BinaryIO, spool)
         spool.flush()
         bucket, _, key = path.partition("/")
         boto3.client("s3").upload_file(spool.name, bucket, key)  # the object shows when the upload is complete

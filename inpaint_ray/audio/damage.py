@@ -78,4 +78,4 @@ def _raw_draws(seed: int, *identity: int, count: int) -> NDArray[np.uint64]:
 
 def _unit_draws(seed: int, *identity: int, count: int) -> NDArray[np.float64]:
     """Uniform in [0, 1)."""
-    return (_raw_draws(seed, *identity, count=count) >> np.uint64(11)) * 2.0**-53
+    return (_raw_draws(seed, *identity, count=count) >> np.uint64(11)).astype(np.float64) * 2.0**-53

@@ -41,8 +41,8 @@ class Recording:
         """Samples in [-1, 1): float64 for integers of more than 24 bits and for DOUBLE, float32 otherwise."""
         if self.samples.dtype != np.int32:
             return self.samples
-        precise = INTEGER_SUBTYPES[self.subtype] > 24
-        return self.samples.astype(np.float64 if precise else np.float32) / np.float32(2**31)
+        dtype = np.float64 if INTEGER_SUBTYPES[self.subtype] > 24 else np.float32
+        return np.multiply(self.samples, 2.0**-31, dtype=dtype)
 
 
 def read_recording(data: bytes) -> Recording:

@@ -10,9 +10,10 @@ PATCH_BINS = 128
 
 
 def to_patches(magnitudes: Tensor) -> Tensor:
-    """Cut (T, F) into whole patches, (P, 128, F), P = floor(T / 128); the frames after the last whole patch are left out.
+    """Cut (T, F) into whole patches, (P, 128, F), P = floor(T / 128).
 
-    For a clip of 30 s that is 58 patches, as in the reference: frames 7,424 to 7,499 are dropped.
+    The frames after the last whole patch are left out. For a clip of 30 s that is 58 patches, as in the reference:
+    frames 7,424 to 7,499 are dropped.
     """
     num_patches = magnitudes.shape[0] // PATCH_FRAMES
     return magnitudes[: num_patches * PATCH_FRAMES].reshape(num_patches, PATCH_FRAMES, magnitudes.shape[1])

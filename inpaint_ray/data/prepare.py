@@ -20,7 +20,6 @@ import ray
 import ray.data
 import torch
 
-import inpaint_ray
 from inpaint_ray import storage
 from inpaint_ray.data import tracks as listing
 from inpaint_ray.data.patching import GRID, cut_patches
@@ -29,6 +28,7 @@ from inpaint_ray.data.shards import ShardStory, read_story, write_shard
 from inpaint_ray.data.tracks import Listing, Track
 from inpaint_ray.errors import AudioDecodeError, JobFailedError, UsageError
 from inpaint_ray.progress import Progress, format_duration
+from inpaint_ray.version import VERSION
 
 MOST_TRACKS = 32  # in a shard: 1,856 patches, about 100 MB
 FEWEST_SHARDS = 8  # of a split that has tracks enough, so that small data sets use several cores
@@ -79,7 +79,7 @@ class ShardPlan:
 
     def fingerprint(self, config: PrepareConfig) -> str:
         """Of all that decides what the shard holds."""
-        settings = [self.name, config.dtype, config.seed, inpaint_ray.__version__, [asdict(t) for t in self.tracks]]
+        settings = [self.name, config.dtype, config.seed, VERSION, [asdict(t) for t in self.tracks]]
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
 
 
@@ -281,7 +281,7 @@ def _summarise(config: PrepareConfig, found: Listing, stories: list[ShardStory],
         absent=len(found.absent),
         unlisted=len(found.unlisted),
         grid={"sample_rate": GRID.sample_rate, "frame": GRID.frame_length, "hop": GRID.hop, "bins": GRID.num_bins},
-        versions={"inpaint_ray": inpaint_ray.__version__, "torch": torch.__version__, "ray": ray.__version__},
+        versions={"inpaint_ray": VERSION, "torch": torch.__version__, "ray": ray.__version__},
         fingerprint=_fingerprint(config, found),
         wall_s=round(wall_s, 1),
     )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from inpaint_ray.audio.interpolation import interpolate_frames
-from inpaint_ray.audio.metrics import denormalise, nrmse, normalise, psnr
+from inpaint_ray.audio.metrics import NORMALISATION_FLOOR, denormalise, normalise, nrmse, psnr
 
 SCORES = ("damaged_psnr", "interpolation_psnr", "psnr", "network_psnr", "damaged_nrmse", "interpolation_nrmse", "nrmse")
 
@@ -32,7 +32,9 @@ def restore_magnitudes(magnitudes: Tensor, lost: Tensor, *, model: nn.Module | N
     return torch.where(lost.unsqueeze(-1), restored.to(magnitudes.dtype), magnitudes)
 
 
-def score_patches(model: nn.Module, damaged: Tensor, target: Tensor, lost: Tensor) -> dict[str, Tensor]:
+def score_patches(
+    model: nn.Module, damaged: Tensor, target: Tensor, lost: Tensor, *, scale_ratio: float = 1.0
+) -> dict[str, Tensor]:
     """Scores of a batch by patch, for the damaged input, for interpolation and for a network.
 
     Args:
@@ -40,6 +42,7 @@ def score_patches(model: nn.Module, damaged: Tensor, target: Tensor, lost: Tenso
         damaged: (B, 1, T, F) normalised.
         target: (B, 1, T, F) normalised.
         lost: (B, T) bool.
+        scale_ratio: the data's scale over the model's, where it was trained on other data.
 
     Returns:
         The names of SCORES, each (B,) float64. `psnr` and `nrmse` are of what users get: the network's frames where
@@ -47,7 +50,9 @@ def score_patches(model: nn.Module, damaged: Tensor, target: Tensor, lost: Tenso
         reference publishes.
     """
     with torch.inference_mode():
-        output = model(damaged)
+        output = (
+            model(damaged) if scale_ratio == 1 else _rescale(model(_rescale(damaged, scale_ratio)), 1 / scale_ratio)
+        )
     truth, given, bare = (tensor.squeeze(1).float() for tensor in (target, damaged, output))
     restored = torch.where(lost.unsqueeze(-1), bare, truth)
     interpolated = interpolate_frames(given, lost)
@@ -63,5 +68,10 @@ def score_patches(model: nn.Module, damaged: Tensor, target: Tensor, lost: Tenso
 
 
 def finite_patches(scores: dict[str, Tensor]) -> Tensor:
-    """(B,) bool: patches that count. Where a PSNR is infinite (nothing was lost, as in silence) it is left out for all."""
+    """(B,) bool: patches that count. Where a PSNR is infinite (nothing was lost: silence) it is left out of all."""
     return torch.stack([score for name, score in scores.items() if name.endswith("psnr")]).isfinite().all(dim=0)
+
+
+def _rescale(normalised: Tensor, ratio: float) -> Tensor:
+    """The same magnitudes, normalised by a scale that is smaller by the ratio."""
+    return (normalised - NORMALISATION_FLOOR) * ratio + NORMALISATION_FLOOR

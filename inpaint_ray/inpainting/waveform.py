@@ -88,8 +88,7 @@ def fill(
     grid = Grid(sample_rate)
     lost = _checked_lost(samples, lost)
     filled = samples.copy()
-    channels, lost_channels = filled.reshape(-1, filled.shape[-1]), lost.reshape(-1, filled.shape[-1])
-    for channel, missing in zip(channels, lost_channels, strict=True):
+    for channel, missing in zip(np.atleast_2d(filled), np.atleast_2d(lost), strict=True):
         if missing.any():
             known = np.where(missing, 0.0, channel).astype(np.float64)
             values = _fill_channel(known, grid, missing, method, restore_magnitudes, max_gap_s)

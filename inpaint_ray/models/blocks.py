@@ -8,7 +8,10 @@ import math
 from torch import Tensor, nn
 from torch.nn import functional
 
-KERAS_BATCH_NORM = {"eps": 1e-3, "momentum": 0.01}  # Keras says momentum 0.99 of the old value
+
+def batch_norm(channels: int) -> nn.BatchNorm2d:
+    """Batch normalisation with Keras's defaults: epsilon 1e-3, and 0.99 of the old statistics kept."""
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
 
 class SameConv2d(nn.Conv2d):
@@ -48,7 +51,7 @@ def conv_norm_relu(in_channels: int, out_channels: int, kernel_size: int = 3, st
     """The reference's CBR block: convolution with bias, batch normalisation, ReLU."""
     return nn.Sequential(
         SameConv2d(in_channels, out_channels, kernel_size, stride),
-        nn.BatchNorm2d(out_channels, **KERAS_BATCH_NORM),
+        batch_norm(out_channels),
         nn.ReLU(),
     )
 

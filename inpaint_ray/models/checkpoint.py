@@ -10,9 +10,9 @@ import safetensors
 import safetensors.torch
 from torch import nn
 
-from inpaint_ray import __version__
 from inpaint_ray.errors import CheckpointError, UsageError
 from inpaint_ray.models.registry import build_model
+from inpaint_ray.version import VERSION
 
 FORMAT = 1
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -29,7 +29,7 @@ class Checkpoint:
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
-    """Write the checkpoint into a folder; config.json, which vouches for the weights by their SHA-256, is written last."""
+    """Write the checkpoint into a folder; config.json, which has the SHA-256 of the weights, is written last."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.model.state_dict().items()}
     data = safetensors.torch.save(weights)
@@ -39,7 +39,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
         "architecture": checkpoint.architecture,
         "scale": checkpoint.scale,
         "training": checkpoint.training,
-        "inpaint_ray": __version__,
+        "inpaint_ray": VERSION,
         "weights_sha256": hashlib.sha256(data).hexdigest(),
     }
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")

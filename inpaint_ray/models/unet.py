@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from inpaint_ray.models.blocks import (
-    KERAS_BATCH_NORM,
     SameConv2d,
     SameConvTranspose2d,
+    batch_norm,
     conv_norm_relu,
     initialise_like_keras,
     pad_to_multiple,
@@ -123,7 +123,7 @@ def _up(config: UNetConfig, width_in: int, width: int) -> nn.Module:
     return nn.Sequential(
         conv_norm_relu(width_in, narrow, 1),
         SameConvTranspose2d(narrow, narrow, 4),
-        nn.BatchNorm2d(narrow, **KERAS_BATCH_NORM),
+        batch_norm(narrow),
         nn.ReLU(),
         conv_norm_relu(narrow, width, 1),
     )

@@ -13,10 +13,10 @@ from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, Sc
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from inpaint_ray import storage
+from inpaint_ray.checkpoints import open_checkpoint
 from inpaint_ray.data.schema import Dataset, read_dataset
 from inpaint_ray.data.shards import shard_uris
-from inpaint_ray.errors import JobFailedError
-from inpaint_ray.models.checkpoint import load_checkpoint
+from inpaint_ray.errors import JobFailedError, UsageError
 from inpaint_ray.progress import format_duration
 from inpaint_ray.train.config import TrainConfig, check_same_run
 from inpaint_ray.train.state import Row, read_metrics
@@ -44,8 +44,7 @@ def train(config: TrainConfig, *, for_tune: bool = False) -> Row:
     for split in ("train", "validation"):
         shard_uris(dataset, split)
     if config.init_from is not None:
-        with storage.local_copy(config.init_from) as folder:
-            load_checkpoint(folder, name=config.init_from)
+        _check_first_weights(config)
     run_uri = storage.join(config.output, config.name)
     _claim(run_uri, config)
     history = _finished_epochs(run_uri)
@@ -64,6 +63,13 @@ def train(config: TrainConfig, *, for_tune: bool = False) -> Row:
         flush=True,
     )
     return best
+
+
+def _check_first_weights(config: TrainConfig) -> None:
+    assert config.init_from is not None
+    architecture = open_checkpoint(config.init_from).architecture
+    if architecture != config.architecture:
+        raise UsageError(f"--init-from {config.init_from} is a {architecture}, --architecture is {config.architecture}")
 
 
 def _with_absolute_paths(config: TrainConfig) -> TrainConfig:
@@ -93,7 +99,7 @@ def _fit(config: TrainConfig, dataset: Dataset, run_uri: str, *, for_tune: bool)
             storage_filesystem=filesystem,
             checkpoint_config=CheckpointConfig(num_to_keep=1),
             failure_config=FailureConfig(max_failures=RETRIES),
-            callbacks=[TuneReportCallback()] if for_tune else None,
+            callbacks=[TuneReportCallback()] if for_tune else None,  # type: ignore[list-item]
         ),
     )
     try:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from inpaint_ray import storage
+from inpaint_ray.checkpoints import open_checkpoint
 from inpaint_ray.data.batches import EVALUATION_SEED, Batch, damage_rows
 from inpaint_ray.data.schema import Dataset
 from inpaint_ray.data.shards import PatchRows, read_rows, shard_uris
@@ -63,8 +64,7 @@ def train_worker(config: TrainConfig, dataset: Dataset) -> None:
 def _initial_model(config: TrainConfig) -> nn.Module:
     model = build_model(config.architecture)
     if config.init_from is not None:
-        with storage.local_copy(config.init_from) as folder:
-            model.load_state_dict(load_checkpoint(folder, name=config.init_from).model.state_dict())
+        model.load_state_dict(open_checkpoint(config.init_from).model.state_dict())
     return model
 
 

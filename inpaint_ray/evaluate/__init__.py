@@ -1,0 +1,1 @@
+"""How well checkpoints restore the patches of a split, beside the damaged input and linear interpolation."""

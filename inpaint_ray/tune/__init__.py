@@ -1,0 +1,1 @@
+"""Which architecture: many trainings side by side, told in one table."""

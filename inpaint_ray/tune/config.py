@@ -1,0 +1,63 @@
+"""What a search is asked for."""
+
+from dataclasses import dataclass, field
+
+from inpaint_ray.models.registry import ARCHITECTURES, find_architecture
+from inpaint_ray.train.config import Budget, TrainConfig
+
+ALL = "all"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneConfig:
+    """Train several architectures on the same shards and rank them."""
+
+    data: str
+    """Folder or bucket prefix that jobs/prepare.py made."""
+    output: str
+    """Folder or bucket prefix of searches; this one goes to OUTPUT/RUN_NAME."""
+    architectures: tuple[str, ...]
+    """Names of the registry, or `all`."""
+    run_name: str = "tune"
+    """The same name again goes on with the search."""
+    budget: Budget = field(default_factory=lambda: Budget(epochs=10))
+    batch_size: int = 58
+    """Patches a step, over all workers of a trial."""
+    learning_rate: float = 1e-3
+    """Of Adam."""
+    seed: int = 0
+    """Of weights, damage and order, the same for all."""
+    num_workers: int = 1
+    """Data-parallel processes of each trial."""
+    use_gpu: bool = False
+    """One GPU for each worker."""
+    max_concurrent: int = 1
+    """Trials at the same time."""
+
+    def __post_init__(self) -> None:
+        if self.max_concurrent < 1:
+            raise ValueError(f"--max-concurrent must be at least 1, got {self.max_concurrent}")
+        if not self.names:
+            raise ValueError(f"--architectures needs at least one name, or {ALL}")
+        for name in self.names:
+            find_architecture(name)
+            self.trial(name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The architectures to compare, each once, in the order given."""
+        return tuple(ARCHITECTURES) if ALL in self.architectures else tuple(dict.fromkeys(self.architectures))
+
+    def trial(self, architecture: str) -> TrainConfig:
+        """The training of one of them."""
+        return TrainConfig(
+            data=self.data,
+            output=f"{self.output.rstrip('/')}/{self.run_name}/trials",
+            architecture=architecture,
+            budget=self.budget,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            seed=self.seed,
+            num_workers=self.num_workers,
+            use_gpu=self.use_gpu,
+        )

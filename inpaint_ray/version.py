@@ -1,0 +1,3 @@
+"""The version of the package, which checkpoints and data sets record."""
+
+VERSION = "0.1.0"

@@ -1,0 +1,13 @@
+"""Score checkpoints on prepared shards, per genre and in all, beside linear interpolation.
+
+    python jobs/evaluate.py --data shards --checkpoint runs/Gap_UNet/best runs/UNet_v2/best --output results
+    ray job submit --working-dir . -- python jobs/evaluate.py --data s3://fma/shards \
+        --checkpoint s3://fma/runs/UNet_v2/best --output s3://fma/results --use-gpu
+"""
+
+from inpaint_ray.command_line import run
+from inpaint_ray.evaluate.config import EvaluateConfig
+from inpaint_ray.evaluate.run import evaluate
+
+if __name__ == "__main__":
+    run(EvaluateConfig, evaluate, __doc__)

@@ -1,0 +1,13 @@
+"""Train several architectures with Ray Tune and rank them.
+
+    python jobs/tune.py --data shards --output runs --architectures Gap_UNet UNet_v2 LinkNet --epochs 5
+    ray job submit --working-dir . -- python jobs/tune.py --data s3://fma/shards --output s3://fma/runs \
+        --architectures all --epochs 20 --max-concurrent 8 --use-gpu
+"""
+
+from inpaint_ray.command_line import run
+from inpaint_ray.tune.config import TuneConfig
+from inpaint_ray.tune.search import search
+
+if __name__ == "__main__":
+    run(TuneConfig, search, __doc__)

@@ -1,0 +1,46 @@
+import math
+
+import pytest
+import torch
+from torchmetrics.functional.image import peak_signal_noise_ratio
+
+from inpaint_ray.audio.metrics import denormalise, mse, normalise, nrmse, psnr, snr
+
+
+def pair() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(5, 128, 128, generator=generator), torch.rand(5, 128, 128, generator=generator)
+
+
+def test_psnr_equals_that_of_torchmetrics() -> None:
+    predicted, target = pair()
+    expected = [float(peak_signal_noise_ratio(p, t, data_range=1.0)) for p, t in zip(predicted, target, strict=True)]
+    assert psnr(predicted, target).tolist() == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_perfect_patch_has_infinite_psnr_and_no_nrmse() -> None:
+    _, target = pair()
+    assert psnr(target, target).tolist() == [math.inf] * 5
+    assert nrmse(target, target).tolist() == [0.0] * 5
+
+
+def test_a_constant_error_gives_the_numbers_worked_by_hand() -> None:
+    target = torch.full((1, 128, 128), 0.5)
+    predicted = target + 0.125
+    assert mse(predicted, target).tolist() == [0.015625]
+    assert psnr(predicted, target).item() == pytest.approx(18.0618, abs=1e-4)
+    assert nrmse(predicted, target).item() == pytest.approx(0.25)
+
+
+def test_normalising_and_back_is_the_identity_and_never_below_zero() -> None:
+    magnitudes = pair()[0] * 100
+    torch.testing.assert_close(denormalise(normalise(magnitudes, 73.5), 73.5), magnitudes, atol=1e-4, rtol=1e-5)
+    assert normalise(torch.tensor(73.5), 73.5).item() == pytest.approx(1.001)
+    assert denormalise(torch.tensor(0.0), 73.5).item() == 0.0
+
+
+def test_snr_of_an_error_of_a_tenth_is_20_db() -> None:
+    clean = torch.randn(1000, generator=torch.Generator().manual_seed(0))
+    assert snr(1.1 * clean, clean) == pytest.approx(20, abs=1e-5)
+    assert snr(clean, clean) == math.inf
+    assert snr(clean, torch.zeros(1000)) == -math.inf
