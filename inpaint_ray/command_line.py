@@ -4,7 +4,10 @@ The only file that parses flags and calls ray.init. Exit codes: 0 done, 1 the jo
 failed (restore).
 """
 
+import contextlib
+import io
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -19,6 +22,9 @@ from inpaint_ray.errors import InpaintError, UsageError
 from inpaint_ray.storage import S3_ENVIRONMENT
 
 LEAST_CPUS = 4  # of Ray's accounting on a laptop, so that workers and what feeds them fit on two cores
+
+FRAME = re.compile(r"[\u2500-\u257f]+|-{3,}|^ *\| | \| *$")  # what tyro draws around its messages
+TITLES = {"Parsing error", "Value error", "Invalid choice", "Missing argument", "Unrecognized options"}
 
 Config = TypeVar("Config")
 
@@ -44,7 +50,21 @@ def parse(config_type: type[Config], arguments: list[str], description: str | No
         variables = " and ".join(_variable(flag) for flag in missing)
         print(f"{', '.join(missing)} missing: give it as a flag, or set {variables}; --help lists all", file=sys.stderr)
         sys.exit(2)
-    return tyro.cli(config_type, args=arguments, description=description, config=(tyro.conf.OmitArgPrefixes,))
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(config_type, args=arguments, description=description, config=(tyro.conf.OmitArgPrefixes,))
+    except SystemExit as error:
+        if error.code == 2:
+            print(_one_line(said.getvalue()), file=sys.stderr)
+        raise
+
+
+def _one_line(said: str) -> str:
+    """What tyro says in a box, as a line."""
+    lines = [FRAME.sub(" ", line).strip() for line in said.splitlines()]
+    kept = [line for line in lines if line not in TITLES and not line.startswith("For full helptext")]
+    return re.sub("^Error parsing [A-Z][A-Za-z]+: ", "", " ".join(" ".join(kept).split()))
 
 
 def start_ray() -> None:

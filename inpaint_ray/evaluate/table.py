@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from inpaint_ray.evaluate.score import TrackScores
+from inpaint_ray.tables import markdown_table
 
 ALL = "all"
 
@@ -35,25 +36,14 @@ def tabulate(tracks: list[TrackScores]) -> list[TableRow]:
 
 
 def to_markdown(rows: list[TableRow], methods: list[str]) -> str:
-    """An aligned Markdown table: damaged PSNR, and each method's gain in dB; the best gain of a row in bold."""
+    """Damaged PSNR, and each method's gain in dB; the best gain of a row in bold."""
     header = ["genre", "tracks", "patches", "damaged PSNR", *(f"{method} gain" for method in methods)]
-    cells = [header, ["---"] + ["--:"] * (len(header) - 1)]
+    lines = []
     for row in rows:
         gains = [row.gain(method) for method in methods]
         shown = [f"**{gain:.2f}**" if gain == max(gains) else f"{gain:.2f}" for gain in gains]
-        cells.append([row.genre, str(row.tracks), str(row.patches), f"{row.means['damaged psnr']:.2f}", *shown])
-    widths = [max(len(line[column]) for line in cells) for column in range(len(header))]
-    return (
-        "\n".join(
-            "| "
-            + " | ".join(
-                _pad(cell, width, column) for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-            )
-            + " |"
-            for line in cells
-        )
-        + "\n"
-    )
+        lines.append([row.genre, str(row.tracks), str(row.patches), f"{row.means['damaged psnr']:.2f}", *shown])
+    return markdown_table(header, lines)
 
 
 def to_json(rows: list[TableRow], methods: list[str]) -> list[dict[str, Any]]:
@@ -69,9 +59,3 @@ def _row(genre: str, tracks: list[TrackScores]) -> TableRow:
     }
     infinite = sum(track.num_infinite for track in tracks)
     return TableRow(genre, len({track.track_id for track in tracks}), patches, infinite, means)
-
-
-def _pad(cell: str, width: int, column: int) -> str:
-    if set(cell) <= {"-", ":"}:
-        return "-" * width if column == 0 else "-" * (width - 1) + ":"
-    return cell.ljust(width) if column == 0 else cell.rjust(width)

@@ -4,6 +4,8 @@ import csv
 import io
 from dataclasses import asdict, dataclass, fields
 
+from inpaint_ray.tables import markdown_table
+
 LOWEST = float("-inf")
 
 
@@ -38,19 +40,21 @@ def to_csv(entries: list[Entry]) -> str:
 
 def to_markdown(entries: list[Entry]) -> str:
     """An aligned table, with linear interpolation as the line to beat."""
-    lines = [
-        ("rank", "architecture", "parameters", "epochs", "PSNR", "gain", "over interpolation", "seconds", "stopped")
+    header = [
+        "architecture",
+        "rank",
+        "parameters",
+        "epochs",
+        "PSNR",
+        "gain",
+        "over interpolation",
+        "seconds",
+        "stopped",
     ]
-    for number, e in enumerate(entries, start=1):
-        scores = (
-            (f"{e.psnr:.2f}", f"{e.gain:.2f}", f"{e.gain - e.interpolation_gain:+.2f}") if e.epochs else ("", "", "")
-        )
-        lines.append(
-            (str(number), e.architecture, f"{e.parameters:,}", str(e.epochs), *scores, f"{e.seconds:.0f}", e.stopped)
-        )
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    rule = tuple("-" * width for width in widths)
-    return "".join(
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |\n"
-        for line in (lines[0], rule, *lines[1:])
-    )
+    lines = []
+    for number, entry in enumerate(entries, start=1):
+        over = entry.gain - entry.interpolation_gain
+        scores = [f"{entry.psnr:.2f}", f"{entry.gain:.2f}", f"{over:+.2f}"] if entry.epochs else ["", "", ""]
+        counts = [str(number), f"{entry.parameters:,}", str(entry.epochs)]
+        lines.append([entry.architecture, *counts, *scores, f"{entry.seconds:.0f}", entry.stopped])
+    return markdown_table(header, lines)

@@ -44,9 +44,8 @@ def search(config: TuneConfig) -> list[Entry]:
     winner = entries[0]
     if not winner.epochs:
         raise JobFailedError(f"every trial failed; the first: {winner.stopped}")
-    with storage.local_copy(
-        storage.join(config.trial(winner.architecture).output, winner.architecture, "best")
-    ) as best:
+    of_winner = storage.join(config.trial(winner.architecture).output, winner.architecture, "best")
+    with storage.local_copy(of_winner) as best:
         storage.publish_folder(best, storage.join(run_uri, "best"))
     print(
         f"best: {winner.architecture}, gain {winner.gain:.2f} dB (interpolation {winner.interpolation_gain:.2f} dB); "
@@ -67,7 +66,7 @@ def _run_trials(config: TuneConfig) -> dict[str, str]:
     tuner = ray.tune.Tuner(
         ray.tune.with_resources(trial, {"CPU": DRIVER_CPUS}),
         param_space={"architecture": ray.tune.grid_search(list(config.names))},
-        tune_config=ray.tune.TuneConfig(metric="gain", mode="max", max_concurrent_trials=config.max_concurrent),
+        tune_config=ray.tune.TuneConfig(max_concurrent_trials=config.max_concurrent),
         run_config=ray.tune.RunConfig(name="tune", storage_path=path, storage_filesystem=filesystem, verbose=1),
     )
     results = tuner.fit()
@@ -109,8 +108,8 @@ def _check_cluster(config: TuneConfig) -> None:
     if needed > having:
         fits = int((having - FEED_CPUS) / of_trial)
         raise UsageError(
-            f"{config.max_concurrent} trials at once of {config.num_workers} workers need {needed:g} CPUs, the cluster has "
-            f"{having:g}; use --max-concurrent {max(fits, 1)}"
+            f"{config.max_concurrent} trials at once of {config.num_workers} workers need {needed:g} CPUs, the cluster "
+            f"has {having:g}; use --max-concurrent {max(fits, 1)}"
         )
     if config.use_gpu and config.max_concurrent * config.num_workers > resources.get("GPU", 0):
         raise UsageError(

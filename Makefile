@@ -1,0 +1,39 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Each makes .venv by itself.
+PYTHON ?= python3
+BIN := .venv/bin
+SHELL := /bin/bash
+
+.PHONY: demo test check setup clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo   synthesise a small archive, then prepare, train, evaluate and restore it as Ray jobs"
+	@echo "make test   run the whole test suite"
+	@echo "make check  format, lint, types, import direction"
+	@echo "make setup  install everything into .venv"
+	@echo "make clean  remove the virtual environment and what the demo made"
+
+setup: .venv/.complete
+
+.venv/.complete: pyproject.toml constraints.txt
+	@started=$$(date +%s) && \
+	( test -x $(BIN)/pip || $(PYTHON) -m venv .venv || \
+	  { echo "no usable venv module: on Debian, apt-get install python3-venv" >&2; exit 1; } ) && \
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' && \
+	$(BIN)/python cluster/mend_torchaudio.py && \
+	touch $@ && echo "set up in $$(( $$(date +%s) - started )) s"
+
+demo: setup
+	@$(BIN)/python jobs/demo.py
+
+test: setup
+	@$(BIN)/pytest
+
+check: setup
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv demo build *.egg-info

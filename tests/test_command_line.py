@@ -1,0 +1,71 @@
+"""Flags, variables, errors and exit codes of the jobs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from inpaint_ray.command_line import parse
+from inpaint_ray.data.prepare import PrepareConfig
+from inpaint_ray.evaluate.config import EvaluateConfig
+from inpaint_ray.train.config import TrainConfig
+
+JOBS = Path(__file__).resolve().parents[1] / "jobs"
+
+
+def test_a_required_flag_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INPAINT_DATA", "s3://bucket/shards")
+    monkeypatch.setenv("INPAINT_OUTPUT", "s3://bucket/runs")
+    monkeypatch.setenv("INPAINT_ARCHITECTURE", "UNet")
+    config = parse(TrainConfig, ["--output", "here"], None)
+    assert (config.data, config.output, config.architecture) == ("s3://bucket/shards", "here", "UNet")
+
+
+def test_nested_settings_are_plain_flags() -> None:
+    config = parse(TrainConfig, ["--data=d", "--output=o", "--architecture=UNet", "--epochs", "3"], None)
+    assert config.budget.epochs == 3
+
+
+def test_several_checkpoints_are_one_flag() -> None:
+    config = parse(EvaluateConfig, ["--data", "d", "--checkpoint", "a", "b", "--output", "o"], None)
+    assert config.checkpoint == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("config_type", "arguments", "expected"),
+    [
+        (TrainConfig, ["--data", "d"], "--output"),
+        (TrainConfig, ["--data", "d", "--output", "o", "--architecture", "UNett"], "did you mean UNet?"),
+        (TrainConfig, ["--data=d", "--output=o", "--architecture=UNet", "--num-workers=0"], "at least 1, got 0"),
+        (TrainConfig, ["--data=d", "--output=o", "--architecture=UNet", "--epochs=two"], "epochs"),
+        (TrainConfig, ["--data=d", "--output=o", "--architecture=UNet", "--epoch=2"], "--epoch"),
+        (PrepareConfig, ["--source", "s", "--output", "o"], "--metadata"),
+        (PrepareConfig, ["--source=s", "--output=o", "--protocol=foldres"], "folders"),
+        (PrepareConfig, ["--source=s", "--output=o", "--protocol=folders", "--max-rejected=2"], "from 0 to 1, got 2"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(
+    config_type: type, arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        parse(config_type, arguments, None)
+    error = capsys.readouterr().err
+    assert exit_info.value.code == 2
+    assert expected in error
+    assert "Traceback" not in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_help_lists_every_flag_with_its_text(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        parse(TrainConfig, ["--help"], "What it does.")
+    text = capsys.readouterr().out
+    assert exit_info.value.code == 0
+    assert "--learning-rate" in text and "Of Adam." in text and "What it does." in text
+
+
+def test_a_job_without_flags_says_what_to_give() -> None:
+    result = subprocess.run([sys.executable, JOBS / "train.py"], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr.startswith("--data, --output, --architecture missing") and "INPAINT_OUTPUT" in result.stderr
