@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
+torch.set_num_threads(1)  # on shared cores a second thread costs more than it brings; Ray's workers have one too
 MUSIC = Path(__file__).resolve().parents[2] / "shared" / "music"
 
 

@@ -214,7 +214,8 @@ def _extrapolate(
         return np.zeros(num_lost)
     before, after = before / scale, after[::-1] / scale
     coefficients = _estimate([before, after], min(order, max((len(before) + len(after)) // 3, 1)))
-    forwards, backwards = (_predict(known, coefficients, num_lost) for known in (before, after))
+    forwards = _predict(before, coefficients, num_lost)
+    backwards = _predict(after, coefficients, num_lost)[::-1]
     place = np.arange(num_lost) + 0.5
     if len(before) <= len(after):  # a side with little context is trusted no further than it reaches
         share = np.minimum(place / max(min(len(before), num_lost), 1), 1.0)

@@ -26,7 +26,7 @@ def interpolate_frames(magnitudes: Tensor, lost: Tensor) -> Tensor:
     after_index = torch.where(has_after, after, before).clamp(0, num_frames - 1)
     time = torch.arange(num_frames, device=lost.device)
     span = (after_index - before_index).clamp(min=1)
-    weight = ((time - before_index) / span).clamp(0, 1).to(magnitudes.dtype).unsqueeze(-1)
+    weight = ((time - before_index).to(magnitudes.dtype) / span).clamp(0, 1).unsqueeze(-1)
     left = _take_frames(magnitudes, before_index)
     right = _take_frames(magnitudes, after_index)
     filled = left + weight * (right - left)

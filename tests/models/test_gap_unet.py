@@ -1,0 +1,47 @@
+"""Our own network: it starts from the interpolation, and does not care how loud music is."""
+
+import torch
+
+from inpaint_ray.audio.interpolation import interpolate_frames
+from inpaint_ray.audio.metrics import normalise
+from inpaint_ray.models.registry import build_model
+
+
+def _damaged(num_frames: int = 64, num_bins: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
+    torch.manual_seed(0)
+    magnitudes = torch.rand(2, num_frames, num_bins) + 0.1
+    lost = torch.zeros(2, num_frames, dtype=torch.bool)
+    lost[:, 10:15] = lost[1, 30:50] = True
+    return magnitudes.masked_fill(lost.unsqueeze(-1), 0.0), lost
+
+
+def test_untrained_it_gives_the_interpolation() -> None:
+    magnitudes, lost = _damaged()
+    with torch.inference_mode():
+        output = build_model("Gap_UNet")(normalise(magnitudes, 2.0).unsqueeze(1)).squeeze(1)
+    expected = normalise(interpolate_frames(magnitudes, lost), 2.0)
+    torch.testing.assert_close(output, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_quieter_music_gives_the_same_answer_as_much_quieter() -> None:
+    magnitudes, _ = _damaged()
+    model = build_model("Gap_UNet").eval()
+    torch.nn.init.normal_(model.last.weight, std=0.02)
+    with torch.inference_mode():
+        loud, quiet = (model(normalise(magnitudes, scale).unsqueeze(1)) - 0.001 for scale in (2.0, 200.0))
+    torch.testing.assert_close(quiet * 100, loud, rtol=1e-2, atol=1e-3)
+
+
+def test_every_frame_lost_gives_silence() -> None:
+    with torch.inference_mode():
+        output = build_model("Gap_UNet")(torch.full((1, 1, 32, 32), 0.001))
+    torch.testing.assert_close(output, torch.full((1, 1, 32, 32), 0.001), atol=1e-6, rtol=0)
+
+
+def test_gradients_reach_every_parameter_after_a_step() -> None:
+    magnitudes, _ = _damaged()
+    model = build_model("Gap_UNet")
+    torch.nn.init.normal_(model.last.weight, std=0.02)
+    model(normalise(magnitudes, 2.0).unsqueeze(1)).square().sum().backward()
+    missing = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
+    assert missing == []
