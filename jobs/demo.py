@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from ray.job_submission import JobStatus, JobSubmissionClient
 
 from inpaint_ray.audio.decode import read_recording
 from inpaint_ray.audio.metrics import snr
@@ -30,6 +30,9 @@ from inpaint_ray.tables import markdown_table
 FOLDER = Path("demo").resolve()
 PORT, DASHBOARD_PORT = 26379, 28265  # not Ray's own, so that a cluster on this machine is left in peace
 ARCHITECTURE, EPOCHS = "Gap_UNet", 4
+EXCLUDES = [".git", ".venv", "demo", "runs", "tests", "benchmarks"]
+BIN = Path(sys.executable).parent
+RAYS_PREFIX = re.compile(r"\x1b\[[0-9;]*m|^(\x1b\[[0-9;]*m)?\(\w+ pid=\d+[^)]*\)(\x1b\[[0-9;]*m)? ")
 OURS = re.compile(r"(prepare|epoch|evaluate|restore)\b|(prepared|best|trained|scored|restored) |  |\|")
 
 
@@ -40,44 +43,54 @@ def main() -> None:
     print(f"demo: synthesise a small archive in FMA's layout at {FOLDER}/archive", flush=True)
     write_archive(FOLDER / "archive")
     write_damaged_copy(FOLDER / "archive", FOLDER / "tapes")
-    with ray_head() as client:
-        submit(client, "prepare", "--source", "archive/fma_music", "--metadata", "archive/fma_metadata/tracks.csv",
-               "--output", "shards")  # fmt: skip
-        submit(client, "train", "--data", "shards", "--output", "runs", "--architecture", ARCHITECTURE,
+    with ray_head() as ray:
+        submit(ray, "prepare", "--source", at("archive/fma_music"), "--metadata", at("archive/fma_metadata/tracks.csv"),
+               "--output", at("shards"))  # fmt: skip
+        submit(ray, "train", "--data", at("shards"), "--output", at("runs"), "--architecture", ARCHITECTURE,
                "--epochs", str(EPOCHS), "--num-workers", "2")  # fmt: skip
-        best = f"runs/{ARCHITECTURE}/best"
-        submit(client, "evaluate", "--data", "shards", "--checkpoint", best, "--output", "results")
-        submit(client, "restore", "--input", "tapes/damaged", "--output", "restored", "--checkpoint", best)
+        best = at(f"runs/{ARCHITECTURE}/best")
+        submit(ray, "evaluate", "--data", at("shards"), "--checkpoint", best, "--output", at("results"))
+        submit(ray, "restore", "--input", at("tapes/damaged"), "--output", at("restored"), "--checkpoint", best)
     print(summary())
     print(f"listen to damaged beside restored:  {(FOLDER / 'restored/_restore/report.html').as_uri()}")
     print(f"scores by genre:                    {(FOLDER / 'results/results.html').as_uri()}")
     print(f"demo done in {format_duration(time.monotonic() - started)}")
 
 
+def at(name: str) -> str:
+    """Where something of the demo lies."""
+    return str(FOLDER / name)
+
+
 @contextmanager
-def ray_head() -> Iterator[JobSubmissionClient]:
-    """A private Ray head on loopback, in a process group of its own, which ends with the block."""
+def ray_head() -> Iterator[dict[str, str]]:
+    """A private Ray head on loopback, which ends with the block; gives the environment that finds it."""
     token = FOLDER / "logs" / "token"
+    token.parent.mkdir(parents=True, exist_ok=True)
     token.touch(mode=0o600)
     token.write_text(secrets.token_hex(32))
-    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
-    python = Path(sys.executable).parent
-    environment = os.environ | {"PATH": f"{python}:{os.environ['PATH']}"}
+    environment = os.environ | {
+        "PATH": f"{BIN}:{os.environ['PATH']}",  # so that `python` of the jobs is this one
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token),
+        "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{DASHBOARD_PORT}",
+    }
     environment.pop("RAY_ADDRESS", None)
     command = [
-        str(python / "ray"), "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={PORT}",
-        f"--dashboard-port={DASHBOARD_PORT}", "--dashboard-host=127.0.0.1", "--num-cpus=4", "--disable-usage-stats",
+        "ray", "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={PORT}", "--num-cpus=4",
+        f"--dashboard-port={DASHBOARD_PORT}", "--dashboard-host=127.0.0.1", "--disable-usage-stats",
     ]  # fmt: skip
     with (FOLDER / "logs" / "ray.log").open("wb") as log:
         head = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
-        yield wait_for_head(head)
+        wait_for_head(head)
+        yield environment
     finally:
         end_group(head)
 
 
-def wait_for_head(head: subprocess.Popen[bytes], timeout_s: float = 90) -> JobSubmissionClient:
-    """The client of the head's jobs, once it answers.
+def wait_for_head(head: subprocess.Popen[bytes], timeout_s: float = 90) -> None:
+    """Wait until the head answers.
 
     Raises:
         SystemExit: the head ended, or did not answer in time.
@@ -85,11 +98,10 @@ def wait_for_head(head: subprocess.Popen[bytes], timeout_s: float = 90) -> JobSu
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline and head.poll() is None:
         try:
-            client = JobSubmissionClient(f"http://127.0.0.1:{DASHBOARD_PORT}")
-            client.list_jobs()
-            return client
-        except (ConnectionError, RuntimeError):
-            time.sleep(1)
+            with socket.create_connection(("127.0.0.1", DASHBOARD_PORT), timeout=1):
+                return
+        except OSError:
+            time.sleep(0.5)
     sys.exit(f"demo: the Ray head does not answer; {FOLDER}/logs/ray.log says why")
 
 
@@ -106,50 +118,38 @@ def end_group(head: subprocess.Popen[bytes]) -> None:
         pass
 
 
-def submit(client: JobSubmissionClient, name: str, *arguments: str) -> None:
-    """Run jobs/NAME.py as `ray job submit` does, showing its own lines; URIs of the demo's folders are below demo/.
+def submit(environment: dict[str, str], name: str, *arguments: str, timeout_s: float = 60) -> None:
+    """`ray job submit` jobs/NAME.py, showing the job's own lines; the whole log goes to logs/NAME.log.
+
+    A head that has just started has no agent for jobs yet, and is asked again.
 
     Raises:
         SystemExit: the job failed.
     """
-    paths = [str(FOLDER / a) if a.split("/")[0] in ("archive", "shards", "runs", "results", "tapes", "restored") else a
-             for a in arguments]  # fmt: skip
     started = time.monotonic()
-    print(f"\n$ ray job submit --working-dir . -- python jobs/{name}.py {' '.join(paths)}", flush=True)
-    job = start_job(client, name, paths)
+    runtime_env = json.dumps({"excludes": EXCLUDES})
+    command = ["ray", "job", "submit", "--working-dir", ".", "--runtime-env-json", runtime_env, "--"]
+    command += ["python", f"jobs/{name}.py", *arguments]
+    print(f"\n$ ray job submit --working-dir . -- python jobs/{name}.py {' '.join(arguments)}", flush=True)
     log = FOLDER / "logs" / f"{name}.log"
-    shown = 0
     while True:
-        status = client.get_job_status(job)
-        text = client.get_job_logs(job)
-        whole = text[: text.rfind("\n") + 1]
-        for line in whole[shown:].splitlines():
-            clean = re.sub(r"\x1b\[[0-9;]*m|^\(\w+ pid=\d+\) ", "", re.sub(r"\x1b\[[0-9;]*m", "", line))
-            if OURS.match(clean):
-                print(clean, flush=True)
-        shown = len(whole)
-        if status.is_terminal():
-            break
+        lines = []
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as job:
+            assert job.stdout is not None
+            for line in job.stdout:
+                lines.append(line)
+                own = RAYS_PREFIX.sub("", line.rstrip())
+                if OURS.match(own):
+                    print(own, flush=True)
+        log.write_text("".join(lines))
+        if job.returncode == 0:
+            print(f"[{name} took {format_duration(time.monotonic() - started)}]", flush=True)
+            return
+        if "No available agent" not in "".join(lines) or time.monotonic() - started > timeout_s:
+            sys.exit(f"demo: job {name} failed; the whole log: {log}\n{''.join(lines[-15:])}")
         time.sleep(1)
-    log.write_text(text)
-    if status != JobStatus.SUCCEEDED:
-        sys.exit(f"demo: job {name} {status.lower()}: {text.strip().splitlines()[-1]}\nthe whole log: {log}")
-    print(f"[{name} took {format_duration(time.monotonic() - started)}]", flush=True)
-
-
-def start_job(client: JobSubmissionClient, name: str, arguments: list[str], timeout_s: float = 60) -> str:
-    """Submit a job; a head that has just started has no agent yet and is asked again."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        try:
-            return client.submit_job(
-                entrypoint=" ".join(["python", f"jobs/{name}.py", *arguments]),
-                runtime_env={"working_dir": ".", "excludes": [".git", "demo", "runs", "tests", "benchmarks"]},
-            )
-        except RuntimeError as error:
-            if "agent" not in str(error).lower() or time.monotonic() > deadline:
-                raise
-            time.sleep(1)
 
 
 def summary() -> str:

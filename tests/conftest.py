@@ -1,4 +1,4 @@
-"""What many tests share: a local Ray, real music where it is at hand, small data."""
+"""What many tests share: a local Ray, a small prepared data set, real music where it is at hand."""
 
 import os
 import secrets
@@ -8,28 +8,53 @@ from pathlib import Path
 import pytest
 import torch
 
+from inpaint_ray.data.schema import Dataset
+
+# Ray reads these when it is imported: a token of the tests' own, and none written to the home folder.
+os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 torch.set_num_threads(1)  # on shared cores a second thread costs more than it brings; Ray's workers have one too
 MUSIC = Path(__file__).resolve().parents[2] / "shared" / "music"
 
 
 @pytest.fixture(scope="session")
-def local_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def local_ray() -> Iterator[None]:
     """A Ray of four CPUs' accounting, with a token of its own, for all tests that need one."""
     import ray
 
     from inpaint_ray.command_line import start_ray
 
-    token = tmp_path_factory.mktemp("ray") / "token"
-    token.write_text(secrets.token_hex(32))
-    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
     start_ray()
     yield
     ray.shutdown()
 
 
 @pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Fifteen synthetic tracks of 3 s in FMA's layout: five genres in each of three splits."""
+    from inpaint_ray.data.synthetic import write_archive
+
+    folder = tmp_path_factory.mktemp("archive")
+    write_archive(folder, num_tracks=15, duration_s=3.0)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prepared(local_ray: None, archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The archive as shards, made by the prepare job."""
+    from inpaint_ray.data.prepare import PrepareConfig, prepare
+
+    return prepare(
+        PrepareConfig(
+            source=str(archive / "fma_music"),
+            metadata=str(archive / "fma_metadata" / "tracks.csv"),
+            output=str(tmp_path_factory.mktemp("shards") / "synthetic"),
+        )
+    )
+
+
+@pytest.fixture(scope="session")
 def music() -> Path:
     """The folder of real music; tests that ask for it are skipped where it is absent."""
     if not MUSIC.is_dir():
-        pytest.skip(f"no real music at {MUSIC.name}: tests on it are skipped")
+        pytest.skip("the folder of real music is absent")
     return MUSIC

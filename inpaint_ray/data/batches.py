@@ -51,7 +51,7 @@ def damage_rows(rows: PatchRows, *, scale: float, seed: int, epoch: int | None =
             ]
         )
     )
-    magnitudes = torch.from_numpy(rows.magnitudes.astype(np.float32, copy=False))
+    magnitudes = torch.from_numpy(rows.magnitudes.astype(np.float32))  # a copy: Arrow's memory is read-only
     known = (~lost).unsqueeze(-1)
     return Batch(
         target=normalise(magnitudes, scale).unsqueeze(1),

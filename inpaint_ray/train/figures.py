@@ -52,7 +52,13 @@ def draw_examples(model: nn.Module, batch: Batch, device: torch.device) -> bytes
         score = float(psnr(restored[row], target.unsqueeze(0)))
         for axes, (name, (image, high)) in zip(axes_row, panels.items(), strict=True):
             shown = axes.imshow(
-                image.T, origin="lower", aspect="auto", vmin=high - 60, vmax=high, extent=(0, 512, 0, 8), cmap="magma"
+                image.T.numpy(),
+                origin="lower",
+                aspect="auto",
+                vmin=high - 60,
+                vmax=high,
+                extent=(0, 512, 0, 8),
+                cmap="magma",
             )
             axes.set_title(f"{name}, {batch.genre[row]}" if name != "restored" else f"restored, {score:.1f} dB PSNR")
             axes.set(xlabel="ms", ylabel="kHz" if name == "damaged" else "")

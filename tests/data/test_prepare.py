@@ -1,0 +1,122 @@
+"""Shards from tracks: the row function without Ray, then the job."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from inpaint_ray.audio.decode import decode
+from inpaint_ray.data.prepare import PrepareConfig, ShardPlan, make_shard, plan_shards, prepare
+from inpaint_ray.data.schema import Dataset, read_dataset
+from inpaint_ray.data.shards import read_rows
+from inpaint_ray.data.tracks import Track, list_fma
+from inpaint_ray.errors import DatasetError, JobFailedError, UsageError
+
+
+def _config(archive: Path, output: Path, **changes: object) -> PrepareConfig:
+    config = PrepareConfig(
+        source=str(archive / "fma_music"), metadata=str(archive / "fma_metadata" / "tracks.csv"), output=str(output)
+    )
+    return replace(config, **changes)
+
+
+def _plan(archive: Path, name: str = "train/00000.parquet") -> ShardPlan:
+    listing = list_fma(str(archive / "fma_music"), str(archive / "fma_metadata" / "tracks.csv"), protocol="official")
+    return ShardPlan(name, [track for track in listing.tracks if track.split == "train"][:3])
+
+
+def test_a_shard_holds_the_patches_of_its_tracks_in_a_mixed_order(archive: Path, tmp_path: Path) -> None:
+    plan = _plan(archive)
+    story = make_shard(plan, _config(archive, tmp_path), str(tmp_path))
+    rows = next(read_rows([str(tmp_path / plan.name)]))
+    assert sum(story.patches.values()) == len(rows.patch) == 15  # five of 128 frames in 3 s
+    assert set(rows.track_id.tolist()) == {track.track_id for track in plan.tracks}
+    assert rows.track_id.tolist() != sorted(rows.track_id.tolist())
+    assert story.largest == pytest.approx(rows.magnitudes.max())
+
+
+def test_a_bad_track_is_a_row_of_the_story_and_spoils_no_other(archive: Path, tmp_path: Path) -> None:
+    good = _plan(archive)
+    bad = tmp_path / "bad.mp3"
+    bad.write_bytes(b"garbage" * 1_000)
+    plan = ShardPlan(good.name, [good.tracks[0], Track(str(bad), 9, "Rock", "train"), *good.tracks[1:]])
+    story = make_shard(plan, _config(archive, tmp_path), str(tmp_path / "with"))
+    make_shard(good, _config(archive, tmp_path), str(tmp_path / "without"))
+    assert [uri for uri, _ in story.rejected] == [str(bad)]
+    assert story.rejected[0][1].startswith("not readable as audio")
+    patches = [
+        {(int(t), int(p)): m.tobytes() for t, p, m in zip(rows.track_id, rows.patch, rows.magnitudes, strict=True)}
+        for rows in (next(read_rows([str(tmp_path / folder / good.name)])) for folder in ("with", "without"))
+    ]
+    assert patches[0] == patches[1]
+
+
+def test_a_shard_that_stands_is_not_made_again(archive: Path, tmp_path: Path) -> None:
+    plan, config = _plan(archive), _config(archive, tmp_path)
+    story = make_shard(plan, config, str(tmp_path))
+    written = (tmp_path / plan.name).stat().st_mtime_ns
+    assert make_shard(plan, config, str(tmp_path)) == story
+    assert (tmp_path / plan.name).stat().st_mtime_ns == written
+    make_shard(plan, replace(config, dtype="float16"), str(tmp_path))
+    assert (tmp_path / plan.name).stat().st_mtime_ns > written
+
+
+def test_a_shard_all_of_whose_tracks_are_bad_is_empty(archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.mp3").write_bytes(b"")
+    plan = ShardPlan("test/00000.parquet", [Track(str(tmp_path / "bad.mp3"), 1, "Rock", "test")])
+    story = make_shard(plan, _config(archive, tmp_path), str(tmp_path))
+    assert story.rejected == [(str(tmp_path / "bad.mp3"), "empty file")]
+    assert pq.read_metadata(tmp_path / plan.name).num_rows == 0
+
+
+@pytest.mark.parametrize(("num_tracks", "num_shards", "largest"), [(1, 1, 1), (20, 7, 3), (256, 8, 32), (640, 20, 32)])
+def test_shards_are_few_for_little_and_bounded_for_much(num_tracks: int, num_shards: int, largest: int) -> None:
+    plans = plan_shards([Track(str(i), i, "Rock", "train") for i in range(num_tracks)], seed=0)
+    assert len(plans) == num_shards
+    assert max(len(plan.tracks) for plan in plans) == largest
+    assert sorted(track.track_id for plan in plans for track in plan.tracks) == list(range(num_tracks))
+
+
+@pytest.mark.ray
+def test_the_job_counts_what_it_made(prepared: Dataset, archive: Path) -> None:
+    assert read_dataset(prepared.uri) == prepared
+    assert [prepared.num_tracks(split) for split in ("train", "validation", "test")] == [5, 5, 5]
+    assert prepared.num_patches("train") == 25
+    assert set(prepared.patches["test"]) == {"Classical", "Electronic", "Experimental", "Folk", "Rock"}
+    magnitudes = [rows.magnitudes for rows in read_rows([str(p) for p in Path(prepared.uri).glob("train/*.parquet")])]
+    assert prepared.scale == pytest.approx(np.concatenate(magnitudes).max())
+    assert prepared.seconds == pytest.approx(15 * 3.0, rel=0.02)
+    first = next((archive / "fma_music").rglob("*.mp3"))
+    assert decode(first.read_bytes())[0].shape[1] > 0
+    assert pq.read_table(f"{prepared.uri}/rejected").num_rows == 0
+
+
+@pytest.mark.ray
+def test_a_second_run_has_nothing_to_do(prepared: Dataset, archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert prepare(_config(archive, Path(prepared.uri))) == prepared
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def test_an_output_that_holds_something_else_is_left_alone(archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"holds something else \(thesis.txt\)"):
+        prepare(_config(archive, tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.ray
+def test_too_many_rejects_fail_the_job_after_writing(local_ray: None, archive: Path, tmp_path: Path) -> None:
+    source = tmp_path / "music"
+    for number in range(3):
+        target = source / "Rock" / f"{number}.mp3"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(b"" if number == 0 else next((archive / "fma_music").rglob("*.mp3")).read_bytes())
+    config = PrepareConfig(source=str(source), output=str(tmp_path / "shards"), protocol="folders")
+    with pytest.raises(JobFailedError, match="1 of 3 files gave no patches, more than --max-rejected 0.05"):
+        prepare(config)
+    assert pq.read_table(tmp_path / "shards" / "rejected").to_pylist()[0]["error"] == "empty file"
+    with pytest.raises(DatasetError, match="did not finish"):
+        read_dataset(str(tmp_path / "shards"))
+    assert prepare(replace(config, max_rejected=0.5)).rejected == 1

@@ -1,0 +1,119 @@
+"""Listings: FMA's tracks.csv with its oddities, the reference's splits, a folder per genre."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from inpaint_ray.data.tracks import Track, keep_some, list_fma, list_folders
+from inpaint_ray.errors import UsageError
+
+HEADER = ",set,set,track,track\n,split,subset,genre_top,title\ntrack_id,,,,\n"
+
+
+def _fma(folder: Path, rows: list[str], files: list[int]) -> tuple[str, str]:
+    """A folder of audio (of no content) and a tracks.csv; their URIs."""
+    for track_id in files:
+        path = folder / "music" / f"{track_id:06d}"[:3] / f"{track_id:06d}.mp3"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    (folder / "tracks.csv").write_text(HEADER + "\n".join(rows) + "\n")
+    return str(folder / "music"), str(folder / "tracks.csv")
+
+
+def test_the_official_split_is_that_of_the_file(tmp_path: Path) -> None:
+    rows = ["2,training,small,Rock,A", "5,validation,small,Rock,B", "1007,test,large,,C"]
+    listing = list_fma(*_fma(tmp_path, rows, [2, 5, 1007]), protocol="official")
+    assert [(t.track_id, t.split, t.genre) for t in listing.tracks] == [
+        (2, "train", "Rock"),
+        (5, "validation", "Rock"),
+        (1007, "test", "unknown"),
+    ]
+
+
+def test_absent_and_unlisted_files_are_told_apart(tmp_path: Path) -> None:
+    source, metadata = _fma(tmp_path, ["2,training,small,Rock,A", "3,training,small,Rock,B"], [2, 9])
+    listing = list_fma(source, metadata, protocol="official")
+    assert listing.absent == [3]
+    assert [Path(uri).name for uri in listing.unlisted] == ["000009.mp3"]
+
+
+def test_titles_with_commas_and_line_breaks_are_read(tmp_path: Path) -> None:
+    source, metadata = _fma(tmp_path, ['2,training,small,Rock,"one, two\nthree"'], [2])
+    assert [t.track_id for t in list_fma(source, metadata, protocol="official").tracks] == [2]
+
+
+def test_the_reference_trains_on_small_and_tests_on_medium(tmp_path: Path) -> None:
+    rows = [f"{i},{split},small,Rock,x" for i, split in enumerate(["training"] * 8 + ["validation", "test"])]
+    rows += [f"{i},training,medium,Jazz,x" for i in range(10, 14)] + ["20,training,large,Jazz,x"]
+    rows += [f"{i},training,medium,Rock,x" for i in range(100, 800)]
+    listing = list_fma(*_fma(tmp_path, rows, [*range(14), 20, *range(100, 800)]), protocol="reference")
+    counts = Counter((track.split, track.genre) for track in listing.tracks)
+    assert counts == {
+        ("train", "Rock"): 8,
+        ("validation", "Rock"): 2,
+        ("test", "Jazz"): 4,
+        ("test", "Rock"): 608,  # the reference drew so many of its largest genres
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "column set/split, set/subset, track/genre_top is missing"),
+        (",set,track,track\n,split,genre_top,title\ntrack_id,,,\n", "column set/subset is missing"),
+        (HEADER, "no track in it has a split"),
+    ],
+)
+def test_a_tracks_csv_that_is_none_is_one_clear_error(tmp_path: Path, text: str, message: str) -> None:
+    source, metadata = _fma(tmp_path, [], [2])
+    Path(metadata).write_text(text)
+    with pytest.raises(UsageError, match=message):
+        list_fma(source, metadata, protocol="official")
+
+
+def test_a_missing_tracks_csv_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"nowhere\.csv: no such file; give FMA's"):
+        list_fma(str(tmp_path), f"{tmp_path}/nowhere.csv", protocol="official")
+
+
+def test_a_source_without_audio_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no audio file there"):
+        list_folders(str(tmp_path))
+
+
+def test_folders_are_genres_and_each_is_in_every_split(tmp_path: Path) -> None:
+    for genre in ("Jazz", "Folk"):
+        for number in range(5):
+            path = tmp_path / genre / f"{number}.wav"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(b"")
+    (tmp_path / "notes.txt").write_text("not audio")
+    tracks = list_folders(str(tmp_path)).tracks
+    assert len(tracks) == 10
+    assert {(t.genre, t.split) for t in tracks} == {
+        (genre, split) for genre in ("Jazz", "Folk") for split in ("train", "validation", "test")
+    }
+
+
+def test_adding_tracks_leaves_the_split_of_the_others(tmp_path: Path) -> None:
+    def splits() -> dict[str, str]:
+        return {track.uri: track.split for track in list_folders(str(tmp_path)).tracks}
+
+    for number in range(40):
+        (tmp_path / f"{number}.wav").write_bytes(b"")
+    before = splits()
+    (tmp_path / "another.wav").write_bytes(b"")
+    assert before.items() <= splits().items()
+
+
+def test_a_limit_keeps_every_split_and_genre() -> None:
+    tracks = [
+        Track(f"{i}", i, genre, split)
+        for i, (genre, split) in enumerate(
+            [("Rock", "train")] * 20 + [("Jazz", "train")] * 2 + [("Rock", "validation")] * 3 + [("Jazz", "test")]
+        )
+    ]
+    kept = keep_some(tracks, 8)
+    assert len(kept) == 8
+    assert {(t.genre, t.split) for t in kept} == {(t.genre, t.split) for t in tracks}

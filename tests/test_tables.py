@@ -1,0 +1,14 @@
+"""Tables and durations for people."""
+
+from inpaint_ray.progress import format_duration
+from inpaint_ray.tables import markdown_table
+
+
+def test_columns_align_and_the_rule_is_markdown() -> None:
+    assert markdown_table(["name", "dB"], [["a", "1.25"], ["longer", "10.00"]]) == (
+        "| name   |    dB |\n| ------ | ----: |\n| a      |  1.25 |\n| longer | 10.00 |\n"
+    )
+
+
+def test_durations_are_short() -> None:
+    assert [format_duration(s) for s in (0.4, 59.4, 185, 7_620)] == ["0s", "59s", "3m05s", "2h07m"]
