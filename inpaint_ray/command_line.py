@@ -17,6 +17,7 @@ from typing import Any, NoReturn, TypeVar
 import ray
 import ray.data
 import tyro
+from ray.exceptions import RayError
 
 from inpaint_ray.errors import InpaintError, UsageError
 from inpaint_ray.storage import S3_ENVIRONMENT
@@ -36,10 +37,22 @@ def run(config_type: type[Config], job: Callable[[Config], Any], description: st
     try:
         start_ray()
         result = job(config)
-    except InpaintError as error:
-        print(f"{name}: {error}", file=sys.stderr, flush=True)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
+    except (InpaintError, RayError) as error:
+        cause = _own_cause(error)
+        if cause is None:
+            raise
+        print(f"{name}: {cause}", file=sys.stderr, flush=True)
+        sys.exit(2 if isinstance(cause, UsageError) else 1)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _own_cause(error: BaseException | None) -> InpaintError | None:
+    """The error of ours that Ray brings from another process, inside its own; None where it is not one of ours."""
+    while error is not None:
+        if isinstance(error, InpaintError) and not isinstance(error, RayError):
+            return error
+        error = getattr(error, "cause", None) or error.__cause__
+    return None
 
 
 def parse(config_type: type[Config], arguments: list[str], description: str | None) -> Config:

@@ -13,6 +13,10 @@ class AudioDecodeError(InpaintError):
     """One file that gives no audio; the message is the reason, without the file's name (the caller knows it)."""
 
 
+class StorageError(InpaintError):
+    """Storage that does not answer, or refuses: a wrong key, no right to read or write, a full disk."""
+
+
 class DatasetError(InpaintError):
     """A folder of shards that is absent, unfinished or damaged."""
 

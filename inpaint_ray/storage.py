@@ -17,10 +17,11 @@ from urllib.parse import urlsplit
 
 import boto3
 import pyarrow as pa
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError
 from pyarrow import fs
 
-from inpaint_ray.errors import UsageError
+from inpaint_ray.errors import StorageError, UsageError
 
 # Servers such as Ceph refuse the checksum trailers that AWS clients send by default (411 MissingContentLength).
 S3_ENVIRONMENT = {"AWS_REQUEST_CHECKSUM_CALCULATION": "when_required"}
@@ -81,6 +82,8 @@ def list_files(uri: str) -> Iterator[StoredFile]:
     filesystem, path = locate(uri)
     with _reachable(uri):
         infos = filesystem.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
+        if not infos and not isinstance(filesystem, fs.LocalFileSystem):
+            _check_bucket(filesystem, path.split("/")[0])
     prefix = path.rstrip("/") + "/"
     for info in sorted(infos, key=lambda info: info.path):
         if info.type == fs.FileType.File:
@@ -95,7 +98,7 @@ def read_bytes(uri: str) -> bytes:
         FileNotFoundError: there is no such file.
     """
     filesystem, path = locate(uri)
-    with filesystem.open_input_stream(path) as stream:
+    with _reachable(uri), filesystem.open_input_stream(path) as stream:
         return stream.read()
 
 
@@ -110,16 +113,17 @@ def open_output(uri: str) -> Iterator[BinaryIO]:
     """A stream to a file that appears, whole, when the block ends without an error, and not at all otherwise."""
     filesystem, path = locate(uri)
     if isinstance(filesystem, fs.LocalFileSystem):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with _reachable(uri):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
         temporary = Path(f"{path}.{uuid.uuid4().hex}.tmp")
         try:
-            with temporary.open("wb") as stream:
+            with _reachable(uri), temporary.open("wb") as stream:
                 yield stream
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
         return
-    with tempfile.NamedTemporaryFile(prefix="inpaint-") as spool:
+    with _reachable(uri), tempfile.NamedTemporaryFile(prefix="inpaint-") as spool:
         yield cast(BinaryIO, spool)
         spool.flush()
         bucket, _, key = path.partition("/")
@@ -183,6 +187,11 @@ def safe_name(name: str) -> str:
     return name
 
 
+def _check_bucket(filesystem: fs.FileSystem, bucket: str) -> None:
+    if filesystem.get_file_info(bucket).type == fs.FileType.NotFound:
+        raise UsageError(f"s3://{bucket}: no such bucket, or no right to see it; look at name, keys and endpoint")
+
+
 @functools.cache
 def _s3() -> fs.S3FileSystem:
     """The S3 filesystem, with the endpoint and region that boto3 resolves from the AWS variables and files."""
@@ -206,9 +215,11 @@ def _s3() -> fs.S3FileSystem:
 
 @contextmanager
 def _reachable(uri: str) -> Iterator[None]:
-    """Turn what storage says of a wrong key, bucket or endpoint into one line."""
+    """Turn what storage says of a wrong key, a full disk or an endpoint into one line; absent files stay as they are."""
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowException, BotoCoreError, Boto3Error) as error:
         text = " ".join(str(error).split())
-        raise UsageError(f"{uri}: storage cannot be read: {text}") from error
+        raise StorageError(f"{uri}: storage refuses: {text}; look at path, keys and endpoint") from error

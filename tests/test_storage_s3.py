@@ -1,0 +1,87 @@
+"""The same functions on s3:// URIs, against a server on loopback."""
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from inpaint_ray import storage
+from inpaint_ray.checkpoints import open_checkpoint
+from inpaint_ray.data.prepare import PrepareConfig, ShardPlan, make_shard
+from inpaint_ray.data.shards import read_rows
+from inpaint_ray.data.tracks import list_fma
+from inpaint_ray.errors import CheckpointError, UsageError
+from inpaint_ray.models.checkpoint import Checkpoint, save_checkpoint
+from inpaint_ray.models.registry import build_model
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    """The URI of an empty bucket; endpoint and keys come from the standard variables."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "test-access")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
+        patch.setenv("AWS_REGION", "us-east-1")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        boto3.client("s3").create_bucket(Bucket="music")
+        storage._s3.cache_clear()
+        yield "s3://music"
+        storage._s3.cache_clear()
+    server.stop()
+
+
+def test_bytes_come_back_and_are_listed(bucket: str) -> None:
+    storage.write_bytes(f"{bucket}/a b/one.bin", b"123")
+    assert storage.read_bytes(f"{bucket}/a b/one.bin") == b"123"
+    assert [(file.name, file.size) for file in storage.list_files(f"{bucket}/a b")] == [("one.bin", 3)]
+    assert storage.exists(f"{bucket}/a b/one.bin") and not storage.exists(f"{bucket}/a b/two.bin")
+
+
+def test_a_file_whose_writing_fails_does_not_appear(bucket: str) -> None:
+    with pytest.raises(RuntimeError), storage.open_output(f"{bucket}/half.bin") as stream:
+        stream.write(b"half" * 10_000_000)
+        raise RuntimeError
+    assert not storage.exists(f"{bucket}/half.bin")
+
+
+def test_an_absent_bucket_is_one_line(bucket: str) -> None:
+    with pytest.raises(UsageError, match="s3://nowhere: no such bucket, or no right to see it") as info:
+        list(storage.list_files("s3://nowhere/x"))
+    assert "\n" not in str(info.value)
+
+
+def test_a_missing_object_is_a_missing_file(bucket: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        storage.read_bytes(f"{bucket}/none.bin")
+
+
+def test_a_checkpoint_goes_there_and_back(bucket: str, tmp_path: Path) -> None:
+    checkpoint = Checkpoint(model=build_model("Gap_UNet"), architecture="Gap_UNet", scale=12.0)
+    save_checkpoint(checkpoint, tmp_path)
+    storage.publish_folder(tmp_path, f"{bucket}/runs/best")
+    assert open_checkpoint(f"{bucket}/runs/best").scale == 12.0
+    with pytest.raises(CheckpointError, match="s3://music/runs/last: not a checkpoint"):
+        open_checkpoint(f"{bucket}/runs/last")
+
+
+def test_tracks_become_a_shard(bucket: str, archive: Path) -> None:
+    for file in storage.list_files(str(archive)):
+        storage.write_bytes(f"{bucket}/fma/{file.name}", storage.read_bytes(file.uri))
+    config = PrepareConfig(
+        source=f"{bucket}/fma/fma_music", metadata=f"{bucket}/fma/fma_metadata/tracks.csv", output=f"{bucket}/shards"
+    )
+    assert config.metadata is not None
+    tracks = list_fma(config.source, config.metadata, protocol="official").tracks
+    assert len(tracks) == 15
+    make = functools.partial(make_shard, ShardPlan("train/00000.parquet", tracks[:2]), config, config.output)
+    story = make()
+    assert story.rejected == []
+    assert sum(len(rows.patch) for rows in read_rows([f"{bucket}/shards/train/00000.parquet"])) == 10
+    assert make() == story  # from the footer
