@@ -215,7 +215,7 @@ def _s3() -> fs.S3FileSystem:
 
 @contextmanager
 def _reachable(uri: str) -> Iterator[None]:
-    """Turn what storage says of a wrong key, a full disk or an endpoint into one line; absent files stay as they are."""
+    """Turn what storage says of a wrong key or a full disk into one line; absent files stay FileNotFoundError."""
     try:
         yield
     except FileNotFoundError:

@@ -6,7 +6,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from inpaint_ray.audio.metrics import psnr
+from inpaint_ray.audio.metrics import NORMALISATION_FLOOR, psnr
 from inpaint_ray.data.batches import Batch
 from inpaint_ray.train.state import Row
 
@@ -47,7 +47,7 @@ def draw_examples(model: nn.Module, batch: Batch, device: torch.device) -> bytes
             "damaged": (_decibels(damaged), top),
             "restored": (_decibels(restored[row, 0]), top),
             "true": (_decibels(target), top),
-            "error": (_decibels((restored[row, 0] - target).abs()), top),
+            "error": (_decibels((restored[row, 0] - target).abs() + NORMALISATION_FLOOR), top),
         }
         score = float(psnr(restored[row], target.unsqueeze(0)))
         for axes, (name, (image, high)) in zip(axes_row, panels.items(), strict=True):
@@ -67,7 +67,8 @@ def draw_examples(model: nn.Module, batch: Batch, device: torch.device) -> bytes
 
 
 def _decibels(normalised: Tensor) -> Tensor:
-    return 20 * torch.log10(normalised.clamp(min=1e-6))
+    """Of the data's largest magnitude."""
+    return 20 * torch.log10((normalised - NORMALISATION_FLOOR).clamp(min=1e-6))
 
 
 def _png(figure: Figure) -> bytes:
