@@ -43,6 +43,9 @@ def run(config_type: type[Config], job: Callable[[Config], Any], description: st
             raise
         print(f"{name}: {cause}", file=sys.stderr, flush=True)
         sys.exit(2 if isinstance(cause, UsageError) else 1)
+    except PermissionError as error:
+        print(f"{name}: {error}; look at the rights of the path or the keys", file=sys.stderr, flush=True)
+        sys.exit(1)
     sys.exit(result if isinstance(result, int) else 0)
 
 
@@ -86,8 +89,10 @@ def start_ray() -> None:
         return
     variables = S3_ENVIRONMENT | {"RAY_TRAIN_ENABLE_PRINT_PATCH": "0"}  # else every line of a worker comes twice
     runtime_env = {"env_vars": {name: os.environ.get(name, value) for name, value in variables.items()}}
-    embedded = not os.environ.get("RAY_ADDRESS")
-    ray.init(runtime_env=runtime_env, num_cpus=max(LEAST_CPUS, os.cpu_count() or 1) if embedded else None)
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(runtime_env=runtime_env)
+    else:  # "local": never a cluster that happens to run on this machine
+        ray.init("local", runtime_env=runtime_env, num_cpus=max(LEAST_CPUS, os.cpu_count() or 1))
     ray.data.DataContext.get_current().enable_progress_bars = False
 
 

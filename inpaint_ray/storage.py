@@ -215,10 +215,10 @@ def _s3() -> fs.S3FileSystem:
 
 @contextmanager
 def _reachable(uri: str) -> Iterator[None]:
-    """Turn what storage says of a wrong key or a full disk into one line; absent files stay FileNotFoundError."""
+    """Turn what storage says of a wrong endpoint or a full disk into one line."""
     try:
         yield
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # of one file: the caller knows better what that means
         raise
     except (OSError, pa.ArrowException, BotoCoreError, Boto3Error) as error:
         text = " ".join(str(error).split())

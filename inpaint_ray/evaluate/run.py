@@ -50,7 +50,7 @@ def _score(config: EvaluateConfig, dataset: Dataset, split: str, checkpoints: di
         ShardScorer,
         fn_constructor_kwargs={"checkpoints": checkpoints, "scale": dataset.scale},
         num_gpus=1 if config.use_gpu else None,
-        concurrency=_num_actors(config, len(uris)),
+        compute=ray.data.ActorPoolStrategy(size=_num_actors(config, len(uris))),
     )
     progress = Progress("evaluate", dataset.num_patches(split), "patches")
     tracks = []

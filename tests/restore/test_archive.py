@@ -1,0 +1,111 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from inpaint_ray.errors import UsageError
+from inpaint_ray.models.checkpoint import Checkpoint
+from inpaint_ray.restore.archive import fingerprint, identify, list_archive, output_name, plan, read_label_tracks
+from inpaint_ray.restore.config import RestoreConfig
+from inpaint_ray.restore.manifest import ManifestRow
+from inpaint_ray.storage import StoredFile
+
+CONFIG = RestoreConfig(input="in", output="out")
+FILE = StoredFile(uri="in/a.wav", name="a.wav", size=100)
+FINISHED = ManifestRow(
+    name="a.wav",
+    source_size=100,
+    method="auto",
+    settings=fingerprint(CONFIG, ""),
+    status="restored",
+    output="a.wav",
+    output_size=90,
+)
+
+
+def names_to_do(
+    row: ManifestRow, present: dict[str, int], config: RestoreConfig = CONFIG, model: str = ""
+) -> list[str]:
+    todo, done = plan(config, [FILE], model=model, earlier={"a.wav": row}, present=present)
+    assert len(todo) + len(done) == 1
+    return [source.name for source in todo]
+
+
+def test_a_finished_file_is_skipped() -> None:
+    assert names_to_do(FINISHED, {"a.wav": 90}) == []
+
+
+def test_the_same_bytes_do_not_fail_twice() -> None:
+    assert names_to_do(replace(FINISHED, status="failed", output="", output_size=0), {}) == []
+
+
+@pytest.mark.parametrize(
+    ("row", "present"),
+    [
+        (replace(FINISHED, source_size=101), {"a.wav": 90}),
+        (FINISHED, {}),
+        (FINISHED, {"a.wav": 89}),
+        (replace(FINISHED, status="failed", output="", settings=""), {}),
+        (replace(FINISHED, settings="other"), {"a.wav": 90}),
+    ],
+    ids=["source changed", "output gone", "output cut off", "could not be read", "other settings"],
+)
+def test_a_file_is_done_again(row: ManifestRow, present: dict[str, int]) -> None:
+    assert names_to_do(row, present) == ["a.wav"]
+
+
+def test_another_method_format_or_model_is_another_setting() -> None:
+    for config in (replace(CONFIG, method="linear"), replace(CONFIG, output_format="wav")):
+        assert names_to_do(FINISHED, {"a.wav": 90}, config) == ["a.wav"]
+    assert names_to_do(FINISHED, {"a.wav": 90}, model="a digest") == ["a.wav"]
+
+
+def test_a_model_is_known_by_its_weights() -> None:
+    def checkpoint(weight: float) -> Checkpoint:
+        model = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.constant_(model.weight, weight)
+        return Checkpoint(model=model, architecture="UNet", scale=1.0)
+
+    assert identify(checkpoint(1)) == identify(checkpoint(1)) != identify(checkpoint(2))
+    assert identify(None) == ""
+
+
+def test_large_files_come_first_and_know_which_names_are_taken() -> None:
+    files = [
+        StoredFile(uri="in/a.mp3", name="a.mp3", size=5),
+        StoredFile(uri="in/a.mp3.flac", name="a.mp3.flac", size=50),
+    ]
+    todo, _ = plan(CONFIG, files, model="", earlier={}, present={})
+    assert [source.name for source in todo] == ["a.mp3.flac", "a.mp3"]
+    assert todo[1].taken == ("a.mp3.flac",)
+    with pytest.raises(ValueError, match="another file"):
+        output_name(todo[1], "MP3", "FLAC")
+    assert output_name(todo[0], "FLAC", "FLAC") == "a.mp3.flac"
+
+
+def test_an_archive_is_its_audio_without_an_earlier_report(tmp_path: Path) -> None:
+    for name in ("b/x.FLAC", "a.wav", "notes.txt", "_restore/excerpts/y.flac"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    assert [file.name for file in list_archive(replace(CONFIG, input=str(tmp_path)))] == ["a.wav", "b/x.FLAC"]
+
+
+def test_an_archive_without_audio_names_the_flag(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--input .*no audio file"):
+        list_archive(replace(CONFIG, input=str(tmp_path)))
+
+
+def test_label_tracks_are_found_by_either_name_and_change_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("1\t2\tx")
+    (tmp_path / "b.wav.txt").write_text("3\t4\tx")
+    files = [StoredFile(uri=name, name=name, size=1) for name in ("a.wav", "b.wav", "c.wav")]
+    config = replace(CONFIG, gaps=str(tmp_path))
+    assert read_label_tracks(config, files) == {"a.wav": "1\t2\tx", "b.wav": "3\t4\tx", "c.wav": ""}
+    todo, _ = plan(config, files, model="", earlier={}, present={})
+    assert len({source.settings for source in todo}) == 3
+
+
+def test_a_folder_without_label_tracks_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--gaps"):
+        read_label_tracks(replace(CONFIG, gaps=str(tmp_path)), [FILE])

@@ -1,0 +1,111 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+
+from inpaint_ray.errors import UsageError
+from inpaint_ray.restore.archive import fingerprint
+from inpaint_ray.restore.config import RestoreConfig
+from inpaint_ray.restore.manifest import MANIFEST
+from inpaint_ray.restore.report import REPORT, draw_spectrograms, write_report
+from inpaint_ray.restore.restorer import Restorer
+from inpaint_ray.restore.run import _absolute, _check_places, _claim_output, restore
+
+RATE = 8000
+
+
+def write_damaged(path: Path, *, gaps: int = 1) -> None:
+    time = np.arange(RATE) / RATE
+    samples = 0.3 * np.sin(2 * np.pi * 220 * time) + 0.2 * np.sin(2 * np.pi * 331 * time + 1)
+    for number in range(gaps):
+        samples[2000 + 1000 * number : 2080 + 1000 * number] = 0
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, RATE, subtype="PCM_16")
+
+
+@pytest.mark.ray
+def test_an_archive_is_restored_and_a_second_run_does_what_is_left(
+    local_ray: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, output = tmp_path / "in", tmp_path / "out"
+    for name, gaps in (("whole.wav", 0), ("a/one.flac", 1), ("a/<b>&.wav", 2)):
+        write_damaged(source / name, gaps=gaps)
+    (source / "empty.mp3").write_bytes(b"")
+    config = RestoreConfig(input=str(source), output=str(output), num_actors=2)
+
+    assert restore(config) == 3
+    rows = pq.read_table(output / MANIFEST).to_pylist()
+    assert [(row["name"], row["status"], row["gaps"]) for row in rows] == [
+        ("a/<b>&.wav", "restored", 2),
+        ("a/one.flac", "restored", 1),
+        ("empty.mp3", "failed", 0),
+        ("whole.wav", "unchanged", 0),
+    ]
+    assert (output / "whole.wav").read_bytes() == (source / "whole.wav").read_bytes()
+    before, after = (soundfile.read(place / "a/one.flac", dtype="int16")[0] for place in (source, output))
+    changed = np.flatnonzero(before != after)
+    assert changed.min() >= 2000 and changed.max() < 2080 and len(changed) > 70
+    page = (output / REPORT).read_text()
+    assert "a/&lt;b&gt;&amp;.wav" in page and "<b>&.wav" not in page and page.count("<audio") == 4
+    assert "failed  empty.mp3: empty file" in capsys.readouterr().out
+
+    (source / "empty.mp3").unlink()
+    write_damaged(source / "a/one.flac", gaps=3)
+    kept = (output / "a/<b>&.wav").stat().st_mtime_ns
+    assert restore(config) == 0
+    rows = pq.read_table(output / MANIFEST).to_pylist()
+    assert [(row["name"], row["gaps"]) for row in rows] == [("a/<b>&.wav", 2), ("a/one.flac", 3), ("whole.wav", 0)]
+    assert (output / "a/<b>&.wav").stat().st_mtime_ns == kept
+    assert restore(config) == 0
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def test_a_killed_run_is_finished_without_repeating_its_files(tmp_path: Path) -> None:
+    source, output = tmp_path / "in", tmp_path / "out"
+    write_damaged(source / "a.wav")
+    config = _absolute(RestoreConfig(input=str(source), output=str(output)))
+    _claim_output(config)
+    size = (source / "a.wav").stat().st_size
+    row = {"uri": str(source / "a.wav"), "name": "a.wav", "size": size, "settings": fingerprint(config, "")}
+    Restorer(config)(row)  # and then the power fails
+    leftover = output / f"b.wav.{'0' * 32}.tmp"
+    leftover.write_bytes(b"half")
+    written = (output / "a.wav").stat().st_mtime_ns
+    assert restore(config) == 0  # without Ray: nothing is left to restore
+    assert (output / "a.wav").stat().st_mtime_ns == written and not leftover.exists()
+    assert pq.read_table(output / MANIFEST).column("name").to_pylist() == ["a.wav"]
+
+
+@pytest.mark.parametrize(("source", "output"), [("a", "a"), ("a", "a/b"), ("a/b", "a"), ("a", "link/b")])
+def test_folders_in_each_other_are_refused(tmp_path: Path, source: str, output: str) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    os.symlink(tmp_path / "a", tmp_path / "link")
+    with pytest.raises(UsageError, match="--output"):
+        _check_places(RestoreConfig(input=str(tmp_path / source), output=str(tmp_path / output)))
+    _check_places(RestoreConfig(input=str(tmp_path / "a"), output=str(tmp_path / "ab")))
+
+
+def test_an_output_with_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(UsageError, match="letter.txt"):
+        _claim_output(RestoreConfig(input="in", output=str(tmp_path)))
+
+
+def test_an_output_of_another_archive_is_refused(tmp_path: Path) -> None:
+    _claim_output(RestoreConfig(input="one", output=str(tmp_path)))
+    _claim_output(RestoreConfig(input="one", output=str(tmp_path)))
+    with pytest.raises(UsageError, match="restoration of one"):
+        _claim_output(RestoreConfig(input="two", output=str(tmp_path)))
+
+
+def test_a_report_without_repaired_files_has_no_players(tmp_path: Path) -> None:
+    write_report(RestoreConfig(input="in", output=str(tmp_path)), [], wall_s=1)
+    assert "<audio" not in (tmp_path / REPORT).read_text()
+
+
+def test_the_picture_is_a_png() -> None:
+    silence = np.zeros((2, RATE), dtype=np.float32)
+    assert draw_spectrograms(silence, silence + 1e-3, RATE).startswith(b"\x89PNG")
