@@ -93,7 +93,7 @@ def ray_head() -> Iterator[dict[str, str]]:
             end_group(head)
 
 
-def wait_for_head(head: subprocess.Popen[bytes], timeout_s: float = 90) -> None:
+def wait_for_head(head: subprocess.Popen[bytes], timeout_s: float = 180) -> None:
     """Wait until the head answers.
 
     Raises:
@@ -122,7 +122,7 @@ def end_group(head: subprocess.Popen[bytes]) -> None:
         pass
 
 
-def submit(environment: dict[str, str], name: str, *arguments: str, timeout_s: float = 60) -> None:
+def submit(environment: dict[str, str], name: str, *arguments: str, timeout_s: float = 180) -> None:
     """`ray job submit` jobs/NAME.py, showing the job's own lines; the whole log goes to logs/NAME.log.
 
     A head that has just started has no agent for jobs yet, and is asked again.

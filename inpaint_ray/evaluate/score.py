@@ -28,11 +28,12 @@ class TrackScores:
     sums: dict[str, float]  # "METHOD psnr", "METHOD nrmse" -> sum over the patches that count
 
     def to_row(self) -> dict[str, Any]:
-        return {**self.__dict__, "sums": [list(item) for item in self.sums.items()]}
+        return {**self.__dict__, "sums": list(self.sums.values()), "names": list(self.sums)}
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> "TrackScores":
-        return cls(**row | {"sums": {str(name): float(value) for name, value in row["sums"]}})
+        sums = {str(name): float(value) for name, value in zip(row["names"], row["sums"], strict=True)}
+        return cls(row["track_id"], row["genre"], row["num_patches"], row["num_infinite"], sums)
 
 
 def score_shard(
