@@ -43,3 +43,16 @@ def snr(restored: Tensor, clean: Tensor) -> float:
     power = clean.double().square().sum()
     noise = (clean.double() - restored.double()).square().sum()
     return float("inf") if noise == 0 else float(10 * torch.log10(power / noise))
+
+
+def log_spectral_distance(restored: Tensor, clean: Tensor, *, range_db: float = 60.0) -> float:
+    """Distance of two magnitude spectrograms in dB (Gray and Markel, 1976): RMS over bins, then the mean over frames.
+
+    Args:
+        restored: (T, F) linear magnitudes.
+        clean: (T, F) linear magnitudes, not all zero.
+        range_db: both are floored this far below the largest clean magnitude, so that inaudible bins do not decide.
+    """
+    floor = clean.max() * 10 ** (-range_db / 20)
+    ratio_db = 20 * torch.log10(restored.clamp(min=floor) / clean.clamp(min=floor))
+    return float(ratio_db.square().mean(dim=-1).sqrt().mean())

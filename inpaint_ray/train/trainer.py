@@ -124,6 +124,9 @@ def _claim(run_uri: str, config: TrainConfig) -> None:
     try:
         before = json.loads(storage.read_bytes(record))
     except FileNotFoundError:
+        foreign = next(storage.list_files(run_uri), None)
+        if foreign is not None:
+            raise UsageError(f"{run_uri} holds something else ({foreign.name}); give another --run-name") from None
         storage.write_bytes(record, (json.dumps(config.identity(), indent=2) + "\n").encode())
         return
     check_same_run(config.identity(), before, run_uri)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from inpaint_ray.audio.metrics import denormalise, mse, normalise, nrmse, psnr, snr
+from inpaint_ray.audio.metrics import denormalise, log_spectral_distance, mse, normalise, nrmse, psnr, snr
 
 
 def pair() -> tuple[torch.Tensor, torch.Tensor]:
@@ -44,3 +44,13 @@ def test_snr_of_an_error_of_a_tenth_is_20_db() -> None:
     assert snr(1.1 * clean, clean) == pytest.approx(20, abs=1e-5)
     assert snr(clean, clean) == math.inf
     assert snr(clean, torch.zeros(1000)) == -math.inf
+
+
+def test_log_spectral_distance_of_half_the_magnitude_is_six_db() -> None:
+    clean = torch.rand(10, 20) + 0.5
+    assert log_spectral_distance(clean / 2, clean) == pytest.approx(6.02, abs=0.01)
+    assert log_spectral_distance(clean, clean) == 0.0
+
+
+def test_log_spectral_distance_of_silence_is_bounded_by_the_range() -> None:
+    assert log_spectral_distance(torch.zeros(4, 5), torch.ones(4, 5)) == pytest.approx(60.0, abs=0.01)

@@ -50,6 +50,13 @@ def test_a_run_with_other_settings_is_refused_with_the_differences(prepared: Dat
         train(replace(config, batch_size=6, learning_rate=0.01))
 
 
+def test_a_run_folder_that_holds_something_else_is_left_alone(prepared: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "UNet").mkdir()
+    (tmp_path / "UNet" / "thesis.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"UNet holds something else \(thesis.txt\); give another --run-name"):
+        train(TrainConfig(data=prepared.uri, output=str(tmp_path), architecture="UNet"))
+
+
 def test_a_folder_that_is_not_prepared_says_what_to_run(tmp_path: Path) -> None:
     config = TrainConfig(data=str(tmp_path), output=str(tmp_path / "runs"), architecture="UNet")
     with pytest.raises(DatasetError, match="no dataset.json there.*run jobs/prepare.py"):
