@@ -280,7 +280,7 @@ def _voice(song: _Song) -> NDArray:
     rests = np.arange(num_notes) % 6 == 5  # a breath ends each phrase
     loudness = _smooth((song.random.uniform(0.5, 1.0, size=num_notes) * ~rests)[note], 0.03 * song.sample_rate)
     source = loudness * _tone(2 ** (glide + vibrato), np.full(song.num_samples, 0.93), song.sample_rate)
-    onset = _smooth(np.diff(note, prepend=-1).astype(float), 0.02 * song.sample_rate) * 0.02 * song.sample_rate
+    onset = _smooth(np.diff(note, prepend=0).astype(float), 0.02 * song.sample_rate) * 0.02 * song.sample_rate
     breath = (0.01 * loudness + 0.3 * onset) * song.random.standard_normal(song.num_samples)
     vowels = np.array(VOWELS_HZ, dtype=float)[song.random.integers(len(VOWELS_HZ), size=num_notes)]
 
@@ -369,9 +369,10 @@ def _tone(frequency: NDArray, brightness: NDArray, sample_rate: int) -> NDArray:
 def _shape(samples: NDArray, sample_rate: int, gains: Callable[[NDArray, NDArray], NDArray]) -> NDArray:
     """Samples through a filter that moves: gains(F frequencies in Hz, T times in s) -> (F, T)."""
     size = 2 * round(0.012 * sample_rate)
-    grid = signal.ShortTimeFFT(signal.windows.hann(size, sym=False), hop=size // 2, fs=sample_rate)
-    spectrum = grid.stft(samples)
-    return grid.istft(spectrum * gains(grid.f, grid.t(len(samples))), k1=len(samples))
+    # Not ShortTimeFFT, which transforms one frame at a time and takes twice as long.
+    frequency, time, spectrum = signal.stft(samples, sample_rate, nperseg=size)
+    _, shaped = signal.istft(spectrum * gains(frequency, time), sample_rate, nperseg=size)
+    return shaped[: len(samples)]
 
 
 def _slow_noise(song: _Song, per_s: float) -> NDArray:

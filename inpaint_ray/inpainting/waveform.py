@@ -23,7 +23,7 @@ Method = Literal["auto", "autoregressive", "model", "griffin_lim", "linear", "si
 METHODS: tuple[Method, ...] = get_args(Method)
 NEEDS_MODEL: tuple[Method, ...] = ("model", "griffin_lim")
 
-LONGEST_AUTOREGRESSIVE_S = 0.05  # `auto` gives longer gaps to the model
+LONGEST_AUTOREGRESSIVE_S = 0.2  # `auto` gives longer gaps to the model: see the table in README.md
 MAX_GAP_S = 1.0
 CONTEXT_FRAMES = 64  # either side of a gap, 0.256 s: with a short gap, about one patch
 MAX_WINDOW_FRAMES = 512  # neighbouring gaps share a window up to this length
@@ -55,7 +55,7 @@ def fill(
     """The samples with their gaps filled; every sample that is not lost is the input's, bit for bit.
 
     Methods:
-        auto: autoregressive up to 50 ms; longer gaps by the model where one is given, else autoregressive.
+        auto: autoregressive up to 200 ms; longer gaps by the model where one is given, else autoregressive.
         autoregressive: Janssen's interpolation from both sides.
         model: magnitudes from the network, phase from the autoregressive fill, refined by fast Griffin-Lim in which
             known samples stay fixed.

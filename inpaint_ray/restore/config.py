@@ -21,7 +21,7 @@ class RestoreConfig:
     checkpoint: str | None = None
     """Checkpoint folder of a model for longer gaps, such as runs/Gap_UNet/best; without one, none is used."""
     method: Method = "auto"
-    """How gaps are filled; `auto` is autoregressive up to 50 ms, and the model, if there is one, above."""
+    """How gaps are filled; `auto` is autoregressive up to 200 ms, and the model, if there is one, above."""
     gaps: str = AUTO
     """`auto` finds abrupt digital silence; or a folder of Audacity label tracks: NAME.txt for each NAME.wav."""
     output_format: OutputFormat = "same"
