@@ -81,7 +81,7 @@ def test_the_input_is_not_changed() -> None:
 
 
 def test_auto_sends_long_gaps_to_the_model_and_short_ones_to_autoregression() -> None:
-    samples, lost = damaged((4000, 4400), (16_000, 18_000))
+    samples, lost = damaged((4000, 4400), (16_000, 20_000))
     seen = []
 
     def restore(magnitudes: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
@@ -90,13 +90,13 @@ def test_auto_sends_long_gaps_to_the_model_and_short_ones_to_autoregression() ->
 
     auto = fill(samples, RATE, lost, restore_magnitudes=restore)
     plain = fill(samples, RATE, lost, method="autoregressive")
-    assert seen == [((1, 160, 128), 35)]  # 64 frames on either side of 2000 samples; those that touch the gap
+    assert seen == [((1, 191, 128), 66)]  # 64 frames on either side of 4000 samples; those that touch the gap
     np.testing.assert_array_equal(auto[4000:4400], plain[4000:4400])
-    assert np.abs(auto[16_000:18_000] - plain[16_000:18_000]).max() > 0.01
+    assert np.abs(auto[16_000:20_000] - plain[16_000:20_000]).max() > 0.01
 
 
 def test_without_a_model_auto_is_autoregressive() -> None:
-    samples, lost = damaged((4000, 4400), (16_000, 18_000))
+    samples, lost = damaged((4000, 4400), (16_000, 20_000))
     np.testing.assert_array_equal(fill(samples, RATE, lost), fill(samples, RATE, lost, method="autoregressive"))
 
 
