@@ -5,6 +5,7 @@
 Everything goes to demo/; a second run reuses what the first one made. Logs of the jobs are in demo/logs/.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -16,7 +17,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,6 @@ from inpaint_ray.progress import format_duration
 from inpaint_ray.tables import markdown_table
 
 FOLDER = Path("demo").resolve()
-PORT, DASHBOARD_PORT = 26379, 28265  # not Ray's own, so that a cluster on this machine is left in peace
 ARCHITECTURE, EPOCHS = "Gap_UNet", 4
 EXCLUDES = [".git", ".venv", "demo", "runs", "tests", "benchmarks"]
 BIN = Path(sys.executable).parent
@@ -64,9 +63,10 @@ def at(name: str) -> str:
     return str(FOLDER / name)
 
 
-@contextmanager
+@contextlib.contextmanager
 def ray_head() -> Iterator[dict[str, str]]:
     """A private Ray head on loopback, which ends with the block; gives the environment that finds it."""
+    port, dashboard_port, agent_port = free_ports(3)
     token = FOLDER / "logs" / "token"
     token.parent.mkdir(parents=True, exist_ok=True)
     token.touch(mode=0o600)
@@ -75,25 +75,32 @@ def ray_head() -> Iterator[dict[str, str]]:
         "PATH": f"{BIN}:{os.environ['PATH']}",  # so that `python` of the jobs is this one
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token),
-        "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{DASHBOARD_PORT}",
+        "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{dashboard_port}",
     }
     environment.pop("RAY_ADDRESS", None)
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:  # not where others look
         command = [
-            "ray", "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={PORT}", "--num-cpus=4",
-            f"--dashboard-port={DASHBOARD_PORT}", "--dashboard-host=127.0.0.1", "--disable-usage-stats",
-            f"--temp-dir={folder}",
+            "ray", "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={port}", "--num-cpus=4",
+            f"--dashboard-port={dashboard_port}", "--dashboard-host=127.0.0.1", "--disable-usage-stats",
+            f"--dashboard-agent-listen-port={agent_port}", f"--temp-dir={folder}",
         ]  # fmt: skip
         with (FOLDER / "logs" / "ray.log").open("wb") as log:
             head = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
         try:
-            wait_for_head(head)
+            wait_for_head(head, dashboard_port)
             yield environment
         finally:
             end_group(head)
 
 
-def wait_for_head(head: subprocess.Popen[bytes], timeout_s: float = 180) -> None:
+def free_ports(count: int) -> list[int]:
+    """Ports that nothing listens on, so that another Ray on this machine is left in peace."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [sock.getsockname()[1] for sock in sockets]
+
+
+def wait_for_head(head: subprocess.Popen[bytes], port: int, timeout_s: float = 180) -> None:
     """Wait until the head answers.
 
     Raises:
@@ -102,7 +109,7 @@ def wait_for_head(head: subprocess.Popen[bytes], timeout_s: float = 180) -> None
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline and head.poll() is None:
         try:
-            with socket.create_connection(("127.0.0.1", DASHBOARD_PORT), timeout=1):
+            with socket.create_connection(("127.0.0.1", port), timeout=1):
                 return
         except OSError:
             time.sleep(0.5)
