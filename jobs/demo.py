@@ -34,7 +34,9 @@ EXCLUDES = [".git", ".venv", "demo", "runs", "tests", "benchmarks"]
 BIN = Path(sys.executable).parent
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 RAYS_PREFIX = re.compile(r"^\(\w+ pid=[^)]*\) ")
-OURS = re.compile(r"(prepare|epoch|evaluate|restore)\b|(prepared|best|trained|scored|restored) |  (train|validation|test|\d+) |\|")
+OURS = re.compile(  # the first words of the jobs' own lines
+    r"(prepare|epoch|evaluate|restore)\b|(prepared|best|trained|scored|restored) |  (train|validation|test|\d+) |\|"
+)
 
 
 def main() -> None:
