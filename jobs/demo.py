@@ -134,35 +134,46 @@ def end_group(head: subprocess.Popen[bytes]) -> None:
 def submit(environment: dict[str, str], name: str, *arguments: str, timeout_s: float = 180) -> None:
     """`ray job submit` jobs/NAME.py, showing the job's own lines; the whole log goes to logs/NAME.log.
 
-    A head that has just started has no agent for jobs yet, and is asked again.
+    A head that has just started has no agent for jobs yet, and is asked again. A job that is interrupted is stopped.
 
     Raises:
         SystemExit: the job failed.
     """
     started = time.monotonic()
-    runtime_env = json.dumps({"excludes": EXCLUDES})
-    command = ["ray", "job", "submit", "--working-dir", ".", "--runtime-env-json", runtime_env, "--"]
-    command += ["python", f"jobs/{name}.py", *arguments]
     print(f"\n$ ray job submit --working-dir . -- python jobs/{name}.py {' '.join(arguments)}", flush=True)
     log = FOLDER / "logs" / f"{name}.log"
     while True:
-        lines = []
-        with subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as job:
-            assert job.stdout is not None
-            for line in job.stdout:
-                lines.append(line)
-                own = RAYS_PREFIX.sub("", COLOUR.sub("", line.rstrip()))
-                if OURS.match(own):
-                    print(own, flush=True)
-        log.write_text("".join(lines))
-        if job.returncode == 0:
+        submission = f"{name}-{secrets.token_hex(4)}"
+        command = ["ray", "job", "submit", "--submission-id", submission, "--working-dir", ".", "--runtime-env-json"]
+        command += [json.dumps({"excludes": EXCLUDES}), "--", "python", f"jobs/{name}.py", *arguments]
+        try:
+            return_code, said = run_showing(command, environment)
+        except BaseException:
+            subprocess.run(["ray", "job", "stop", submission], env=environment, capture_output=True, check=False)
+            raise
+        log.write_text(said)
+        if return_code == 0:
             print(f"[{name} took {format_duration(time.monotonic() - started)}]", flush=True)
             return
-        if "No available agent" not in "".join(lines) or time.monotonic() - started > timeout_s:
-            sys.exit(f"demo: job {name} failed; the whole log: {log}\n{''.join(lines[-15:])}")
+        if "No available agent" not in said or time.monotonic() - started > timeout_s:
+            last_lines = "\n".join(said.splitlines()[-15:])
+            sys.exit(f"demo: job {name} failed; the whole log: {log}\n{last_lines}")
         time.sleep(1)
+
+
+def run_showing(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
+    """Run a command, showing the jobs' own lines of what it says; its exit code and all that it said."""
+    lines = []
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
+            own = RAYS_PREFIX.sub("", COLOUR.sub("", line.rstrip()))
+            if OURS.match(own):
+                print(own, flush=True)
+    return process.returncode, "".join(lines)
 
 
 def summary() -> str:

@@ -7,6 +7,7 @@ again, a run that was killed goes on where it was, and a rerun of a finished one
 import hashlib
 import io
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -32,6 +33,8 @@ from inpaint_ray.version import VERSION
 
 MOST_TRACKS = 32  # in a shard: 1,856 patches, about 100 MB
 FEWEST_SHARDS = 8  # of a split that has tracks enough, so that small data sets use several cores
+
+OWN_NAME = re.compile(rf"({'|'.join((*SPLITS, REJECTED))})/\d{{5}}\.parquet(\.[0-9a-f]{{32}}\.tmp)?")
 
 Protocol = Literal["official", "reference", "folders"]
 
@@ -92,6 +95,7 @@ def prepare(config: PrepareConfig) -> Dataset:
     """
     started = time.monotonic()
     output = storage.absolute(config.output)
+    config = replace(config, source=storage.absolute(config.source), output=output)  # workers run in other folders
     found = _list_tracks(config)
     if config.limit:
         found = replace(found, tracks=listing.keep_some(found.tracks, config.limit))
@@ -221,9 +225,7 @@ def _finished(output: str, config: PrepareConfig, found: Listing) -> Dataset | N
 
 
 def _foreign_names(output: str) -> Iterator[str]:
-    for file in storage.list_files(output):
-        if file.name.split("/")[0] not in (*SPLITS, REJECTED):
-            yield file.name
+    return (file.name for file in storage.list_files(output) if not OWN_NAME.fullmatch(file.name))
 
 
 def _clear_leftovers(output: str, plans: list[ShardPlan]) -> None:
@@ -270,7 +272,7 @@ def _summarise(config: PrepareConfig, found: Listing, stories: list[ShardStory],
 
     training = [story.largest for story in stories if story.split == "train"]
     return Dataset(
-        source=storage.absolute(config.source),
+        source=config.source,
         protocol=config.protocol,
         dtype=config.dtype,
         scale=max(training) if any(training) else max(story.largest for story in stories),

@@ -99,11 +99,27 @@ def test_a_second_run_has_nothing_to_do(prepared: Dataset, archive: Path, capsys
     assert "nothing to do" in capsys.readouterr().out
 
 
-def test_an_output_that_holds_something_else_is_left_alone(archive: Path, tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(UsageError, match=r"holds something else \(thesis.txt\)"):
+@pytest.mark.parametrize("name", ["thesis.txt", "train/song.wav", "test/0.parquet", "rejected/mine/00000.parquet"])
+def test_an_output_that_holds_something_else_is_left_alone(archive: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(UsageError, match=f"holds something else .{name}"):
         prepare(_config(archive, tmp_path))
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+    assert (tmp_path / name).read_text() == "mine"
+
+
+@pytest.mark.ray
+def test_a_killed_run_is_finished_and_what_it_left_is_cleared(local_ray: None, archive: Path, tmp_path: Path) -> None:
+    config = _config(archive, tmp_path)
+    plan = plan_shards(list_fma(config.source, config.metadata, protocol="official").tracks, seed=0)[0]
+    make_shard(plan, config, str(tmp_path))  # what a run that was killed had made, and what it had begun
+    finished = (tmp_path / plan.name).stat().st_mtime_ns
+    (tmp_path / f"train/00001.parquet.{'a' * 32}.tmp").write_bytes(b"half")
+    (tmp_path / "train/00099.parquet").write_bytes(b"of another plan")
+    prepare(config)
+    assert (tmp_path / plan.name).stat().st_mtime_ns == finished
+    left = {path.name for path in (tmp_path / "train").iterdir()}
+    assert left == {f"{number:05d}.parquet" for number in range(5)}
 
 
 @pytest.mark.ray
