@@ -76,6 +76,7 @@ def ray_head() -> Iterator[dict[str, str]]:
     environment = os.environ | {
         "PATH": f"{BIN}:{os.environ['PATH']}",  # so that `python` of the jobs is this one
         "RAY_AUTH_MODE": "token",
+        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # nobody waits for this node to drain
         "RAY_AUTH_TOKEN_PATH": str(token),
         "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{dashboard_port}",
     }
@@ -122,9 +123,9 @@ def end_group(head: subprocess.Popen[bytes]) -> None:
     """Ask the head's process group to end, wait, and kill what is left."""
     head.terminate()
     try:
-        head.wait(timeout=10)
+        head.wait(timeout=30)
     except subprocess.TimeoutExpired:
-        pass  # it drains for longer than a person waits; no job is left in it
+        pass
     try:
         os.killpg(head.pid, signal.SIGKILL)
     except ProcessLookupError:
