@@ -44,7 +44,7 @@ def train(config: TrainConfig, *, for_tune: bool = False) -> Row:
     for split in ("train", "validation"):
         shard_uris(dataset, split)
     if config.init_from is not None:
-        _check_first_weights(config)
+        _check_first_weights(config.init_from, config.architecture)
     run_uri = storage.join(config.output, config.name)
     _claim(run_uri, config)
     history = _finished_epochs(run_uri)
@@ -65,11 +65,10 @@ def train(config: TrainConfig, *, for_tune: bool = False) -> Row:
     return best
 
 
-def _check_first_weights(config: TrainConfig) -> None:
-    assert config.init_from is not None
-    architecture = open_checkpoint(config.init_from).architecture
-    if architecture != config.architecture:
-        raise UsageError(f"--init-from {config.init_from} is a {architecture}, --architecture is {config.architecture}")
+def _check_first_weights(init_from: str, wanted: str) -> None:
+    architecture = open_checkpoint(init_from).architecture
+    if architecture != wanted:
+        raise UsageError(f"--init-from {init_from} is a {architecture}, --architecture is {wanted}")
 
 
 def _with_absolute_paths(config: TrainConfig) -> TrainConfig:
