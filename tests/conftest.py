@@ -41,7 +41,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def prepared(local_ray: None, archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """The archive as shards, made by the prepare job."""
-    from inpaint_ray.data.prepare import PrepareConfig, prepare
+    from inpaint_ray.data.config import PrepareConfig
+    from inpaint_ray.data.prepare import prepare
 
     return prepare(
         PrepareConfig(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from inpaint_ray.command_line import parse
-from inpaint_ray.data.prepare import PrepareConfig
+from inpaint_ray.data.config import PrepareConfig
 from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.train.config import TrainConfig
 

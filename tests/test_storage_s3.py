@@ -10,9 +10,10 @@ from moto.server import ThreadedMotoServer
 
 from inpaint_ray import storage
 from inpaint_ray.checkpoints import open_checkpoint
-from inpaint_ray.data.prepare import PrepareConfig, ShardPlan, make_shard
+from inpaint_ray.data.config import PrepareConfig
+from inpaint_ray.data.fma import list_fma
+from inpaint_ray.data.shard_plan import ShardPlan, make_shard
 from inpaint_ray.data.shards import read_rows
-from inpaint_ray.data.tracks import list_fma
 from inpaint_ray.errors import CheckpointError, UsageError
 from inpaint_ray.models.checkpoint import Checkpoint, save_checkpoint
 from inpaint_ray.models.registry import build_model

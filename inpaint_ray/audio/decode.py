@@ -4,9 +4,13 @@ Shapes: samples are (channels, n), as everywhere in this package.
 """
 
 import io
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.signal
 import soundfile
 import torch
 import torchaudio.functional
@@ -16,6 +20,10 @@ from inpaint_ray.errors import AudioDecodeError
 
 INTEGER_SUBTYPES = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}  # subtype -> bits
 TRUNCATED_BELOW = 0.99  # share of the announced length; encoder delay and padding explain the rest
+BLOCK_VALUES = 2**22  # samples of all channels that are read at a time, so that no header's claim decides the memory
+FILTER_ZEROS = 16  # no resampling filter reaches further, in samples of the lower rate
+MOST_FILTER_VALUES = 2**22
+SAMPLE_RATES = (1_000, 768_000)  # Hz; what lies outside is a damaged header
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,54 +59,108 @@ def read_recording(data: bytes) -> Recording:
     Raises:
         AudioDecodeError: the bytes are empty, not audio, cut off, or without a single sample.
     """
-    if not data:
-        raise AudioDecodeError("empty file")
-    try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            announced, subtype, container, sample_rate = file.frames, file.subtype, file.format, file.samplerate
-            dtype = "int32" if subtype in INTEGER_SUBTYPES else "float64" if subtype == "DOUBLE" else "float32"
-            samples = file.read(dtype=dtype, always_2d=True).T
-    except (soundfile.SoundFileError, ValueError, MemoryError) as error:
-        raise AudioDecodeError(f"not readable as audio: {str(error).split(': ', 1)[-1]}") from error
-    announced = max(announced, _riff_frames(data, samples.shape[1]))
-    if samples.shape[1] < TRUNCATED_BELOW * announced:
-        raise AudioDecodeError(
-            f"truncated: {samples.shape[1] / sample_rate:.2f} of {announced / sample_rate:.2f} seconds"
-        )
-    if samples.shape[1] == 0:
-        raise AudioDecodeError("no samples")
-    return Recording(
-        samples=np.ascontiguousarray(samples), sample_rate=sample_rate, container=container, subtype=subtype
-    )
+    with _opened(data) as file:
+        dtype = "int32" if file.subtype in INTEGER_SUBTYPES else "float64" if file.subtype == "DOUBLE" else "float32"
+        samples = np.concatenate(list(_read_blocks(file, data, dtype)), axis=1)
+        return Recording(samples=samples, sample_rate=file.samplerate, container=file.format, subtype=file.subtype)
 
 
-def decode(data: bytes, *, mono: bool = False, sample_rate: int | None = None) -> tuple[NDArray, int]:
+def decode(
+    data: bytes, *, mono: bool = False, sample_rate: int | None = None, longest_s: float | None = None
+) -> tuple[NDArray, int]:
     """Samples as float32 in (channels, n), and their rate in Hz.
 
     Args:
         data: the bytes of a whole file.
         mono: average the channels to one.
         sample_rate: resample to this rate in Hz; None keeps the file's own.
+        longest_s: seconds of a longer file that are decoded; the rest is not looked at.
 
     Raises:
         AudioDecodeError: the bytes are empty, not audio, cut off, or hold samples that are not finite.
     """
-    recording = read_recording(data)
-    samples = recording.to_float().astype(np.float32, copy=False)
+    with _opened(data) as file:
+        rate = file.samplerate
+        blocks = _read_blocks(file, data, "float32", longest_s)
+        if mono:
+            blocks = (block.mean(axis=0, keepdims=True) for block in blocks)
+        if sample_rate is not None and sample_rate != rate:
+            blocks, rate = _resample_blocks(blocks, rate, sample_rate), sample_rate
+        samples = np.concatenate(list(blocks), axis=1)
     if not np.isfinite(samples).all():
         raise AudioDecodeError("samples that are not finite (NaN or infinite)")
-    if mono:
-        samples = samples.mean(axis=0, keepdims=True)
-    if sample_rate is None or sample_rate == recording.sample_rate:
-        return samples, recording.sample_rate
-    resampled = torchaudio.functional.resample(torch.from_numpy(samples), recording.sample_rate, sample_rate)
-    return resampled.numpy(), sample_rate
+    return samples, rate
 
 
-def _riff_frames(data: bytes, num_read: int) -> int:
+@contextmanager
+def _opened(data: bytes) -> Iterator[soundfile.SoundFile]:
+    """The file in some bytes; what libsndfile says against it, then or while reading, becomes an AudioDecodeError."""
+    if not data:
+        raise AudioDecodeError("empty file")
+    try:
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            if not SAMPLE_RATES[0] <= file.samplerate <= SAMPLE_RATES[1]:
+                raise AudioDecodeError(f"not readable as audio: a sample rate of {file.samplerate} Hz")
+            yield file
+    except (soundfile.SoundFileError, ValueError, MemoryError) as error:
+        raise AudioDecodeError(f"not readable as audio: {str(error).split(': ', 1)[-1]}") from error
+
+
+def _read_blocks(
+    file: soundfile.SoundFile, data: bytes, dtype: str, longest_s: float | None = None
+) -> Iterator[NDArray]:
+    """The samples of a file in blocks of (channels, n), at least one.
+
+    Raises:
+        AudioDecodeError: there is no sample, or clearly fewer than the header announces.
+    """
+    announced = max(file.frames, _riff_frames(data, file.frames))
+    wanted = announced if longest_s is None else min(announced, math.ceil(longest_s * file.samplerate))
+    num_read = 0
+    while num_read < wanted:
+        block = file.read(min(BLOCK_VALUES // file.channels, wanted - num_read), dtype=dtype, always_2d=True)
+        if not len(block):
+            break
+        num_read += len(block)
+        yield np.ascontiguousarray(block.T)
+    if num_read < TRUNCATED_BELOW * wanted:
+        seconds = (num_read / file.samplerate, announced / file.samplerate)
+        raise AudioDecodeError(f"truncated: {seconds[0]:.2f} of {seconds[1]:.2f} seconds")
+    if num_read == 0:
+        raise AudioDecodeError("no samples")
+
+
+def _riff_frames(data: bytes, num_there: int) -> int:
     """Frames that a RIFF header announces, which libsndfile clips to the file's end; 0 where it announces nothing."""
     if data[:4] != b"RIFF":
         return 0
     announced = int.from_bytes(data[4:8], "little") + 8
     streamed = announced in (8, 2**32 + 7)  # length not known when the header was written
-    return 0 if streamed or announced <= len(data) + 1 else round(num_read * announced / len(data))
+    return 0 if streamed or announced <= len(data) + 1 else round(num_there * announced / len(data))
+
+
+def _resample_blocks(blocks: Iterator[NDArray], rate: int, wanted_rate: int) -> Iterator[NDArray]:
+    """Blocks at another rate, sample for sample what resampling them joined would give.
+
+    A block is resampled with a margin of its neighbours on either side, which is cut off again.
+    """
+    common = math.gcd(rate, wanted_rate)
+    unit, wanted_unit = rate // common, wanted_rate // common  # so many samples become so many
+    num_margin = math.ceil(FILTER_ZEROS * max(1, rate / wanted_rate) / unit) + 1  # units
+    pending, num_before = next(blocks), 0  # samples, and the units at their beginning that are margin
+    for block in blocks:
+        pending = np.concatenate([pending, block], axis=1)
+        num_whole = pending.shape[1] // unit - num_margin
+        if num_whole <= num_before:
+            continue
+        yield _resample(pending, unit, wanted_unit)[:, num_before * wanted_unit : num_whole * wanted_unit]
+        kept_from = max(0, num_whole - num_margin)
+        pending, num_before = pending[:, kept_from * unit :], num_whole - kept_from
+    yield _resample(pending, unit, wanted_unit)[:, num_before * wanted_unit :]
+
+
+def _resample(samples: NDArray, unit: int, wanted_unit: int) -> NDArray:
+    """(channels, n) at another rate: windowed sinc interpolation (Smith, 2002, as in torchaudio)."""
+    if unit * wanted_unit > MOST_FILTER_VALUES:  # torchaudio's table of filters: gigabytes for a rate such as 44,101 Hz
+        return scipy.signal.resample_poly(samples, wanted_unit, unit, axis=1).astype(np.float32)
+    return torchaudio.functional.resample(torch.from_numpy(samples), unit, wanted_unit).numpy()

@@ -14,7 +14,7 @@ from inpaint_ray.errors import DatasetError
 from inpaint_ray.storage import absolute, join, read_bytes
 
 SPLITS = ("train", "validation", "test")
-DATASET, REJECTED = "dataset.json", "rejected"
+DATASET, REJECTED, UNMATCHED = "dataset.json", "rejected", "unmatched.csv"
 FORMAT = 1
 
 Dtype = Literal["float32", "float16"]

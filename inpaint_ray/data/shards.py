@@ -17,7 +17,7 @@ ROW_GROUP_PATCHES = 128  # 8 MiB of float32
 FOOTER_KEY = b"inpaint_ray"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class ShardStory:
     """What became of the tracks that a shard was to hold; kept in the shard's footer as JSON."""
 
@@ -28,6 +28,13 @@ class ShardStory:
     seconds: float = 0.0
     largest: float = 0.0  # magnitude
     rejected: list[tuple[str, str]] = field(default_factory=list)  # (URI, error)
+    num_further: int = 0  # files beside the shard that hold the first of its patches
+
+    def count(self, genre: str, num_patches: int, seconds: float) -> None:
+        """A track gave so many patches."""
+        self.tracks[genre] = self.tracks.get(genre, 0) + 1
+        self.patches[genre] = self.patches.get(genre, 0) + num_patches
+        self.seconds += seconds
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -38,47 +45,56 @@ class ShardStory:
         return cls(**record | {"rejected": [(uri, error) for uri, error in record["rejected"]]})
 
 
-def write_shard(
-    uri: str,
-    *,
-    track_ids: NDArray[np.int64],
-    genres: list[str],
-    patches: NDArray[np.int16],
-    magnitudes: NDArray,
-    dtype: Dtype,
-    story: ShardStory,
-) -> None:
-    """Write a shard that appears whole or not at all; one row a patch, in the order given.
+@dataclass(frozen=True)
+class TrackPatches:
+    """Consecutive patches of a track."""
+
+    track_id: int
+    genre: str
+    first: int  # number in the track of the first of them
+    magnitudes: NDArray  # (P, 128, 128) linear
+
+
+def write_shard(uri: str, pieces: list[TrackPatches], *, dtype: Dtype, seed: int, story: ShardStory) -> None:
+    """Write a shard that appears whole or not at all; one row a patch, in a seeded order.
+
+    Memory beyond the pieces themselves is bounded by a row group.
 
     Args:
         uri: of the Parquet file.
-        track_ids: (P,).
-        genres: P names.
-        patches: (P,) number of the patch in its track.
-        magnitudes: (P, 128, 128) linear.
+        pieces: the patches that it is to hold.
         dtype: of the magnitudes in the file.
+        seed: of the order of rows.
         story: what the footer says.
     """
     schema = patch_schema(dtype).with_metadata({FOOTER_KEY: story.to_json().encode()})
-    flat = pa.array(magnitudes.astype(dtype, copy=False).reshape(-1))
+    places = [(piece, place) for piece in pieces for place in range(len(piece.magnitudes))]
+    order = np.random.default_rng(seed).permutation(len(places))
+    encoding = {"magnitudes.list.element": "BYTE_STREAM_SPLIT", "track_id": "PLAIN", "patch": "PLAIN"}
+    with (
+        open_output(uri) as stream,
+        pq.ParquetWriter(
+            stream, schema, compression="zstd", use_dictionary=["genre"], column_encoding=encoding
+        ) as writer,
+    ):
+        for start in range(0, len(places), ROW_GROUP_PATCHES):
+            rows = [places[number] for number in order[start : start + ROW_GROUP_PATCHES]]
+            writer.write_table(_table_of(rows, schema), row_group_size=ROW_GROUP_PATCHES)
+
+
+def _table_of(rows: list[tuple[TrackPatches, int]], schema: pa.Schema) -> pa.Table:
+    """A row for each (piece, place in it)."""
     tensor_type = schema.field("magnitudes").type
+    magnitudes = np.stack([piece.magnitudes[place] for piece, place in rows])
+    flat = pa.array(magnitudes.astype(tensor_type.value_type.to_pandas_dtype(), copy=False).reshape(-1))
     storage = pa.FixedSizeListArray.from_arrays(flat, type=tensor_type.storage_type)
     columns = [
-        pa.array(track_ids, pa.int64()),
-        pa.array(genres, pa.string()),
-        pa.array(patches, pa.int16()),
+        pa.array([piece.track_id for piece, _ in rows], pa.int64()),
+        pa.array([piece.genre for piece, _ in rows], pa.string()),
+        pa.array([piece.first + place for piece, place in rows], pa.int16()),
         pa.ExtensionArray.from_storage(tensor_type, storage),
     ]
-    encoding = {"magnitudes.list.element": "BYTE_STREAM_SPLIT", "track_id": "PLAIN", "patch": "PLAIN"}
-    with open_output(uri) as stream:
-        pq.write_table(
-            pa.table(columns, schema=schema),
-            stream,
-            row_group_size=ROW_GROUP_PATCHES,
-            compression="zstd",
-            use_dictionary=["genre"],
-            column_encoding=encoding,
-        )
+    return pa.table(columns, schema=schema)
 
 
 def read_story(uri: str) -> ShardStory | None:

@@ -21,7 +21,7 @@ from inpaint_ray import storage
 from inpaint_ray.audio.damage import draw_gaps
 from inpaint_ray.audio.decode import Recording, read_recording
 from inpaint_ray.audio.encode import encode, to_integers
-from inpaint_ray.data.tracks import list_fma
+from inpaint_ray.data.fma import list_fma
 from inpaint_ray.errors import UsageError
 
 VERSION = 1  # of the sounds: another one makes archives of before unwelcome

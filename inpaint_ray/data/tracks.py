@@ -1,25 +1,15 @@
-"""Which audio files there are, and the split and genre of each: from FMA's tracks.csv, or from a folder per genre."""
+"""Tracks and where they come from: the words that all listings share, and the listing of a folder per genre."""
 
-import csv
 import hashlib
-import io
 import itertools
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-import numpy as np
-
 from inpaint_ray.errors import UsageError
-from inpaint_ray.storage import StoredFile, list_files, read_bytes
+from inpaint_ray.storage import StoredFile, list_files
 
 AUDIO_SUFFIXES = frozenset(".mp3 .wav .flac .ogg .opus .aif .aiff .aifc .au .caf .w64 .rf64 .m4a .wma".split())
-FMA_SPLITS = {"training": "train", "validation": "validation", "test": "test"}
-FMA_COLUMNS = [("set", "split"), ("set", "subset"), ("track", "genre_top")]
-
-# The reference's protocol (seed.md): small trains (its official training part) and validates (its other parts);
-# of medium without small, at most so many tracks of a genre test. Genres not named here test with all they have.
-REFERENCE_TEST_TRACKS = {"Electronic": 637, "Experimental": 624, "Rock": 608, "Hip-Hop": 585}
 
 
 @dataclass(frozen=True)
@@ -30,6 +20,8 @@ class Track:
     track_id: int
     genre: str
     split: str  # train, validation or test
+    num_bytes: int = 0  # of the file; 0 where it was not listed
+    duration_s: float | None = None  # what a list says that its length is
 
 
 @dataclass(frozen=True)
@@ -37,46 +29,9 @@ class Listing:
     """The tracks to prepare, and what did not match."""
 
     tracks: list[Track]
-    absent: list[int]  # track ids that are listed but have no file
-    unlisted: list[str]  # URIs of audio files that no list names
-
-
-@dataclass(frozen=True)
-class _Row:
-    """What a row of tracks.csv says of a track."""
-
-    split: str
-    subset: str
-    genre: str
-
-
-def list_fma(source: str, metadata: str, *, protocol: str, seed: int = 0) -> Listing:
-    """The tracks of an FMA folder (NNN/NNNNNN.mp3 below any prefix), by its tracks.csv.
-
-    Args:
-        source: URI of the folder of audio.
-        metadata: URI of tracks.csv.
-        protocol: `official`, the file's own split; or `reference`, the splits of the paper.
-        seed: of the drawing that the reference's protocol does for its four largest genres.
-
-    Raises:
-        UsageError: tracks.csv is absent, lacks a column, or names no genre for any track.
-    """
-    rows = _read_tracks_csv(metadata)
-    splits = _reference_splits(rows, seed) if protocol == "reference" else {i: row.split for i, row in rows.items()}
-    files, unlisted = {}, []
-    for file in _audio_files(source):
-        stem = PurePosixPath(file.name).stem
-        if stem.isdecimal() and int(stem) in rows:
-            files[int(stem)] = file
-        else:
-            unlisted.append(file.uri)
-    tracks = [
-        Track(uri=files[i].uri, track_id=i, genre=rows[i].genre, split=split)
-        for i, split in splits.items()
-        if i in files
-    ]
-    return Listing(tracks=tracks, absent=[i for i in splits if i not in files], unlisted=unlisted)
+    absent: list[str] = field(default_factory=list)  # names that are listed but have no file
+    unlisted: list[str] = field(default_factory=list)  # URIs of audio files that no list names
+    notes: list[str] = field(default_factory=list)  # lines for the user
 
 
 def list_folders(source: str) -> Listing:
@@ -86,15 +41,17 @@ def list_folders(source: str) -> Listing:
     is in every split. The track id is a hash of the name.
     """
     by_genre: dict[str, list[StoredFile]] = defaultdict(list)
-    for file in _audio_files(source):
+    for file in audio_files(source):
         folders = PurePosixPath(file.name).parts[:-1]
         by_genre[folders[0] if folders else "unknown"].append(file)
     tracks = []
     for genre, files in sorted(by_genre.items()):
-        members = [Track(uri=f.uri, track_id=_name_hash(f.name) >> 1, genre=genre, split="") for f in files]
-        members = [replace(track, split=_hash_split(track.track_id)) for track in members]
+        members = []
+        for file in files:
+            track_id = track_id_of(file.name)
+            members.append(Track(file.uri, track_id, genre, _hash_split(track_id), file.size))
         tracks += _fill_empty_splits(members)
-    return Listing(tracks=tracks, absent=[], unlisted=[])
+    return Listing(tracks)
 
 
 def keep_some(tracks: list[Track], limit: int) -> list[Track]:
@@ -110,13 +67,13 @@ def keep_some(tracks: list[Track], limit: int) -> list[Track]:
     return in_turn[: max(limit, len(groups))]
 
 
-def _audio_files(source: str) -> list[StoredFile]:
+def audio_files(source: str) -> list[StoredFile]:
     """Every audio file below a prefix.
 
     Raises:
         UsageError: there is none.
     """
-    files = [file for file in list_files(source) if PurePosixPath(file.name).suffix.lower() in AUDIO_SUFFIXES]
+    files = [file for file in list_files(source) if is_audio(file.name)]
     if not files:
         raise UsageError(
             f"--source {source}: no audio file there; give the folder or bucket prefix that holds the tracks"
@@ -124,50 +81,13 @@ def _audio_files(source: str) -> list[StoredFile]:
     return files
 
 
-def _read_tracks_csv(uri: str) -> dict[int, _Row]:
-    """Track id -> row of FMA's tracks.csv, which has two header rows and a third that names the index."""
-    try:
-        text = read_bytes(uri).decode("utf-8")
-    except FileNotFoundError as error:
-        raise UsageError(f"--metadata {uri}: no such file; give FMA's fma_metadata/tracks.csv") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"--metadata {uri}: not a text file: {error}; give FMA's fma_metadata/tracks.csv") from error
-    lines = csv.reader(io.StringIO(text))
-    names = list(zip(next(lines, []), next(lines, []), strict=False))
-    missing = [column for column in FMA_COLUMNS if column not in names]
-    if missing:
-        wanted = ", ".join("/".join(column) for column in missing)
-        raise UsageError(
-            f"--metadata {uri}: column {wanted} is missing; give FMA's tracks.csv with both its header rows"
-        )
-    split, subset, genre = (names.index(column) for column in FMA_COLUMNS)
-    rows = {}
-    for line in lines:
-        if len(line) == len(names) and line[0].isdecimal() and line[split] in FMA_SPLITS:
-            rows[int(line[0])] = _Row(FMA_SPLITS[line[split]], line[subset], line[genre] or "unknown")
-    if not rows:
-        raise UsageError(f"--metadata {uri}: no track in it has a split of {', '.join(FMA_SPLITS)}")
-    return rows
+def is_audio(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in AUDIO_SUFFIXES
 
 
-def _reference_splits(rows: dict[int, _Row], seed: int) -> dict[int, str]:
-    """Track id -> split by the reference's rule (reference/README.md): small trains and validates, medium tests."""
-    splits, by_genre = {}, defaultdict(list)
-    for track_id, row in rows.items():
-        if row.subset == "small":
-            splits[track_id] = "train" if row.split == "train" else "validation"
-        elif row.subset == "medium":
-            by_genre[row.genre].append(track_id)
-    generator = np.random.default_rng(seed)
-    for genre, track_ids in sorted(by_genre.items()):
-        count = REFERENCE_TEST_TRACKS.get(genre, len(track_ids))
-        drawn = generator.permutation(sorted(track_ids))[:count]
-        splits.update((int(track_id), "test") for track_id in drawn)
-    return splits
-
-
-def _name_hash(name: str) -> int:
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+def track_id_of(name: str) -> int:
+    """A number for a track that has none: 63 bits of the hash of its name."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
 
 
 def _hash_split(track_id: int) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from inpaint_ray import storage
-from inpaint_ray.data.tracks import AUDIO_SUFFIXES
+from inpaint_ray.data.tracks import is_audio
 from inpaint_ray.errors import UsageError
 from inpaint_ray.models.checkpoint import Checkpoint
 from inpaint_ray.restore.config import AUTO, RestoreConfig
@@ -37,7 +37,7 @@ def list_archive(config: RestoreConfig) -> list[StoredFile]:
     files = [
         file
         for file in storage.list_files(config.input)
-        if PurePosixPath(file.name).suffix.lower() in AUDIO_SUFFIXES and not file.name.startswith(f"{FOLDER}/")
+        if is_audio(file.name) and not file.name.startswith(f"{FOLDER}/")
     ]
     if not files:
         raise UsageError(

@@ -8,10 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from inpaint_ray.audio.decode import decode
-from inpaint_ray.data.prepare import PrepareConfig, ShardPlan, make_shard, plan_shards, prepare
+from inpaint_ray.data.config import PrepareConfig
+from inpaint_ray.data.fma import list_fma
+from inpaint_ray.data.prepare import prepare
 from inpaint_ray.data.schema import Dataset, read_dataset
+from inpaint_ray.data.shard_plan import ShardPlan, make_shard, plan_shards
 from inpaint_ray.data.shards import read_rows
-from inpaint_ray.data.tracks import Track, list_fma
+from inpaint_ray.data.tracks import Track
 from inpaint_ray.errors import DatasetError, JobFailedError, UsageError
 
 
@@ -136,3 +139,44 @@ def test_too_many_rejects_fail_the_job_after_writing(local_ray: None, archive: P
     with pytest.raises(DatasetError, match="did not finish"):
         read_dataset(str(tmp_path / "shards"))
     assert prepare(replace(config, max_rejected=0.5)).rejected == 1
+
+
+def test_long_tracks_go_on_in_further_files(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, config = _plan(archive), _config(archive, tmp_path)
+    make_shard(plan, config, str(tmp_path / "one"))
+    monkeypatch.setattr("inpaint_ray.data.shard_plan.MOST_PATCHES", 6)
+    story = make_shard(plan, config, str(tmp_path / "many"))
+    assert story.num_further == 2 and sum(story.patches.values()) == 15
+    one, many = (
+        {
+            (int(t), int(p)): m.tobytes()
+            for rows in read_rows(uris)
+            for t, p, m in zip(rows.track_id, rows.patch, rows.magnitudes, strict=True)
+        }
+        for uris in ([str(p) for p in (tmp_path / folder).glob("train/*")] for folder in ("one", "many"))
+    )
+    assert one == many and len(one) == 15
+    names = sorted(path.name for path in (tmp_path / "many/train").iterdir())
+    fingerprint = plan.fingerprint(config)
+    assert names == [f"00000-{fingerprint}-001.parquet", f"00000-{fingerprint}-002.parquet", "00000.parquet"]
+
+
+def test_a_track_that_has_gone_is_a_row_of_the_story(archive: Path, tmp_path: Path) -> None:
+    good = _plan(archive)
+    plan = ShardPlan(good.name, [Track(str(tmp_path / "gone.mp3"), 9, "Rock", "train"), *good.tracks])
+    story = make_shard(plan, _config(archive, tmp_path), str(tmp_path))
+    assert len(story.rejected) == 1 and "No such file" in story.rejected[0][1]
+
+
+@pytest.mark.ray
+def test_what_a_list_does_not_match_is_counted_and_named(local_ray: None, archive: Path, tmp_path: Path) -> None:
+    names = sorted(str(p.relative_to(archive / "fma_music")) for p in (archive / "fma_music").rglob("*.mp3"))
+    (tmp_path / "list.csv").write_text(
+        "uri,genre,split\n" + "".join(f"{name},Rock,train\n" for name in [*names[:3], "gone.mp3"])
+    )
+    config = _config(archive, tmp_path / "shards", protocol="manifest", metadata=str(tmp_path / "list.csv"))
+    dataset = prepare(config)
+    assert (dataset.num_tracks("train"), dataset.absent, dataset.unlisted) == (3, 1, 12)
+    lines = (tmp_path / "shards" / "unmatched.csv").read_text().splitlines()
+    assert lines[:2] == ["kind,name", "absent,gone.mp3"] and len(lines) == 14
+    assert prepare(config) == dataset

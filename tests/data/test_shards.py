@@ -6,18 +6,17 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from inpaint_ray.data.shards import ShardStory, read_rows, read_story, write_shard
+from inpaint_ray.data.shards import ShardStory, TrackPatches, read_rows, read_story, write_shard
 
 
 def _write(path: Path, num_patches: int = 300, dtype: str = "float32") -> np.ndarray:
     magnitudes = np.random.default_rng(0).random((num_patches, 128, 128), dtype=np.float32)
+    starts = range(0, num_patches, 58)
     write_shard(
         str(path),
-        track_ids=np.arange(num_patches, dtype=np.int64) // 58,
-        genres=["Rock"] * num_patches,
-        patches=(np.arange(num_patches) % 58).astype(np.int16),
-        magnitudes=magnitudes,
+        [TrackPatches(number, "Rock", 0, magnitudes[start : start + 58]) for number, start in enumerate(starts)],
         dtype=dtype,
+        seed=0,
         story=ShardStory(plan="p", split="train", rejected=[("a.mp3", "empty file")]),
     )
     return magnitudes
@@ -30,7 +29,9 @@ def test_plain_pyarrow_reads_what_was_written(tmp_path: Path, dtype: str, tolera
     assert table.column_names == ["track_id", "genre", "patch", "magnitudes"]
     read = table["magnitudes"].combine_chunks().to_numpy_ndarray()
     assert read.shape == (300, 128, 128) and read.dtype == dtype
-    assert np.abs(read.astype(np.float32) - magnitudes).max() <= tolerance
+    places = table["track_id"].to_numpy() * 58 + table["patch"].to_numpy()
+    assert np.abs(read.astype(np.float32) - magnitudes[places]).max() <= tolerance
+    assert sorted(places) == list(range(300)) != list(places)
 
 
 @pytest.mark.parametrize("num_parts", [1, 2, 5])

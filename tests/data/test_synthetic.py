@@ -10,8 +10,8 @@ import torch
 from inpaint_ray.audio.decode import decode, read_recording
 from inpaint_ray.audio.interpolation import interpolate_frames
 from inpaint_ray.audio.stft import Grid, spectrogram
+from inpaint_ray.data.fma import list_fma
 from inpaint_ray.data.synthetic import synthesise, write_archive, write_damaged_copy
-from inpaint_ray.data.tracks import list_fma
 from inpaint_ray.errors import UsageError
 
 

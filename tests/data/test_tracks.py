@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from inpaint_ray.data.tracks import Track, keep_some, list_fma, list_folders
+from inpaint_ray.data.fma import list_fma
+from inpaint_ray.data.tracks import Track, keep_some, list_folders
 from inpaint_ray.errors import UsageError
 
 HEADER = ",set,set,track,track\n,split,subset,genre_top,title\ntrack_id,,,,\n"
@@ -34,7 +35,7 @@ def test_the_official_split_is_that_of_the_file(tmp_path: Path) -> None:
 def test_absent_and_unlisted_files_are_told_apart(tmp_path: Path) -> None:
     source, metadata = _fma(tmp_path, ["2,training,small,Rock,A", "3,training,small,Rock,B"], [2, 9])
     listing = list_fma(source, metadata, protocol="official")
-    assert listing.absent == [3]
+    assert listing.absent == ["000003"]
     assert [Path(uri).name for uri in listing.unlisted] == ["000009.mp3"]
 
 
@@ -46,15 +47,40 @@ def test_titles_with_commas_and_line_breaks_are_read(tmp_path: Path) -> None:
 def test_the_reference_trains_on_small_and_tests_on_medium(tmp_path: Path) -> None:
     rows = [f"{i},{split},small,Rock,x" for i, split in enumerate(["training"] * 8 + ["validation", "test"])]
     rows += [f"{i},training,medium,Jazz,x" for i in range(10, 14)] + ["20,training,large,Jazz,x"]
-    rows += [f"{i},training,medium,Rock,x" for i in range(100, 800)]
-    listing = list_fma(*_fma(tmp_path, rows, [*range(14), 20, *range(100, 800)]), protocol="reference")
+    rows += [f"{i},training,medium,Rock,x" for i in range(100, 6_203)]
+    rows += [f"{i},training,medium,Hip-Hop,x" for i in range(7_000, 7_100)]
+    files = [*range(14), 20, *range(100, 6_203), *range(7_000, 7_100)]
+    listing = list_fma(*_fma(tmp_path, rows, files), protocol="reference")
     counts = Counter((track.split, track.genre) for track in listing.tracks)
     assert counts == {
         ("train", "Rock"): 8,
         ("validation", "Rock"): 2,
         ("test", "Jazz"): 4,
-        ("test", "Rock"): 608,  # the reference drew so many of its largest genres
+        ("test", "Rock"): 608,  # of 6,103, as the reference drew
+        ("test", "Hip-Hop"): 49,  # of 100: the share that 585 of 1,201 is
     }
+    assert listing.notes == [
+        "not as many tracks as the reference has: 8 of 6400 train, 2 of 1600 validation, 661 of 5583 test; "
+        "the proportions are its own"
+    ]
+
+
+def test_the_reference_draws_the_same_tracks_from_the_same_seed(tmp_path: Path) -> None:
+    rows = [f"{i},training,medium,Rock,x" for i in range(1_000)]
+    uris = _fma(tmp_path, rows, list(range(1_000)))
+    drawn = [
+        {track.track_id for track in list_fma(*uris, protocol="reference", seed=seed).tracks} for seed in (0, 0, 1)
+    ]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_the_length_of_the_song_is_expected_of_whole_songs_alone(tmp_path: Path) -> None:
+    uris = _fma(tmp_path, ["2,training,small,168,Rock"], [2])
+    Path(uris[1]).write_text(
+        ",set,set,track,track\n,split,subset,duration,genre_top\ntrack_id,,,,\n2,training,small,168,Rock\n"
+    )
+    assert list_fma(*uris, protocol="official").tracks[0].duration_s is None
+    assert list_fma(*uris, protocol="official", whole=True).tracks[0].duration_s == 168.0
 
 
 @pytest.mark.parametrize(
