@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
 import boto3
 import pyarrow as pa
 from boto3.exceptions import Boto3Error
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from pyarrow import fs
 
@@ -26,6 +27,9 @@ from inpaint_ray.errors import StorageError, UsageError
 # Servers such as Ceph refuse the checksum trailers that AWS clients send by default (411 MissingContentLength).
 S3_ENVIRONMENT = {"AWS_REQUEST_CHECKSUM_CALCULATION": "when_required"}
 os.environ.update({name: os.environ.get(name, value) for name, value in S3_ENVIRONMENT.items()})
+
+# Attempts of a request, with pauses that grow: a server that throttles or is away for half a minute is waited for.
+READ_ATTEMPTS, WRITE_ATTEMPTS = 10, 14  # pyarrow's pauses are longer than boto3's
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ def open_output(uri: str) -> Iterator[BinaryIO]:
         yield cast(BinaryIO, spool)
         spool.flush()
         bucket, _, key = path.partition("/")
-        boto3.client("s3").upload_file(spool.name, bucket, key)  # the object shows when the upload is complete
+        _client().upload_file(spool.name, bucket, key)  # the object shows when the upload is complete
 
 
 def publish_folder(local: Path, uri: str) -> None:
@@ -193,14 +197,21 @@ def _check_bucket(filesystem: fs.FileSystem, bucket: str) -> None:
 
 
 @functools.cache
-def _s3() -> fs.S3FileSystem:
-    """The S3 filesystem, with the endpoint and region that boto3 resolves from the AWS variables and files."""
+def _client() -> Any:
+    """boto3's client, patient with a server that throttles (503 SlowDown) or is away for half a minute."""
+    patience = Config(retries={"mode": "standard", "total_max_attempts": WRITE_ATTEMPTS}, connect_timeout=10)
     try:
-        client = boto3.client("s3")
+        return boto3.client("s3", config=patience)
     except (BotoCoreError, ValueError) as error:
         raise UsageError(
             f"S3 settings cannot be used: {error}; look at the AWS_* variables and ~/.aws/config"
         ) from error
+
+
+@functools.cache
+def _s3() -> fs.S3FileSystem:
+    """The S3 filesystem, with the endpoint and region that boto3 resolves from the AWS variables and files."""
+    client = _client()
     endpoint = urlsplit(client.meta.endpoint_url)
     custom = not (endpoint.hostname or "").endswith("amazonaws.com")
     return fs.S3FileSystem(
@@ -209,7 +220,7 @@ def _s3() -> fs.S3FileSystem:
         scheme=endpoint.scheme if custom else "https",
         request_timeout=60,
         connect_timeout=10,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=10),
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=READ_ATTEMPTS),
     )
 
 

@@ -1,6 +1,7 @@
 """The same functions on s3:// URIs, against a server on loopback."""
 
 import functools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,13 @@ from inpaint_ray.data.shards import read_rows
 from inpaint_ray.errors import CheckpointError, UsageError
 from inpaint_ray.models.checkpoint import Checkpoint, save_checkpoint
 from inpaint_ray.models.registry import build_model
+from tests.support.faulty_proxy import Fate, FaultyProxy
+
+
+def forget_clients() -> None:
+    """Make the storage module look at the environment again."""
+    storage._client.cache_clear()
+    storage._s3.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +40,9 @@ def bucket() -> Iterator[str]:
         patch.setenv("AWS_REGION", "us-east-1")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         boto3.client("s3").create_bucket(Bucket="music")
-        storage._s3.cache_clear()
+        forget_clients()
         yield "s3://music"
-        storage._s3.cache_clear()
+        forget_clients()
     server.stop()
 
 
@@ -86,3 +94,27 @@ def test_tracks_become_a_shard(bucket: str, archive: Path) -> None:
     assert story.rejected == []
     assert sum(len(rows.patch) for rows in read_rows([f"{bucket}/shards/train/00000.parquet"])) == 10
     assert make() == story  # from the footer
+
+
+def test_a_server_that_throttles_and_resets_is_borne_with(
+    bucket: str, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in storage.list_files(str(archive)):
+        storage.write_bytes(f"{bucket}/again/{file.name}", storage.read_bytes(file.uri))
+
+    def fate(number: int) -> Fate:
+        return "slow_down" if number % 4 == 1 else "reset" if number % 7 == 3 else "pass"
+
+    proxy = FaultyProxy(os.environ["AWS_ENDPOINT_URL"], fate)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+    forget_clients()
+    try:
+        source, metadata = f"{bucket}/again/fma_music", f"{bucket}/again/fma_metadata/tracks.csv"
+        config = PrepareConfig(source=source, metadata=metadata, output=f"{bucket}/borne")
+        tracks = list_fma(source, metadata, protocol="official").tracks
+        story = make_shard(ShardPlan("train/00000.parquet", tracks), config, config.output)
+    finally:
+        proxy.close()
+        forget_clients()
+    assert story.rejected == [] and sum(story.patches.values()) == 75
+    assert {fate: proxy.fates.count(fate) > 2 for fate in ("slow_down", "reset")} == {"slow_down": True, "reset": True}

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inpaint_ray.audio.damage import draw_lost_frames
+from inpaint_ray.audio.damage import FRAMES, Damage, draw_lost_frames
 from inpaint_ray.audio.metrics import normalise
 from inpaint_ray.data.shards import PatchRows
 
@@ -32,21 +32,24 @@ class Batch:
         return replace(self, **moved)
 
 
-def damage_rows(rows: PatchRows, *, scale: float, seed: int, epoch: int | None = None) -> Batch:
-    """The rows with the reference's damage, drawn for each patch from (seed, track_id, patch) and the epoch if given.
+def damage_rows(
+    rows: PatchRows, *, scale: float, seed: int, epoch: int | None = None, damage: tuple[Damage, ...] = FRAMES
+) -> Batch:
+    """The rows with damage, drawn for each patch from (seed, track_id, patch) and the epoch if given.
 
     Args:
         rows: P patches.
         scale: the data set's; patches become magnitude / scale + 0.001.
         seed: of the damage.
         epoch: makes the damage new in every epoch; None keeps it the same for ever.
+        damage: how frames are lost; of several, each patch draws one.
     """
     epochs = () if epoch is None else (epoch,)
     num_frames = rows.magnitudes.shape[1]
     lost = torch.from_numpy(
         np.stack(
             [
-                draw_lost_frames(seed, int(track_id), int(patch), *epochs, num_frames=num_frames)
+                draw_lost_frames(seed, int(track_id), int(patch), *epochs, num_frames=num_frames, damage=damage)
                 for track_id, patch in zip(rows.track_id, rows.patch, strict=True)
             ]
         )

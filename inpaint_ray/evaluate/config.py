@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from inpaint_ray.audio.damage import parse_damage
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
@@ -16,6 +18,9 @@ class EvaluateConfig:
     """Folder or bucket prefix of results.json, results.md and results.html."""
     split: Literal["auto", "train", "validation", "test"] = "auto"
     """`auto` takes test, or validation where there is no test split."""
+    damage: tuple[str, ...] = ("frames",)
+    """How frames are lost: `frames` as in the reference, `packets:20`, `bursts:20`, `gap:50` or `gap:5-100` (ms); where
+    several are given, each patch draws one."""
     num_actors: int | None = None
     """Processes that hold the models; default: one for each two CPUs of the cluster, or one for each GPU."""
     use_gpu: bool = False
@@ -24,5 +29,6 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         if not self.checkpoint:
             raise ValueError("--checkpoint needs at least one checkpoint folder")
+        parse_damage(self.damage)
         if self.num_actors is not None and self.num_actors < 1:
             raise ValueError(f"--num-actors must be at least 1, got {self.num_actors}")

@@ -22,6 +22,7 @@ def write_report(
     *,
     dataset: Dataset,
     split: str,
+    damage: tuple[str, ...],
     checkpoints: dict[str, str],
     architectures: dict[str, str],
 ) -> None:
@@ -32,6 +33,7 @@ def write_report(
         rows: the table, `all` last.
         dataset: whose patches were scored.
         split: of it.
+        damage: as the flag named it.
         checkpoints: name -> URI, in the order of the columns.
         architectures: name -> architecture.
     """
@@ -44,12 +46,19 @@ def write_report(
         "data": dataset.uri,
         "data_fingerprint": dataset.fingerprint,
         "split": split,
+        "damage": damage,
         "scale": dataset.scale,
         "checkpoints": {name: {"uri": checkpoints[name], "architecture": architectures[name]} for name in checkpoints},
         "rows": to_json(rows, methods),
     }
     text = "\n".join(
-        [f"Gain in dB PSNR over the damaged input, split {split}, magnitude task.", "", table, *verdicts, ""]
+        [
+            f"Gain in dB PSNR over the damaged input, split {split}, magnitude task, damage {', '.join(damage)}.",
+            "",
+            table,
+            *verdicts,
+            "",
+        ]
     )
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
         resources.files("inpaint_ray.evaluate").joinpath("report.html.jinja").read_text()
@@ -58,6 +67,7 @@ def write_report(
         rows=rows,
         methods=methods,
         split=split,
+        damage=damage,
         dataset=dataset,
         checkpoints=checkpoints,
         architectures=architectures,

@@ -8,6 +8,7 @@ import ray
 import ray.data
 
 from inpaint_ray import storage
+from inpaint_ray.audio.damage import parse_damage
 from inpaint_ray.checkpoints import open_checkpoint
 from inpaint_ray.data.schema import Dataset, read_dataset
 from inpaint_ray.data.shards import shard_uris
@@ -38,7 +39,13 @@ def evaluate(config: EvaluateConfig) -> list[TableRow]:
     tracks = _score(config, dataset, split, checkpoints)
     rows = tabulate(tracks)
     write_report(
-        config.output, rows, dataset=dataset, split=split, checkpoints=checkpoints, architectures=architectures
+        config.output,
+        rows,
+        dataset=dataset,
+        split=split,
+        damage=config.damage,
+        checkpoints=checkpoints,
+        architectures=architectures,
     )
     print(f"scored on split {split} in {format_duration(time.monotonic() - started)}: {config.output}/results.html")
     return rows
@@ -48,7 +55,11 @@ def _score(config: EvaluateConfig, dataset: Dataset, split: str, checkpoints: di
     uris = shard_uris(dataset, split)
     scored = ray.data.from_items([{"uri": uri} for uri in uris], override_num_blocks=len(uris)).flat_map(
         ShardScorer,
-        fn_constructor_kwargs={"checkpoints": checkpoints, "scale": dataset.scale},
+        fn_constructor_kwargs={
+            "checkpoints": checkpoints,
+            "scale": dataset.scale,
+            "damage": parse_damage(config.damage),
+        },
         num_gpus=1 if config.use_gpu else None,
         compute=ray.data.ActorPoolStrategy(size=_num_actors(config, len(uris))),
     )

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from inpaint_ray.audio.damage import FRAMES, Damage
 from inpaint_ray.checkpoints import open_checkpoint
 from inpaint_ray.data.batches import EVALUATION_SEED, damage_rows
 from inpaint_ray.data.shards import read_rows
@@ -37,7 +38,12 @@ class TrackScores:
 
 
 def score_shard(
-    uri: str, checkpoints: dict[str, Checkpoint], *, scale: float, device: torch.device
+    uri: str,
+    checkpoints: dict[str, Checkpoint],
+    *,
+    scale: float,
+    device: torch.device,
+    damage: tuple[Damage, ...] = FRAMES,
 ) -> list[TrackScores]:
     """Scores of every patch of a shard, by track; the damage is the same in every evaluation.
 
@@ -46,11 +52,12 @@ def score_shard(
         checkpoints: name -> checkpoint, its model on the device.
         scale: the data set's.
         device: where the models are.
+        damage: how frames are lost.
     """
     tracks: dict[tuple[int, str], list[NDArray[np.float64]]] = defaultdict(list)
     names: list[str] = []
     for rows in read_rows([uri]):
-        batch = damage_rows(rows, scale=scale, seed=EVALUATION_SEED).to(device)
+        batch = damage_rows(rows, scale=scale, seed=EVALUATION_SEED, damage=damage).to(device)
         scores: dict[str, torch.Tensor] = {}
         for name, checkpoint in checkpoints.items():
             given = score_patches(
@@ -73,15 +80,15 @@ def score_shard(
 class ShardScorer:
     """Holds the models; the state of a Ray Data actor."""
 
-    def __init__(self, checkpoints: dict[str, str], scale: float) -> None:
+    def __init__(self, checkpoints: dict[str, str], scale: float, damage: tuple[Damage, ...]) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.checkpoints = {name: open_checkpoint(uri) for name, uri in checkpoints.items()}
         for checkpoint in self.checkpoints.values():
             checkpoint.model.to(self.device)
-        self.scale = scale
+        self.scale, self.damage = scale, damage
 
     def __call__(self, row: dict[str, Any]) -> list[dict[str, Any]]:
-        scores = score_shard(row["uri"], self.checkpoints, scale=self.scale, device=self.device)
+        scores = score_shard(row["uri"], self.checkpoints, scale=self.scale, device=self.device, damage=self.damage)
         return [track.to_row() for track in scores]
 
 

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from inpaint_ray.audio.damage import parse_damage
 from inpaint_ray.errors import UsageError
 from inpaint_ray.models.registry import LossName, find_architecture
 
@@ -38,6 +39,9 @@ class TrainConfig:
     """Of Adam."""
     loss: LossName | None = None
     """`mse` as the reference, or `gap_db`: log error in the lost frames; default: the architecture's own."""
+    damage: tuple[str, ...] = ("frames",)
+    """How frames are lost: `frames` as in the reference, `packets:20`, `bursts:20`, `gap:50` or `gap:5-100` (ms); where
+    several are given, each patch draws one."""
     seed: int = 0
     """Of weights, damage and order."""
     init_from: str | None = None
@@ -62,6 +66,7 @@ class TrainConfig:
         if self.run_name is not None and ("/" in self.run_name or self.run_name.startswith(".")):
             raise ValueError(f"--run-name is one folder's name, got {self.run_name!r}")
         find_architecture(self.architecture)
+        parse_damage(self.damage)
 
     @property
     def name(self) -> str:
@@ -77,7 +82,12 @@ class TrainConfig:
         settings = asdict(self)
         budget = settings.pop("budget")
         kept = {name: value for name, value in settings.items() if name not in ("output", "num_workers", "use_gpu")}
-        return kept | {"run_name": self.name, "loss": self.loss_name, "patches_per_epoch": budget["patches_per_epoch"]}
+        return kept | {
+            "run_name": self.name,
+            "loss": self.loss_name,
+            "damage": list(self.damage),
+            "patches_per_epoch": budget["patches_per_epoch"],
+        }
 
 
 def check_same_run(asked: dict[str, Any], before: dict[str, Any], run_uri: str) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from inpaint_ray import storage
+from inpaint_ray.audio.damage import parse_damage
 from inpaint_ray.checkpoints import open_checkpoint
 from inpaint_ray.data.batches import EVALUATION_SEED, Batch, damage_rows
 from inpaint_ray.data.schema import Dataset
@@ -89,10 +90,10 @@ def _training_batches(
         local_shuffle_seed=config.seed + epoch,
         prefetch_batches=2,
     )
-    wanted = config.budget.patches_per_epoch
+    wanted, damage = config.budget.patches_per_epoch, parse_damage(config.damage)
     for table in islice(tables, None if wanted is None else math.ceil(wanted / config.batch_size)):
         rows = PatchRows(table["track_id"], table["genre"].tolist(), table["patch"], table["magnitudes"])
-        yield damage_rows(rows, scale=dataset.scale, seed=config.seed + 1, epoch=epoch)
+        yield damage_rows(rows, scale=dataset.scale, seed=config.seed + 1, epoch=epoch, damage=damage)
 
 
 def _validation_batches(config: TrainConfig, dataset: Dataset, rank: int, num_workers: int) -> Iterator[Batch]:
@@ -101,12 +102,13 @@ def _validation_batches(config: TrainConfig, dataset: Dataset, rank: int, num_wo
     Where only some are wanted, every k-th row of each row group.
     """
     wanted, total = config.budget.validation_patches, dataset.num_patches("validation")
+    damage = parse_damage(config.damage)
     stride = 1 if wanted is None else max(1, total // wanted)
     for rows in read_rows(shard_uris(dataset, "validation"), part=rank, num_parts=num_workers):
         thinned = PatchRows(
             rows.track_id[::stride], rows.genre[::stride], rows.patch[::stride], rows.magnitudes[::stride]
         )
-        yield damage_rows(thinned, scale=dataset.scale, seed=EVALUATION_SEED)
+        yield damage_rows(thinned, scale=dataset.scale, seed=EVALUATION_SEED, damage=damage)
 
 
 def _all_reduce(sums: Tensor, device: torch.device) -> Tensor:

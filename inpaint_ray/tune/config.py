@@ -25,6 +25,8 @@ class TuneConfig:
     """Patches a step, over all workers of a trial."""
     learning_rate: float = 1e-3
     """Of Adam."""
+    damage: tuple[str, ...] = ("frames",)
+    """How frames are lost, as for the train job; validation is damaged alike."""
     seed: int = 0
     """Of weights, damage and order, the same for all."""
     num_workers: int = 1
@@ -57,6 +59,7 @@ class TuneConfig:
             budget=self.budget,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
+            damage=self.damage,
             seed=self.seed,
             num_workers=self.num_workers,
             use_gpu=self.use_gpu,

@@ -1,7 +1,9 @@
+import math
+
 import numpy as np
 import pytest
 
-from inpaint_ray.audio.damage import draw_gaps, draw_lost_frames
+from inpaint_ray.audio.damage import Damage, draw_gaps, draw_lost_frames, parse_damage
 from inpaint_ray.audio.detection import find_runs
 
 
@@ -51,3 +53,59 @@ def test_a_signal_shorter_than_two_gaps_stays_whole() -> None:
 def test_shares_and_lengths_outside_their_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="share must be in"):
         draw_gaps(16_000, 16_000, seed=0, **wrong)
+
+
+def _drawn(flag: str, count: int = 1_000) -> np.ndarray:
+    return np.stack([draw_lost_frames(0, 7, patch, damage=parse_damage((flag,))) for patch in range(count)])
+
+
+@pytest.mark.parametrize("length_ms", [5, 50, 480])
+def test_a_gap_touches_the_frames_that_reach_into_it(length_ms: int) -> None:
+    drawn = _drawn(f"gap:{length_ms}")
+    assert {len(find_runs(lost)[0]) for lost in drawn} == {1}
+    assert int(drawn.sum(axis=1).max()) == math.ceil((length_ms + 16) / 4)  # frames of 16 ms every 4 ms
+    assert drawn.sum(axis=1).min() >= min(1, length_ms // 4)
+
+
+def test_gaps_of_a_range_have_all_its_lengths_and_places() -> None:
+    lost = _drawn("gap:5-100")
+    assert lost.sum(axis=1).min() <= 6 and lost.sum(axis=1).max() >= 26
+    assert (lost.mean(axis=0) > 0.02).all()
+
+
+@pytest.mark.parametrize(("flag", "frames_per_packet"), [("packets:20", 5), ("packets:40", 10), ("bursts:20", 5)])
+def test_packets_are_lost_at_rates_from_5_to_40_percent(flag: str, frames_per_packet: int) -> None:
+    lost = _drawn(flag)
+    assert lost.any(axis=1).all()
+    inner = [b - a for row in lost for a, b in zip(*find_runs(row), strict=True) if a > 0 and b < 128]
+    assert min(inner) >= frames_per_packet + 3  # every packet with the frames before it that reach into it
+    assert 0.2 < lost.mean() < 0.6
+
+
+def test_bursts_are_longer_than_packets_that_are_lost_by_themselves() -> None:
+    single, bursts = (
+        np.concatenate([np.subtract(*find_runs(lost)[::-1]) for lost in _drawn(flag)]).mean()
+        for flag in ("packets:20", "bursts:20")
+    )
+    assert bursts > 1.3 * single
+
+
+def test_of_several_damages_each_patch_draws_one() -> None:
+    both = parse_damage(("gap:20", "frames"))
+    drawn = [draw_lost_frames(0, patch, damage=both) for patch in range(400)]
+    alone = {kind: [draw_lost_frames(0, patch, damage=(kind,)) for patch in range(400)] for kind in both}
+    share = np.mean([np.array_equal(lost, gap) for lost, gap in zip(drawn, alone[both[0]], strict=True)])
+    assert share == pytest.approx(0.5, abs=0.1)
+    assert all(any(np.array_equal(d, alone[kind][i]) for kind in both) for i, d in enumerate(drawn))
+
+
+@pytest.mark.parametrize(
+    "flag", ["", "noise", "frames:20", "gap:", "gap:0", "gap:481", "gap:50-20", "packets:20-40", "gap:x", "gap:1e2"]
+)
+def test_a_damage_that_is_none_is_refused(flag: str) -> None:
+    with pytest.raises(ValueError, match="--damage"):
+        Damage.parse(flag)
+
+
+def test_lengths_left_out_are_the_usual_ones() -> None:
+    assert [Damage.parse(flag).shortest_ms for flag in ("packets", "bursts", "gap")] == [20.0, 20.0, 50.0]

@@ -1,4 +1,5 @@
 import io
+import math
 
 import numpy as np
 import pytest
@@ -64,6 +65,22 @@ def test_resampling_keeps_the_duration_and_the_tone() -> None:
     expected = 0.25 * np.sin(2 * np.pi * 440 * time) + 0.125 * np.cos(2 * np.pi * 660 * time)
     assert rate == 16_000 and samples.shape == (1, 8000) and samples.dtype == np.float32
     np.testing.assert_allclose(samples[0, 100:-100], expected[100:-100], atol=2e-3)
+
+
+@pytest.mark.parametrize("rate", [44_100, 48_000, 11_025, 44_101])
+def test_resampling_by_blocks_gives_what_resampling_at_once_gives(rate: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """44,101 Hz has no common factor with 16 kHz: torchaudio's table of filters would take 2.8 GB."""
+    data = file_of(tone(8.0, rate), rate=rate)
+    at_once, _ = decode(data, mono=True, sample_rate=16_000)
+    monkeypatch.setattr("inpaint_ray.audio.decode.BLOCK_VALUES", 2 * 50_000)
+    by_blocks, _ = decode(data, mono=True, sample_rate=16_000)
+    assert at_once.shape == by_blocks.shape == (1, math.ceil(int(8.0 * rate) * 16_000 / rate))
+    np.testing.assert_allclose(by_blocks, at_once, atol=1e-6)
+
+
+def test_no_more_is_decoded_than_is_asked_for() -> None:
+    data = file_of(tone(2.0))
+    np.testing.assert_array_equal(decode(data, longest_s=0.5)[0], decode(data)[0][:, : RATE // 2])
 
 
 @pytest.mark.parametrize(
