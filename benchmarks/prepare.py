@@ -1,6 +1,6 @@
 """What jobs/prepare.py costs beside the bare work: throughput, where the time goes, memory, bytes, float16's error.
 
-    OMP_NUM_THREADS=1 python benchmarks/prepare.py --work FOLDER
+    OMP_NUM_THREADS=1 python -m benchmarks.prepare --work FOLDER
 
 Makes 30 s, 44.1 kHz stereo MP3s (sixteen sounds under many names) and prepares them by the job, and by a bare loop:
 the same functions in as many plain processes as there are cores, without Ray. Start-up is left out of both, and said.
@@ -9,7 +9,6 @@ the same functions in as many plain processes as there are cores, without Ray. S
 import argparse
 import multiprocessing
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -188,7 +187,7 @@ def memory(work: Path, counts: list[int]) -> None:
     print("\npeak memory, MiB: driver, object store")
     for count in counts:
         tracks = write_tracks(work / "tracks", count)
-        command = [sys.executable, __file__, "--work", str(work), "--peak-of", str(tracks)]
+        command = [sys.executable, "-m", "benchmarks.prepare", "--work", str(work), "--peak-of", str(tracks)]
         run = subprocess.run(command, capture_output=True, text=True, check=True)
         print(f"  {count:>6} tracks  {run.stdout.splitlines()[-1]}")
 
@@ -211,7 +210,9 @@ def print_peaks(work: Path, tracks: Path) -> None:
     prepare(config_of(tracks, work / "peak"))
     over.set()
     watcher.join()
-    print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:8.1f} {peak:8.1f}")
+    status = Path("/proc/self/status").read_text()
+    driver = next(float(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+    print(f"{driver / 1024:8.1f} {peak:8.1f}")
 
 
 def float16_error(work: Path, music: Path | None) -> None:

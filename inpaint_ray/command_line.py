@@ -24,6 +24,8 @@ from inpaint_ray.storage import S3_ENVIRONMENT
 
 LEAST_CPUS = 4  # of Ray's accounting on a laptop, so that workers and what feeds them fit on two cores
 
+PASSED_ON = ("MLFLOW_TRACKING_URI",)  # of the driver's environment, to workers on other machines
+
 FRAME = re.compile(r"[\u2500-\u257f]+|-{3,}|^ *\| | \| *$")  # what tyro draws around its messages
 TITLES = {"Parsing error", "Value error", "Invalid choice", "Missing argument", "Unrecognized options"}
 
@@ -88,7 +90,8 @@ def start_ray() -> None:
     if ray.is_initialized():
         return
     variables = S3_ENVIRONMENT | {"RAY_TRAIN_ENABLE_PRINT_PATCH": "0"}  # else every line of a worker comes twice
-    runtime_env = {"env_vars": {name: os.environ.get(name, value) for name, value in variables.items()}}
+    given = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    runtime_env = {"env_vars": {name: os.environ.get(name, value) for name, value in variables.items()} | given}
     if os.environ.get("RAY_ADDRESS"):
         ray.init(runtime_env=runtime_env)
     else:  # "local": never a cluster that happens to run on this machine

@@ -8,9 +8,9 @@ LINE_EVERY_S = 5.0
 class Progress:
     """Counts what is done of a known total and prints a line now and then."""
 
-    def __init__(self, verb: str, total: int, unit: str) -> None:
+    def __init__(self, verb: str, total: int, unit: str, *, done: int = 0) -> None:
         self.verb, self.total, self.unit = verb, total, unit
-        self.done = 0
+        self.done = self.done_before = done  # what an earlier run did does not count for the rate
         self.started = self.last_line = time.monotonic()
 
     def add(self, count: int, note: str = "") -> None:
@@ -20,7 +20,7 @@ class Progress:
         if now - self.last_line < LINE_EVERY_S and self.done < self.total:
             return
         self.last_line = now
-        rate = self.done / max(now - self.started, 1e-9)
+        rate = (self.done - self.done_before) / max(now - self.started, 1e-9)
         left = format_duration((self.total - self.done) / rate) if rate else "?"
         line = f"{self.verb}  {self.done}/{self.total} {self.unit}  {rate:.1f} {self.unit}/s  {left} left  {note}"
         print(line.rstrip(), flush=True)

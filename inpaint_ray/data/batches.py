@@ -3,10 +3,12 @@
 Shapes: B = patches, T = frames, F = bins.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from inpaint_ray.audio.damage import FRAMES, Damage, draw_lost_frames
@@ -23,13 +25,23 @@ class Batch:
     target: Tensor  # (B, 1, T, F)
     damaged: Tensor  # (B, 1, T, F): the target with the magnitudes of lost frames zero
     lost: Tensor  # (B, T) bool
-    genre: list[str]  # B names
     track_id: Tensor  # (B,) int64
+    patch: Tensor  # (B,) number of the patch in its track
+    genre: list[str] = field(default_factory=list)  # B names, where somebody asks for them
+
+    def __len__(self) -> int:
+        return len(self.lost)
 
     def to(self, device: torch.device) -> "Batch":
         """The batch with its patches on a device."""
         moved = {name: getattr(self, name).to(device, non_blocking=True) for name in ("target", "damaged", "lost")}
         return replace(self, **moved)
+
+    def split(self, parts: int) -> Iterator["Batch"]:
+        """At most so many batches of nearly equal size."""
+        tensors = (self.target, self.damaged, self.lost, self.track_id, self.patch)
+        for chunks in zip(*(tensor.chunk(parts) for tensor in tensors), strict=True):
+            yield Batch(*chunks)
 
 
 def damage_rows(
@@ -44,22 +56,49 @@ def damage_rows(
         epoch: makes the damage new in every epoch; None keeps it the same for ever.
         damage: how frames are lost; of several, each patch draws one.
     """
-    epochs = () if epoch is None else (epoch,)
-    num_frames = rows.magnitudes.shape[1]
-    lost = torch.from_numpy(
-        np.stack(
-            [
-                draw_lost_frames(seed, int(track_id), int(patch), *epochs, num_frames=num_frames, damage=damage)
-                for track_id, patch in zip(rows.track_id, rows.patch, strict=True)
-            ]
-        )
+    lost = draw_lost(
+        rows.track_id, rows.patch, seed=seed, epoch=epoch, damage=damage, num_frames=rows.magnitudes.shape[1]
     )
     magnitudes = torch.from_numpy(rows.magnitudes.astype(np.float32))  # a copy: Arrow's memory is read-only
-    known = (~lost).unsqueeze(-1)
+    batch = make_batch(magnitudes, torch.from_numpy(lost), scale, rows.track_id, rows.patch)
+    return replace(batch, genre=rows.genre)
+
+
+def draw_lost(
+    track_id: NDArray[np.int64],
+    patch: NDArray[np.int16],
+    *,
+    seed: int,
+    epoch: int | None,
+    damage: tuple[Damage, ...],
+    num_frames: int,
+) -> NDArray[np.bool_]:
+    """The lost frames of each patch, (P, T)."""
+    epochs = () if epoch is None else (epoch,)
+    drawn = [
+        draw_lost_frames(seed, int(track), int(number), *epochs, num_frames=num_frames, damage=damage)
+        for track, number in zip(track_id, patch, strict=True)
+    ]
+    return np.stack(drawn) if drawn else np.zeros((0, num_frames), dtype=bool)
+
+
+def make_batch(
+    magnitudes: Tensor, lost: Tensor, scale: float, track_id: NDArray[np.int64], patch: NDArray[np.int16]
+) -> Batch:
+    """A batch on the device of its magnitudes.
+
+    Args:
+        magnitudes: (B, T, F) linear.
+        lost: (B, T) bool.
+        scale: the data set's.
+        track_id: (B,).
+        patch: (B,).
+    """
+    magnitudes = magnitudes.float()
     return Batch(
         target=normalise(magnitudes, scale).unsqueeze(1),
-        damaged=normalise(magnitudes * known, scale).unsqueeze(1),
+        damaged=normalise(magnitudes.masked_fill(lost.unsqueeze(-1), 0.0), scale).unsqueeze(1),
         lost=lost,
-        genre=rows.genre,
-        track_id=torch.from_numpy(rows.track_id.copy()),
+        track_id=torch.from_numpy(np.array(track_id, dtype=np.int64)),
+        patch=torch.from_numpy(np.array(patch, dtype=np.int64)),
     )

@@ -175,7 +175,7 @@ def _fingerprint(config: PrepareConfig, found: Listing) -> str:
 
 def _summarise(config: PrepareConfig, found: Listing, stories: list[ShardStory], *, wall_s: float) -> Dataset:
     def total(counts: str) -> dict[str, dict[str, int]]:
-        """Split -> genre -> count of one of the stories' counters."""
+        """Split -> genre or file -> count of one of the stories' counters."""
         by_split: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
         for story in stories:
             by_split[story.split].update(getattr(story, counts))
@@ -189,6 +189,7 @@ def _summarise(config: PrepareConfig, found: Listing, stories: list[ShardStory],
         scale=max(training) if any(training) else max(story.largest for story in stories),
         tracks=total("tracks"),
         patches=total("patches"),
+        shards=total("files"),
         seconds=round(sum(story.seconds for story in stories), 3),
         rejected=sum(len(story.rejected) for story in stories),
         absent=len(found.absent),

@@ -15,7 +15,7 @@ from inpaint_ray.storage import absolute, join, read_bytes
 
 SPLITS = ("train", "validation", "test")
 DATASET, REJECTED, UNMATCHED = "dataset.json", "rejected", "unmatched.csv"
-FORMAT = 1
+FORMAT = 2
 
 Dtype = Literal["float32", "float16"]
 REJECTED_SCHEMA = pa.schema([("uri", pa.string()), ("error", pa.string())])
@@ -39,6 +39,7 @@ class Dataset:
     scale: float  # largest training magnitude
     tracks: dict[str, dict[str, int]]  # split -> genre -> tracks that gave patches
     patches: dict[str, dict[str, int]]  # split -> genre -> patches
+    shards: dict[str, dict[str, int]]  # split -> name of the file below the folder -> patches in it
     seconds: float  # of audio that was decoded
     rejected: int  # files that gave no patches
     absent: int  # tracks listed but without a file

@@ -90,16 +90,20 @@ def make_shard(plan: ShardPlan, config: PrepareConfig, output: str) -> ShardStor
         num_patches = 0
         for magnitudes in cut_patches(clip):
             if sum(len(piece.magnitudes) for piece in pieces) + len(magnitudes) > MOST_PATCHES:
-                story.num_further += 1
-                further = storage.join(output, plan.further_name(fingerprint, story.num_further))
-                write_shard(further, pieces, dtype=config.dtype, seed=config.seed, story=story)
+                name = plan.further_name(fingerprint, len(story.files) + 1)
+                _write(storage.join(output, name), name, pieces, config, story)
                 pieces = []
             pieces.append(TrackPatches(track.track_id, track.genre, num_patches, magnitudes.astype(config.dtype)))
             num_patches += len(magnitudes)
             story.largest = max(story.largest, float(magnitudes.max()))
         story.count(track.genre, num_patches, seconds)
-    write_shard(uri, pieces, dtype=config.dtype, seed=config.seed, story=story)
+    _write(uri, plan.name, pieces, config, story)
     return story
+
+
+def _write(uri: str, name: str, pieces: list[TrackPatches], config: PrepareConfig, story: ShardStory) -> None:
+    story.files[name] = sum(len(piece.magnitudes) for piece in pieces)
+    write_shard(uri, pieces, dtype=config.dtype, seed=config.seed, story=story)
 
 
 def _read_ahead(tracks: list[Track]) -> Iterator[tuple[Track, Future[bytes]]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from inpaint_ray.data.schema import Dataset, Dtype, patch_schema
 from inpaint_ray.errors import DatasetError
-from inpaint_ray.storage import join, list_files, locate, open_output
+from inpaint_ray.storage import join, locate, open_output
 
 ROW_GROUP_PATCHES = 128  # 8 MiB of float32
 FOOTER_KEY = b"inpaint_ray"
@@ -28,7 +28,7 @@ class ShardStory:
     seconds: float = 0.0
     largest: float = 0.0  # magnitude
     rejected: list[tuple[str, str]] = field(default_factory=list)  # (URI, error)
-    num_further: int = 0  # files beside the shard that hold the first of its patches
+    files: dict[str, int] = field(default_factory=dict)  # names below the output -> rows; more than one for long tracks
 
     def count(self, genre: str, num_patches: int, seconds: float) -> None:
         """A track gave so many patches."""
@@ -108,8 +108,8 @@ def read_story(uri: str) -> ShardStory | None:
         return None
 
 
-def shard_uris(dataset: Dataset, split: str) -> list[str]:
-    """The shards of a split that hold patches.
+def shard_rows(dataset: Dataset, split: str) -> dict[str, int]:
+    """The URIs of a split's shards, in order of name, and how many patches each holds.
 
     Raises:
         DatasetError: the split has no patches.
@@ -117,7 +117,16 @@ def shard_uris(dataset: Dataset, split: str) -> list[str]:
     if not dataset.num_patches(split):
         having = [name for name in dataset.patches if dataset.num_patches(name)]
         raise DatasetError(f"{dataset.uri}: no patches in split {split}; it has {', '.join(having) or 'none at all'}")
-    return [file.uri for file in list_files(join(dataset.uri, split)) if file.name.endswith(".parquet")]
+    return {join(dataset.uri, name): rows for name, rows in sorted(dataset.shards[split].items()) if rows}
+
+
+def shard_uris(dataset: Dataset, split: str) -> list[str]:
+    """The shards of a split that hold patches.
+
+    Raises:
+        DatasetError: the split has no patches.
+    """
+    return list(shard_rows(dataset, split))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from inpaint_ray.audio.interpolation import interpolate_frames
 from inpaint_ray.audio.metrics import NORMALISATION_FLOOR, denormalise, normalise, nrmse, psnr
+from inpaint_ray.inpainting.tiles import predict
 
 SCORES = ("damaged_psnr", "interpolation_psnr", "psnr", "network_psnr", "damaged_nrmse", "interpolation_nrmse", "nrmse")
 
@@ -28,7 +29,7 @@ def restore_magnitudes(magnitudes: Tensor, lost: Tensor, *, model: nn.Module | N
         return interpolate_frames(magnitudes, lost)
     silenced = magnitudes.masked_fill(lost.unsqueeze(-1), 0.0)
     with torch.inference_mode():
-        restored = denormalise(model(normalise(silenced, scale).unsqueeze(1)).squeeze(1), scale)
+        restored = denormalise(predict(model, normalise(silenced, scale).unsqueeze(1)).squeeze(1), scale)
     return torch.where(lost.unsqueeze(-1), restored.to(magnitudes.dtype), magnitudes)
 
 
@@ -50,9 +51,10 @@ def score_patches(
         reference publishes.
     """
     with torch.inference_mode():
-        output = (
-            model(damaged) if scale_ratio == 1 else _rescale(model(_rescale(damaged, scale_ratio)), 1 / scale_ratio)
-        )
+        if scale_ratio == 1:
+            output = predict(model, damaged)
+        else:
+            output = _rescale(predict(model, _rescale(damaged, scale_ratio)), 1 / scale_ratio)
     truth, given, bare = (tensor.squeeze(1).float() for tensor in (target, damaged, output))
     restored = torch.where(lost.unsqueeze(-1), bare, truth)
     interpolated = interpolate_frames(given, lost)

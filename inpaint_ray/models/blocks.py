@@ -5,6 +5,7 @@ Shapes: (B, C, T, F), time before frequency.
 
 import math
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -17,20 +18,31 @@ def batch_norm(channels: int) -> nn.BatchNorm2d:
 class SameConv2d(nn.Conv2d):
     """Convolution padded as Keras's "same" pads even sizes: max(k - s, 0) in all, the smaller half on top and left."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride)
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        *,
+        groups: int = 1,
+        bias: bool = True,
+    ) -> None:
         total = max(kernel_size - stride, 0)
-        before = total // 2
-        self.same_padding = (before, total - before, before, total - before)
+        super().__init__(in_channels, out_channels, kernel_size, stride, total // 2, groups=groups, bias=bias)
+        self.odd_padding = total % 2  # at the ends, beside what torch pads on all sides
 
     def forward(self, input: Tensor) -> Tensor:
-        return super().forward(functional.pad(input, self.same_padding))
+        odd = self.odd_padding
+        return super().forward(functional.pad(input, (0, odd, 0, odd)) if odd else input)
 
 
 class SameConvTranspose2d(nn.ConvTranspose2d):
     """Transposed convolution whose output is exactly stride times the input, cropped as Keras's "same" crops."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 2) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 2, *, bias: bool = True
+    ) -> None:
         crop = max(kernel_size - stride, 0)
         super().__init__(
             in_channels,
@@ -39,6 +51,7 @@ class SameConvTranspose2d(nn.ConvTranspose2d):
             stride,
             padding=crop // 2,
             output_padding=max(stride - kernel_size, 0),
+            bias=bias,
         )
         self.odd_crop = crop % 2
 
@@ -47,24 +60,89 @@ class SameConvTranspose2d(nn.ConvTranspose2d):
         return output[..., : output.shape[-2] - self.odd_crop, : output.shape[-1] - self.odd_crop]
 
 
-def conv_norm_relu(in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1) -> nn.Sequential:
+def rectifier(slope: float = 0.0) -> nn.Module:
+    """ReLU, or LeakyReLU where a slope is given."""
+    return nn.LeakyReLU(slope) if slope else nn.ReLU()
+
+
+def conv_norm_relu(
+    in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1, *, slope: float = 0.0
+) -> nn.Sequential:
     """The reference's CBR block: convolution with bias, batch normalisation, ReLU."""
     return nn.Sequential(
         SameConv2d(in_channels, out_channels, kernel_size, stride),
         batch_norm(out_channels),
-        nn.ReLU(),
+        rectifier(slope),
     )
+
+
+def transpose_relu(
+    in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 2, *, slope: float = 0.0
+) -> nn.Sequential:
+    """The reference's way up: transposed convolution with bias and ReLU, without normalisation."""
+    return nn.Sequential(SameConvTranspose2d(in_channels, out_channels, kernel_size, stride), rectifier(slope))
+
+
+class Skip(nn.Module):
+    """A skip connection that a convolution may refine; what comes from below is not looked at."""
+
+    def __init__(self, width: int = 0, kernel_size: int | None = None) -> None:
+        super().__init__()
+        self.refine = (
+            nn.Identity() if kernel_size is None else nn.Sequential(SameConv2d(width, width, kernel_size), nn.ReLU())
+        )
+
+    def forward(self, skip: Tensor, up: Tensor) -> Tensor:
+        return self.refine(skip)
+
+
+class AttentionGate(nn.Module):
+    """A skip weighted by what comes from below (Oktay et al., 2018).
+
+    Args:
+        width: channels of the skip, and inside.
+        num_gates: 1, one weight for all channels of a bin, or `width`, a weight for each.
+        width_up: channels of what comes from below; None is `width`.
+    """
+
+    def __init__(self, width: int, num_gates: int, width_up: int | None = None) -> None:
+        super().__init__()
+        self.of_skip = SameConv2d(width, width, 1)
+        self.of_up = SameConv2d(width_up or width, width, 1)
+        self.gate = SameConv2d(width, num_gates, 1)
+
+    def forward(self, skip: Tensor, up: Tensor) -> Tensor:
+        weight = self.gate(functional.relu(self.of_skip(skip) + self.of_up(up)))
+        return skip * torch.sigmoid(weight)  # (B, 1 or C, T, F) times (B, C, T, F)
+
+
+class ChannelGate(nn.Module):
+    """Channels weighted by what all of a patch says of them: squeeze and excitation (Hu, Shen and Sun, 2018)."""
+
+    def __init__(self, width: int, num_hidden: int, activation: type[nn.Module] = nn.ReLU) -> None:
+        super().__init__()
+        self.gate = nn.Sequential(
+            nn.Linear(width, num_hidden), activation(), nn.Linear(num_hidden, width), nn.Sigmoid()
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gate(x.mean(dim=(-2, -1)))[..., None, None]
 
 
 def initialise_like_keras(model: nn.Module) -> None:
     """Glorot normal weights, truncated at two standard deviations and scaled to keep the variance; biases zero."""
     for module in model.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(module.weight)
-            std = math.sqrt(2 / (fan_in + fan_out)) / 0.87962566103423978  # std of a normal cut at two deviations
-            nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)
+            draw_truncated_normal(module.weight, variance=2 / (fan_in + fan_out))
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def draw_truncated_normal(weight: Tensor, *, variance: float) -> None:
+    """Fill with a normal distribution that is cut at two standard deviations and has the variance after the cut."""
+    std = math.sqrt(variance) / 0.87962566103423978  # std of a standard normal cut at two deviations
+    nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)
 
 
 def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 
 import safetensors
 import safetensors.torch
+import torch
 from torch import nn
 
 from inpaint_ray.errors import CheckpointError, UsageError
@@ -64,8 +65,9 @@ def load_checkpoint(folder: Path, *, name: str | None = None) -> Checkpoint:
     if hashlib.sha256(data).hexdigest() != config["weights_sha256"]:
         raise CheckpointError(f"{place}: {WEIGHTS} is damaged or not the one {CONFIG} was written for; copy it again")
     try:
-        model = build_model(config["architecture"])
-        model.load_state_dict(safetensors.torch.load(data))
+        with torch.device("meta"):  # no weights are drawn only to be replaced
+            model = build_model(config["architecture"])
+        model.load_state_dict(safetensors.torch.load(data), assign=True)
     except UsageError as error:
         raise CheckpointError(f"{place}: {error}; a later version of inpaint_ray may know it") from error
     except (RuntimeError, safetensors.SafetensorError) as error:

@@ -8,19 +8,23 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from inpaint_ray.models.blocks import (
+    AttentionGate,
     SameConv2d,
     SameConvTranspose2d,
+    Skip,
     batch_norm,
     conv_norm_relu,
     initialise_like_keras,
     pad_to_multiple,
+    transpose_relu,
 )
+from inpaint_ray.models.output import Output, combine
 
 WIDTHS = (32, 64, 128, 256, 512)
 BOTTOM = 1024
+NORM_SLOPE, UP_SLOPE = 0.3, 0.2  # of LeakyReLU after normalisation, and after transposed convolutions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +35,8 @@ class UNetConfig:
     skip: Literal["plain", "conv1x1", "conv3x3", "gate", "channel_gate"] = "plain"
     merge: Literal["concat", "add"] = "concat"
     up: Literal["transpose", "linknet"] = "transpose"
-    output: Literal["direct", "input_minus"] = "direct"  # "Res_" in the paper's names
+    activation: Literal["relu", "leaky"] = "relu"  # "leaky" inside one of the VAEs only
+    output: Output = "direct"  # "Res_" in the paper's names: input_minus
 
     def build(self) -> nn.Module:
         return UNet(self)
@@ -43,62 +48,42 @@ class UNet(nn.Module):
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
         self.config = config
+        slope = NORM_SLOPE if config.activation == "leaky" else 0.0
         self.encoders, self.downs = nn.ModuleList(), nn.ModuleList()
         self.ups, self.skips, self.decoders = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for width_in, width in zip((1, *WIDTHS), WIDTHS, strict=False):
-            self.encoders.append(conv_norm_relu(width_in, width))
-            self.downs.append(nn.MaxPool2d(2) if config.down == "pool" else conv_norm_relu(width, width, stride=2))
-        self.bottom = conv_norm_relu(WIDTHS[-1], BOTTOM)
+            self.encoders.append(conv_norm_relu(width_in, width, slope=slope))
+            pooled = config.down == "pool"
+            self.downs.append(nn.MaxPool2d(2) if pooled else conv_norm_relu(width, width, stride=2, slope=slope))
+        self.bottom = conv_norm_relu(WIDTHS[-1], BOTTOM, slope=slope)
         for width_in, width in zip((BOTTOM, *WIDTHS[:0:-1]), WIDTHS[::-1], strict=True):
             self.ups.append(_up(config, width_in, width))
             self.skips.append(_skip(config, width))
-            self.decoders.append(conv_norm_relu(width if config.merge == "add" else 2 * width, width))
+            self.decoders.append(conv_norm_relu(width if config.merge == "add" else 2 * width, width, slope=slope))
         self.last = SameConv2d(WIDTHS[0], 1, 3)
         initialise_like_keras(self)
 
     def forward(self, magnitudes: Tensor) -> Tensor:
         """Normalised magnitudes, (B, 1, T, F) at any T and F, to restored ones of the same shape."""
-        *_, num_frames, num_bins = magnitudes.shape
-        x = pad_to_multiple(magnitudes, 2 ** len(WIDTHS))
+        bottom, features = self.encode(pad_to_multiple(magnitudes, 2 ** len(WIDTHS)))
+        return combine(self.config.output, magnitudes, self.decode(bottom, features))
+
+    def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The bottom, (B, 1024, T/32, F/32), and the features of each level, largest first."""
         features = []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
             x = encoder(x)
             features.append(x)
             x = down(x)
-        x = self.bottom(x)
-        for up, skip, decoder in zip(self.ups, self.skips, self.decoders, strict=True):
+        return self.bottom(x), features
+
+    def decode(self, x: Tensor, features: list[Tensor]) -> Tensor:
+        """The last convolution's output, (B, 1, T, F), from what `encode` gives."""
+        for up, skip, decoder, feature in zip(self.ups, self.skips, self.decoders, reversed(features), strict=True):
             x = up(x)
-            passed = skip(features.pop(), x)
+            passed = skip(feature, x)
             x = decoder(passed + x if self.config.merge == "add" else torch.cat([passed, x], dim=1))
-        x = self.last(x)[..., :num_frames, :num_bins]
-        return magnitudes - x if self.config.output == "input_minus" else x
-
-
-class Skip(nn.Module):
-    """A skip connection that a convolution may refine; what comes up from below is not looked at."""
-
-    def __init__(self, width: int, kernel_size: int | None) -> None:
-        super().__init__()
-        self.refine = (
-            nn.Identity() if kernel_size is None else nn.Sequential(SameConv2d(width, width, kernel_size), nn.ReLU())
-        )
-
-    def forward(self, skip: Tensor, up: Tensor) -> Tensor:
-        return self.refine(skip)
-
-
-class AttentionGate(nn.Module):
-    """A skip weighted by what comes up from below (Oktay et al., 2018)."""
-
-    def __init__(self, width: int, num_gates: int) -> None:
-        super().__init__()
-        self.of_skip = SameConv2d(width, width, 1)
-        self.of_up = SameConv2d(width, width, 1)
-        self.gate = SameConv2d(width, num_gates, 1)
-
-    def forward(self, skip: Tensor, up: Tensor) -> Tensor:
-        weight = self.gate(functional.relu(self.of_skip(skip) + self.of_up(up)))
-        return skip * torch.sigmoid(weight)  # (B, 1 or C, T, F) times (B, C, T, F)
+        return self.last(x)
 
 
 def _skip(config: UNetConfig, width: int) -> nn.Module:
@@ -108,7 +93,7 @@ def _skip(config: UNetConfig, width: int) -> nn.Module:
         case "channel_gate":
             return AttentionGate(width, width)
         case "plain":
-            return Skip(width, None)
+            return Skip()
         case "conv1x1":
             return Skip(width, 1)
         case "conv3x3":
@@ -118,7 +103,7 @@ def _skip(config: UNetConfig, width: int) -> nn.Module:
 def _up(config: UNetConfig, width_in: int, width: int) -> nn.Module:
     """Twice the size: a transposed convolution, or LinkNet's bottleneck (Chaurasia and Culurciello, 2017)."""
     if config.up == "transpose":
-        return nn.Sequential(SameConvTranspose2d(width_in, width, 3), nn.ReLU())
+        return transpose_relu(width_in, width, slope=UP_SLOPE if config.activation == "leaky" else 0.0)
     narrow = width_in // 4
     return nn.Sequential(
         conv_norm_relu(width_in, narrow, 1),

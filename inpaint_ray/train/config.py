@@ -1,7 +1,7 @@
 """What a training run is asked for."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from inpaint_ray.audio.damage import parse_damage
 from inpaint_ray.errors import UsageError
@@ -18,6 +18,72 @@ class Budget:
     """Call so many patches an epoch, for validation more often than once a pass; default: all of them."""
     validation_patches: int | None = None
     """Validate on so many patches, spread over the split; default: all of them."""
+    patience: int | None = None
+    """Stop after so many epochs without a better validation PSNR; default: never."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimisation:
+    """How weights are found; the defaults are the reference's."""
+
+    batch_size: int = 58
+    """Patches a step, over all workers."""
+    accumulate: int = 1
+    """Compute each step in so many parts, where a whole batch does not fit into memory."""
+    loss: LossName | None = None
+    """`mse` as the reference, `l1`, `log` (log magnitudes), `multi_resolution`, `gap_mse` and `gap_l1` (in lost frames
+    alone), `gap_db` (their error in dB, what PSNR measures); default: the architecture's own."""
+    optimizer: Literal["adam", "adamw"] = "adam"
+    """AdamW decays weights by 0.01."""
+    learning_rate: float = 1e-3
+    """Of Adam, after the warm-up."""
+    warmup_steps: int = 0
+    """Steps in which the learning rate rises from 0."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """Of the learning rate after the warm-up: `cosine` falls to 0 at the last of all epochs."""
+    clip_norm: float | None = None
+    """Largest norm of the gradient; longer ones are shortened."""
+    ema: float | None = None
+    """Average the weights over steps with this decay, such as 0.999, and use the average."""
+    batch_norm: Literal["batch", "fixed", "sync"] = "batch"
+    """Statistics of batch normalisation: of each worker's part of the batch; `fixed` at 0 and 1, as the reference's
+    training loops had them; `sync` of the whole batch (GPUs only)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Precision:
+    """How networks are computed."""
+
+    bf16: bool = False
+    """Compute in bfloat16 where that is safe (autocast)."""
+    channels_last: bool = False
+    """Keep channels last in memory, which GPUs prefer."""
+    compile: bool = False
+    """Compile the network (torch.compile): minutes at the start, faster steps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workers:
+    """Who computes."""
+
+    num_workers: int = 1
+    """Data-parallel processes."""
+    min_workers: int | None = None
+    """Go on with as few as this where others are lost, or come later; default: wait for all."""
+    use_gpu: bool = False
+    """One GPU for each worker."""
+    wait_s: float = 600.0
+    """Wait so long for the resources of all workers, as a cluster grows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saving:
+    """What is kept for resuming."""
+
+    checkpoint_minutes: float = 10.0
+    """Save so often within epochs; after each epoch in any case."""
+    keep_checkpoints: int = 1
+    """Of those for resuming, the latest are kept; best and last are beside them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +99,10 @@ class TrainConfig:
     run_name: str | None = None
     """Default: the architecture's name. The same name again resumes the run."""
     budget: Budget = field(default_factory=Budget)
-    batch_size: int = 58
-    """Patches a step, over all workers."""
-    learning_rate: float = 1e-3
-    """Of Adam."""
-    loss: LossName | None = None
-    """`mse` as the reference, or `gap_db`: log error in the lost frames; default: the architecture's own."""
+    optimisation: Optimisation = field(default_factory=Optimisation)
+    precision: Precision = field(default_factory=Precision)
+    workers: Workers = field(default_factory=Workers)
+    saving: Saving = field(default_factory=Saving)
     damage: tuple[str, ...] = ("frames",)
     """How frames are lost: `frames` as in the reference, `packets:20`, `bursts:20`, `gap:50` or `gap:5-100` (ms); where
     several are given, each patch draws one."""
@@ -46,23 +110,37 @@ class TrainConfig:
     """Of weights, damage and order."""
     init_from: str | None = None
     """Checkpoint folder to take the first weights from."""
-    num_workers: int = 1
-    """Data-parallel processes."""
-    use_gpu: bool = False
-    """One GPU for each worker."""
 
     def __post_init__(self) -> None:
+        of, workers = self.optimisation, self.workers
         for name, value, least in (
-            ("num_workers", self.num_workers, 1),
+            ("num_workers", workers.num_workers, 1),
+            ("min_workers", workers.min_workers or 1, 1),
             ("epochs", self.budget.epochs, 1),
-            ("batch_size", self.batch_size, self.num_workers),
+            ("patches_per_epoch", self.budget.patches_per_epoch or of.batch_size, of.batch_size),
+            ("validation_patches", self.budget.validation_patches or 1, 1),
+            ("patience", self.budget.patience or 1, 1),
+            ("batch_size", of.batch_size, workers.num_workers),
+            ("accumulate", of.accumulate, 1),
+            ("warmup_steps", of.warmup_steps, 0),
+            ("keep_checkpoints", self.saving.keep_checkpoints, 1),
         ):
             if value < least:
                 raise ValueError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
-        if self.batch_size % self.num_workers:
-            raise ValueError(f"--batch-size {self.batch_size} is not a multiple of --num-workers {self.num_workers}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"--learning-rate must be above 0, got {self.learning_rate}")
+        for name, number in (
+            ("learning_rate", of.learning_rate),
+            ("clip_norm", of.clip_norm or 1.0),
+            ("checkpoint_minutes", self.saving.checkpoint_minutes),
+            ("wait_s", workers.wait_s),
+        ):
+            if not number > 0:
+                raise ValueError(f"--{name.replace('_', '-')} must be above 0, got {number}")
+        if of.ema is not None and not 0 < of.ema < 1:
+            raise ValueError(f"--ema is a decay between 0 and 1, such as 0.999, got {of.ema}")
+        if workers.min_workers is not None and workers.min_workers > workers.num_workers:
+            raise ValueError(f"--min-workers {workers.min_workers} is more than --num-workers {workers.num_workers}")
+        if of.batch_norm == "sync" and not workers.use_gpu:
+            raise ValueError("--batch-norm sync needs --use-gpu: torch has it for GPUs alone")
         if self.run_name is not None and ("/" in self.run_name or self.run_name.startswith(".")):
             raise ValueError(f"--run-name is one folder's name, got {self.run_name!r}")
         find_architecture(self.architecture)
@@ -75,18 +153,22 @@ class TrainConfig:
 
     @property
     def loss_name(self) -> LossName:
-        return self.loss or find_architecture(self.architecture).loss
+        return self.optimisation.loss or find_architecture(self.architecture).loss
 
     def identity(self) -> dict[str, Any]:
-        """The settings that a run may not change when it resumes, flat."""
-        settings = asdict(self)
-        budget = settings.pop("budget")
-        kept = {name: value for name, value in settings.items() if name not in ("output", "num_workers", "use_gpu")}
-        return kept | {
+        """The settings that a run may not change when it resumes, flat: all that moves its numbers but its length."""
+        return {
+            "data": self.data,
+            "architecture": self.architecture,
             "run_name": self.name,
+            **asdict(self.optimisation),
+            "accumulate": None,  # the sum is the same but for rounding
             "loss": self.loss_name,
+            "bf16": self.precision.bf16,
+            "patches_per_epoch": self.budget.patches_per_epoch,
             "damage": list(self.damage),
-            "patches_per_epoch": budget["patches_per_epoch"],
+            "seed": self.seed,
+            "init_from": self.init_from,
         }
 
 

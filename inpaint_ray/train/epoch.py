@@ -3,65 +3,65 @@
 Shapes: batches of (B, 1, T, F) patches (inpaint_ray.data.batches.Batch).
 """
 
-import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from inpaint_ray.data.batches import Batch
-from inpaint_ray.errors import JobFailedError
 from inpaint_ray.inpainting.spectrogram import SCORES, finite_patches, score_patches
 from inpaint_ray.progress import Progress
-from inpaint_ray.train.losses import Loss
+from inpaint_ray.train.learner import Learner
 
 
-@dataclass(frozen=True)
+@dataclass
 class TrainingSums:
-    """What one worker did in one epoch."""
+    """What one worker did in one epoch so far."""
 
-    num_patches: int
-    loss_sum: float  # over patches
-    wait_s: float  # for data
-    seconds: float
+    steps: int = 0
+    num_patches: int = 0
+    loss_sum: float = 0.0  # over patches
+    wait_s: float = 0.0  # for data
+    seconds: float = 0.0
 
 
 def train_epoch(
-    model: nn.Module,
-    batches: Iterable[Batch],
-    loss: Loss,
-    optimizer: Optimizer,
-    device: torch.device,
+    learner: Learner,
+    batches: Iterable[tuple[Batch, float]],
+    sums: TrainingSums,
+    *,
     progress: Progress | None = None,
-) -> TrainingSums:
-    """One pass over the batches.
+    after_step: Callable[[], None] = lambda: None,
+) -> None:
+    """One pass over batches, or what is left of it.
+
+    Args:
+        learner: what learns.
+        batches: (this worker's patches of a step, their weight: see `Learner.step`).
+        sums: counts on from what was done before an interruption.
+        progress: says how far it is.
+        after_step: called after each step, with the sums up to date.
 
     Raises:
-        JobFailedError: the loss is not finite; the message names the tracks of the batch.
+        JobFailedError: the loss is not finite, or memory is short.
     """
-    model.train()
-    num_patches, loss_sum, wait_s = 0, 0.0, 0.0
-    started = asked = time.monotonic()
-    for batch in batches:
-        wait_s += time.monotonic() - asked
-        batch = batch.to(device)
-        optimizer.zero_grad(set_to_none=True)
-        value = loss(model(batch.damaged), batch.target, batch.lost)
-        if not math.isfinite(value.item()):
-            tracks = sorted(set(batch.track_id.tolist()))
-            raise JobFailedError(f"loss is {value.item()} in a batch of tracks {tracks}; try a lower --learning-rate")
-        value.backward()
-        optimizer.step()
-        count = len(batch.genre)
-        num_patches += count
-        loss_sum += value.item() * count
+    learner.train_mode()
+    asked = time.monotonic()
+    for batch, weight in batches:
+        started = time.monotonic()
+        sums.wait_s += started - asked
+        loss = learner.step(batch.to(learner.device), weight)
+        sums.steps += 1
+        sums.num_patches += len(batch)
+        sums.loss_sum += loss * len(batch)
+        sums.seconds += time.monotonic() - asked
         if progress is not None:
-            progress.add(count, f"loss {loss_sum / num_patches:.4g}")
+            waiting = sums.wait_s / max(sums.seconds, 1e-9)
+            progress.add(len(batch), f"loss {sums.loss_sum / sums.num_patches:.4g}  {waiting:.0%} waiting for data")
         asked = time.monotonic()
-    return TrainingSums(num_patches, loss_sum, wait_s, time.monotonic() - started)
+        after_step()
 
 
 def validate(model: nn.Module, batches: Iterable[Batch], genres: list[str], device: torch.device) -> Tensor:
@@ -91,3 +91,11 @@ def mean_scores(sums: Tensor) -> dict[str, float]:
         "interpolation_gain": means["interpolation_psnr"] - means["damaged_psnr"],
         "network_gain": means["network_psnr"] - means["damaged_psnr"],
     }
+
+
+def genre_gains(sums: Tensor, genres: list[str]) -> dict[str, float]:
+    """Gain in dB by genre, from what `validate` gives; not a number where no patch of a genre was scored."""
+    count, damaged, psnr = (
+        sums[:, column] for column in (0, 1 + SCORES.index("damaged_psnr"), 1 + SCORES.index("psnr"))
+    )
+    return {f"gain_{genre}": gain for genre, gain in zip(genres, ((psnr - damaged) / count).tolist(), strict=True)}

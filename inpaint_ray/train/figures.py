@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from inpaint_ray.audio.metrics import NORMALISATION_FLOOR, psnr
 from inpaint_ray.data.batches import Batch
+from inpaint_ray.models.output import restored_of
 from inpaint_ray.train.state import Row
 
 NUM_EXAMPLES = 4
@@ -35,7 +36,7 @@ def draw_examples(model: nn.Module, batch: Batch, device: torch.device) -> bytes
     count = min(NUM_EXAMPLES, len(batch.genre))
     model.eval()
     with torch.inference_mode():
-        output = model(batch.damaged[:count].to(device)).cpu()
+        output = restored_of(model(batch.damaged[:count].to(device))).cpu()
     lost = batch.lost[:count, None, :, None]
     restored = torch.where(lost, output, batch.target[:count])
     figure = Figure(figsize=(11, 2.6 * count), layout="constrained")

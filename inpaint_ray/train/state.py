@@ -1,26 +1,35 @@
-"""What a run needs to go on: optimiser and history as safetensors and JSON, beside the checkpoint's own files."""
+"""What a run needs to go on: optimiser, average and random state as safetensors, place and history as JSON.
+
+They lie beside the checkpoint's own files, in the folders that Ray keeps.
+"""
 
 import csv
 import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
-TENSORS, RECORD = "optimizer.safetensors", "state.json"
+from inpaint_ray.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from inpaint_ray.train.epoch import TrainingSums
+from inpaint_ray.train.learner import Learner
+
+TENSORS, RECORD = "state.safetensors", "state.json"
 
 Row = dict[str, float]
 
 
 @dataclass
 class RunState:
-    """One row of metrics for each finished epoch."""
+    """How far a run is."""
 
-    history: list[Row] = field(default_factory=list)
+    history: list[Row] = field(default_factory=list)  # a row of metrics for each finished epoch
+    sums: TrainingSums = field(default_factory=TrainingSums)  # of the epoch that is under way
+    num_lanes: int = 0  # of the order that the steps of this epoch are counted in
 
     @property
     def epoch(self) -> int:
@@ -31,28 +40,54 @@ class RunState:
         """The row of the best epoch, by validation PSNR."""
         return max(self.history, key=lambda row: row["psnr"])
 
+    def epochs_since_best(self) -> int:
+        return self.epoch - int(self.best()["epoch"]) if self.history else 0
 
-def save_state(folder: Path, state: RunState, optimizer: Optimizer) -> None:
-    record = optimizer.state_dict()
+
+def save_state(folder: Path, state: RunState, learner: Learner, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint that a run can go on from, bit for bit; state.json is written last."""
+    save_checkpoint(checkpoint, folder)
+    optimizer = learner.optimizer.state_dict()
     tensors = {
-        f"{number}.{name}": value.detach().cpu().contiguous()
-        for number, values in record["state"].items()
+        f"optimizer.{number}.{name}": value
+        for number, values in optimizer["state"].items()
         for name, value in values.items()
     }
-    safetensors.torch.save_file(tensors, folder / TENSORS)
-    text = json.dumps({"history": state.history, "param_groups": record["param_groups"]})
-    (folder / RECORD).write_text(text)
+    tensors["random.cpu"] = torch.get_rng_state()
+    if learner.device.type == "cuda":
+        tensors["random.cuda"] = torch.cuda.get_rng_state(learner.device)
+    if learner.average is not None:
+        tensors |= {f"model.{name}": value for name, value in learner.model.state_dict().items()}
+        tensors["averaged"] = learner.average.n_averaged
+    stored = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    safetensors.torch.save_file(stored, folder / TENSORS)
+    record = asdict(state) | {"param_groups": optimizer["param_groups"], "schedule": learner.schedule.state_dict()}
+    (folder / RECORD).write_text(json.dumps(record))
 
 
-def load_state(folder: Path, optimizer: Optimizer) -> RunState:
-    """The state in a folder; the optimiser takes up where it was."""
+def load_state(folder: Path, learner: Learner) -> RunState:
+    """The state in a folder; the learner takes up where it was."""
     record = json.loads((folder / RECORD).read_text())
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in safetensors.torch.load_file(folder / TENSORS).items():
+    tensors = safetensors.torch.load_file(folder / TENSORS)
+    weights = load_checkpoint(folder).model.state_dict()
+    learner.best_guess.load_state_dict(weights)
+    if learner.average is not None:
+        learner.model.load_state_dict(_below("model.", tensors))
+        learner.average.n_averaged.copy_(tensors["averaged"])
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, value in _below("optimizer.", tensors).items():
         number, _, name = key.partition(".")
-        state.setdefault(int(number), {})[name] = value
-    optimizer.load_state_dict({"state": state, "param_groups": record["param_groups"]})
-    return RunState(record["history"])
+        moments.setdefault(int(number), {})[name] = value
+    learner.optimizer.load_state_dict({"state": moments, "param_groups": record["param_groups"]})
+    learner.schedule.load_state_dict(record["schedule"])
+    torch.set_rng_state(tensors["random.cpu"])
+    if learner.device.type == "cuda" and "random.cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["random.cuda"], learner.device)
+    return RunState(record["history"], TrainingSums(**record["sums"]), record["num_lanes"])
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def metrics_csv(history: list[Row]) -> str:

@@ -5,25 +5,26 @@ import json
 import time
 from dataclasses import replace
 
-import ray.data
+import ray
 import ray.train
 import ray.train.torch
-from ray.data import FileShuffleConfig
-from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.exceptions import GetTimeoutError
+from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.tune.integration.ray_train import TuneReportCallback
+from ray.util.placement_group import placement_group, remove_placement_group
 
 from inpaint_ray import storage
 from inpaint_ray.checkpoints import open_checkpoint
 from inpaint_ray.data.schema import Dataset, read_dataset
-from inpaint_ray.data.shards import shard_uris
 from inpaint_ray.errors import JobFailedError, UsageError
 from inpaint_ray.progress import format_duration
-from inpaint_ray.train.config import TrainConfig, check_same_run
+from inpaint_ray.train.config import TrainConfig, Workers, check_same_run
 from inpaint_ray.train.state import Row, read_metrics
-from inpaint_ray.train.worker import train_worker
+from inpaint_ray.train.worker import FAILURE, train_worker
 
 CPUS_PER_WORKER = 0.5  # of Ray's accounting: what is left feeds the workers; torch uses the cores it finds
-RETRIES = 3  # of lost workers, each from the last reported epoch
+RETRIES = 100  # of lost workers and nodes, each from the last checkpoint; what would fail again is not tried again
+SAY_EVERY_S = 30.0
 RECORD = "run.json"
 
 
@@ -42,16 +43,20 @@ def train(config: TrainConfig, *, for_tune: bool = False) -> Row:
     config = _with_absolute_paths(config)  # workers run in other folders
     dataset = read_dataset(config.data)
     for split in ("train", "validation"):
-        shard_uris(dataset, split)
+        if dataset.num_patches(split) < config.workers.num_workers:
+            raise UsageError(
+                f"{dataset.uri}: {dataset.num_patches(split)} patches in split {split} for "
+                f"{config.workers.num_workers} workers; prepare more, or give fewer --num-workers"
+            )
     if config.init_from is not None:
         _check_first_weights(config.init_from, config.architecture)
     run_uri = storage.join(config.output, config.name)
     _claim(run_uri, config)
     history = _finished_epochs(run_uri)
-    if len(history) >= config.budget.epochs:
+    if _is_complete(history, config):
         print(f"{run_uri} is complete: {len(history)} epochs")
     else:
-        _fit(config, dataset, run_uri, for_tune=for_tune)
+        _fit(config, dataset, run_uri, for_tune=for_tune, submitted=time.time())
         history = _finished_epochs(run_uri)
     best = max(history, key=lambda row: row["psnr"])
     verdict = "better than" if best["gain"] > best["interpolation_gain"] else "NOT better than"
@@ -59,7 +64,7 @@ def train(config: TrainConfig, *, for_tune: bool = False) -> Row:
         f"best epoch {int(best['epoch'])}: gain {best['gain']:.2f} dB over the damaged input, {verdict} "
         f"interpolation's {best['interpolation_gain']:.2f} dB\n"
         f"trained {config.architecture} in {format_duration(time.monotonic() - started)}: "
-        f"{run_uri}/best  {run_uri}/metrics.csv  {run_uri}/curves.png",
+        f"{run_uri}/best  {run_uri}/run.html",
         flush=True,
     )
     return best
@@ -78,25 +83,25 @@ def _with_absolute_paths(config: TrainConfig) -> TrainConfig:
     )
 
 
-def _fit(config: TrainConfig, dataset: Dataset, run_uri: str, *, for_tune: bool) -> None:
-    patches = ray.data.read_parquet(
-        [storage.locate(uri)[1] for uri in shard_uris(dataset, "train")],
-        filesystem=storage.locate(dataset.uri)[0],
-        shuffle=FileShuffleConfig(seed=config.seed, reseed_after_execution=True),
-    )
+def _fit(config: TrainConfig, dataset: Dataset, run_uri: str, *, for_tune: bool, submitted: float) -> None:
+    _await_resources(config)
+    failure = storage.join(run_uri, FAILURE)
+    if storage.exists(failure):
+        storage.delete_file(failure)  # of a run before; now it may go well
     filesystem, path = storage.locate(run_uri)
+    workers = config.workers
     trainer = ray.train.torch.TorchTrainer(
-        functools.partial(train_worker, config, dataset),
+        functools.partial(train_worker, config, dataset, submitted),
         scaling_config=ScalingConfig(
-            num_workers=config.num_workers, use_gpu=config.use_gpu, resources_per_worker=_resources(config)
+            num_workers=_elastic(workers),  # type: ignore[arg-type]  # pairs are meant for elastic groups
+            use_gpu=workers.use_gpu,
+            resources_per_worker=resources_of_worker(config),
         ),
-        datasets={"train": patches},
-        dataset_config=DataConfig(datasets_to_split=["train"]),
         run_config=RunConfig(
             name="state",
             storage_path=path,
             storage_filesystem=filesystem,
-            checkpoint_config=CheckpointConfig(num_to_keep=1),
+            checkpoint_config=CheckpointConfig(num_to_keep=config.saving.keep_checkpoints),
             failure_config=FailureConfig(max_failures=RETRIES),
             callbacks=[TuneReportCallback()] if for_tune else None,  # type: ignore[list-item]
         ),
@@ -105,10 +110,53 @@ def _fit(config: TrainConfig, dataset: Dataset, run_uri: str, *, for_tune: bool)
         trainer.fit()
     except ray.train.TrainingFailedError as error:
         raise JobFailedError(f"training {config.architecture} failed: {_first_cause(error)}") from error
+    if storage.exists(failure):
+        reason = json.loads(storage.read_bytes(failure))["reason"]
+        raise JobFailedError(f"training {config.architecture} failed: {reason}; also in {failure}")
 
 
-def _resources(config: TrainConfig) -> dict[str, float]:
-    return {"CPU": CPUS_PER_WORKER} | ({"GPU": 1} if config.use_gpu else {})
+def _elastic(workers: Workers) -> int | tuple[int, int]:
+    return workers.num_workers if workers.min_workers is None else (workers.min_workers, workers.num_workers)
+
+
+def resources_of_worker(config: TrainConfig) -> dict[str, float]:
+    """What a worker asks Ray for; Ray resizes groups of workers by whole CPUs."""
+    cpus = 1.0 if config.workers.min_workers else CPUS_PER_WORKER
+    return {"CPU": cpus} | ({"GPU": 1} if config.workers.use_gpu else {})
+
+
+def _await_resources(config: TrainConfig) -> None:
+    """Wait until there is room for the workers, while a cluster grows.
+
+    Raises:
+        UsageError: there is not after `wait_s`; names what is missing.
+    """
+    workers, bundle = config.workers, resources_of_worker(config)
+    count = workers.min_workers or workers.num_workers
+    wanted = {name: amount * count for name, amount in bundle.items()}
+    group = placement_group([bundle] * count)
+    deadline = time.monotonic() + workers.wait_s
+    try:
+        while True:
+            try:
+                ray.get(group.ready(), timeout=min(SAY_EVERY_S, max(deadline - time.monotonic(), 0.1)))
+                return
+            except GetTimeoutError:
+                having = ray.cluster_resources()
+                lacking = ", ".join(
+                    f"{amount:g} {name} (the cluster has {having.get(name, 0):g})"
+                    for name, amount in wanted.items()
+                    if having.get(name, 0) < amount
+                )
+                waiting = f"{count} workers need {lacking}" if lacking else f"others use what {count} workers need"
+                if time.monotonic() >= deadline:
+                    raise UsageError(
+                        f"{waiting}, after {format_duration(workers.wait_s)}; give fewer --num-workers, "
+                        f"{'leave --use-gpu out, ' if workers.use_gpu else ''}or wait longer with --wait-s"
+                    ) from None
+                print(f"waiting: {waiting}", flush=True)
+    finally:
+        remove_placement_group(group)
 
 
 def _first_cause(error: BaseException) -> str:
@@ -129,6 +177,14 @@ def _claim(run_uri: str, config: TrainConfig) -> None:
         storage.write_bytes(record, (json.dumps(config.identity(), indent=2) + "\n").encode())
         return
     check_same_run(config.identity(), before, run_uri)
+
+
+def _is_complete(history: list[Row], config: TrainConfig) -> bool:
+    """All epochs are done, or so many were not better that the rest is not wanted."""
+    if not history or len(history) >= config.budget.epochs:
+        return bool(history)
+    best = max(history, key=lambda row: row["psnr"])
+    return config.budget.patience is not None and len(history) - best["epoch"] >= config.budget.patience
 
 
 def _finished_epochs(run_uri: str) -> list[Row]:

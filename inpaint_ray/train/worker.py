@@ -1,11 +1,12 @@
 """What every training process does; the only file that calls ray.train inside the workers."""
 
+import json
 import logging
 import math
 import os
 import tempfile
+import time
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 import ray.train
@@ -13,87 +14,205 @@ import ray.train.torch
 import torch
 import torch.distributed
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
 
 from inpaint_ray import storage
 from inpaint_ray.audio.damage import parse_damage
 from inpaint_ray.checkpoints import open_checkpoint
 from inpaint_ray.data.batches import EVALUATION_SEED, Batch, damage_rows
 from inpaint_ray.data.schema import Dataset
-from inpaint_ray.data.shards import PatchRows, read_rows, shard_uris
-from inpaint_ray.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from inpaint_ray.data.shards import PatchRows, read_rows, shard_rows, shard_uris
+from inpaint_ray.errors import InpaintError, StorageError
+from inpaint_ray.models.checkpoint import Checkpoint
 from inpaint_ray.models.registry import build_model
-from inpaint_ray.progress import Progress
+from inpaint_ray.progress import Progress, format_duration
 from inpaint_ray.train.config import TrainConfig
-from inpaint_ray.train.epoch import TrainingSums, mean_scores, train_epoch, validate
-from inpaint_ray.train.figures import draw_curves, draw_examples
-from inpaint_ray.train.losses import LOSSES
-from inpaint_ray.train.state import Row, RunState, load_state, metrics_csv, save_state
+from inpaint_ray.train.epoch import TrainingSums, genre_gains, mean_scores, train_epoch, validate
+from inpaint_ray.train.feed import training_batches
+from inpaint_ray.train.learner import Learner
+from inpaint_ray.train.order import Order, count_lanes
+from inpaint_ray.train.publish import publish_epoch
+from inpaint_ray.train.state import Row, RunState, load_state, save_state
 
-SHUFFLE_BUFFER = 1_024  # patches, 64 MiB
+FAILURE = "failure.json"
+WOULD_FAIL_AGAIN = (InpaintError, ValueError, TypeError, LookupError, AttributeError, AssertionError)  # others may be
+# the death of a machine, as its neighbours see it
+AGREE_EVERY = 20  # steps: so often workers agree on whether it is time to save
 
 
-def train_worker(config: TrainConfig, dataset: Dataset) -> None:
-    """Train from the last reported checkpoint, or from the start, to the last epoch."""
+def train_worker(config: TrainConfig, dataset: Dataset, submitted: float) -> None:
+    """Train from the last reported checkpoint, or from the start, to the last epoch.
+
+    What would only fail again is written down, for the driver to tell, and not tried again.
+    """
     logging.getLogger("ray.train").setLevel(logging.WARNING)  # it would print every report in full
-    context = ray.train.get_context()  # [1] who this worker is
-    rank, num_workers = context.get_world_rank(), context.get_world_size()
-    if not config.use_gpu:
-        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // context.get_local_world_size()))
-    torch.manual_seed(config.seed)
-    device = ray.train.torch.get_device()
-    bare_model = _initial_model(config).to(device)
-    optimizer = Adam(bare_model.parameters(), lr=config.learning_rate)
-    state = _resume(bare_model, optimizer)  # [2] from the last checkpoint that was reported
-    model = ray.train.torch.prepare_model(bare_model)  # [3] distributed data parallel
-    shard = ray.train.get_dataset_shard("train")  # [4] this worker's share of the training patches
-    genres = sorted({genre for counts in dataset.patches.values() for genre in counts})
-    patches = min(config.budget.patches_per_epoch or math.inf, dataset.num_patches("train"))
-    for epoch in range(state.epoch, config.budget.epochs):
-        progress = Progress(f"epoch {epoch + 1}/{config.budget.epochs}", int(patches / num_workers), "patches")
-        batches = _training_batches(shard, config, dataset, epoch, num_workers)
-        trained = train_epoch(
-            model, batches, LOSSES[config.loss_name], optimizer, device, progress if rank == 0 else None
+    failure = storage.join(config.output, config.name, FAILURE)
+    if storage.exists(failure):
+        return
+    try:
+        _Run(config, dataset, submitted).to_the_end()
+    except WOULD_FAIL_AGAIN as error:
+        if isinstance(error, StorageError):
+            raise
+        storage.write_bytes(failure, json.dumps({"reason": f"{error}" or type(error).__name__}).encode())
+        raise
+
+
+class _Run:
+    """One worker's part of a run."""
+
+    def __init__(self, config: TrainConfig, dataset: Dataset, submitted: float) -> None:
+        self.config, self.dataset, self.submitted = config, dataset, submitted
+        context = ray.train.get_context()  # [1] who this worker is
+        self.rank, self.num_workers = context.get_world_rank(), context.get_world_size()
+        if not config.workers.use_gpu:
+            torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // context.get_local_world_size()))
+        shards, size = shard_rows(dataset, "train"), config.optimisation.batch_size
+        num_lanes = count_lanes(size, config.workers.num_workers)
+        patches = config.budget.patches_per_epoch or sum(shards.values())
+        self.order = Order(shards, config.seed, size, num_lanes, patches)
+        self.lanes = list(range(num_lanes))[self.rank :: self.num_workers]
+        torch.manual_seed(config.seed)
+        self.device = ray.train.torch.get_device()
+        self.learner = Learner(
+            _first_model(config),
+            config.optimisation,
+            config.precision,
+            config.loss_name,
+            self.device,
+            total_steps=self.order.num_steps * config.budget.epochs,
+            distribute=ray.train.torch.prepare_model,  # [2] distributed data parallel
         )
-        part = _validation_batches(config, dataset, rank, num_workers)
-        sums = _all_reduce(validate(bare_model, part, genres, device), device)
-        row = _metrics_row(epoch + 1, trained, sums, device)
-        state.history.append(row)
-        _report(config, dataset, bare_model, optimizer, state, device, rank)
+        torch.manual_seed(config.seed + 1_000 + self.rank)  # what networks draw differs by worker
+        self.state = self._resume()
+        self.last_save = time.monotonic()
+
+    def to_the_end(self) -> None:
+        budget = self.config.budget
+        for epoch in range(self.state.epoch, budget.epochs):
+            if budget.patience is not None and self.state.epochs_since_best() >= budget.patience:
+                self._say(f"stopped: no better validation PSNR in {budget.patience} epochs")
+                break
+            self._train(epoch)
+            part = _validation_batches(self.config, self.dataset, self.rank, self.num_workers)
+            genres = sorted(genre for genre, count in self.dataset.patches["validation"].items() if count)
+            sums = _all_reduce(validate(self.learner.best_guess, part, genres, self.device), self.device)
+            self.state.history.append(self._row(epoch + 1, sums, genres))
+            self.state.sums = TrainingSums()
+            self._report_epoch()
+
+    def _train(self, epoch: int) -> None:
+        sums, mine = self.state.sums, sum(self.order.lane_length(lane) for lane in self.lanes)
+        progress = Progress(f"epoch {epoch + 1}/{self.config.budget.epochs}", mine, "patches", done=sums.num_patches)
+        batches = training_batches(
+            self.order,
+            self.lanes,
+            num_workers=self.num_workers,
+            epoch=epoch,
+            first_step=sums.steps,
+            scale=self.dataset.scale,
+            damage=self.config.damage,
+        )
+        train_epoch(
+            self.learner, batches, sums, progress=progress if self.rank == 0 else None, after_step=self._after_step
+        )
+
+    def _after_step(self) -> None:
+        """Say when the first step was, and save now and then."""
+        if self.submitted:
+            self._say(f"first step {format_duration(time.time() - self.submitted)} after the command")
+            self.submitted = 0.0
+        if self.state.sums.steps % AGREE_EVERY or self.state.sums.steps == self.order.num_steps:
+            return
+        due = torch.tensor(float(time.monotonic() - self.last_save > 60 * self.config.saving.checkpoint_minutes))
+        if _all_reduce(due, self.device):
+            self.last_save = time.monotonic()
+            metrics = (self.state.history or [{}])[-1] | {"steps": self.state.sums.steps}
+            self._report(metrics)
+            self._say(f"saved at step {self.state.sums.steps} of {self.order.num_steps}")
+
+    def _row(self, epoch: int, sums: Tensor, genres: list[str]) -> Row:
+        mine = self.state.sums
+        totals = torch.tensor([mine.num_patches, mine.loss_sum, mine.wait_s, mine.seconds], dtype=torch.float64)
+        num_patches, loss_sum, wait_s, worker_s = _all_reduce(totals, self.device).tolist()
+        return {
+            "epoch": epoch,
+            "patches": num_patches,
+            "train_loss": loss_sum / num_patches,
+            **mean_scores(sums),
+            "learning_rate": self.learner.schedule.get_last_lr()[0],
+            "patches_per_s": num_patches / max(mine.seconds, 1e-9),
+            "wait_share": wait_s / max(worker_s, 1e-9),
+            "seconds": mine.seconds,
+            "workers": self.num_workers,
+            **genre_gains(sums, genres),
+        }
+
+    def _resume(self) -> RunState:
+        reported = ray.train.get_checkpoint()  # [3] the last checkpoint that was reported
+        fresh = RunState(num_lanes=self.order.num_lanes)
+        if reported is None:
+            return fresh
+        with reported.as_directory() as folder:
+            state = load_state(Path(folder), self.learner)
+        if self.rank != 0:  # the random state that is kept is that of the first
+            torch.manual_seed(self.config.seed + 1_000 * (1 + self.rank) + state.sums.steps)
+        if state.history and state.history[-1]["workers"] != self.num_workers:
+            self._say(f"{self.num_workers} workers now: batches stay at {self.order.batch_size} patches over all")
+        if state.num_lanes != self.order.num_lanes and state.sums.steps:
+            self._say("steps are cut differently now: this epoch begins again")
+            state.sums = TrainingSums()
+        if self.rank != 0:
+            state.sums = TrainingSums(steps=state.sums.steps)  # what was counted is the first worker's
+        state.num_lanes = self.order.num_lanes
+        self._say(f"goes on with epoch {state.epoch + 1}, step {state.sums.steps + 1}")
+        return state
+
+    def _report_epoch(self) -> None:
+        row, budget = self.state.history[-1], self.config.budget
+        self._say(
+            f"epoch {int(row['epoch'])}/{budget.epochs}  loss {row['train_loss']:.4g}  "
+            f"validation {row['psnr']:.2f} dB PSNR  gain {row['gain']:.2f} dB  "
+            f"(interpolation {row['interpolation_gain']:.2f} dB)  {row['patches_per_s']:.1f} patches/s  "
+            f"{row['wait_share']:.0%} waiting for data"
+        )
+        if self.rank == 0:
+            example = next(_validation_batches(self.config, self.dataset, 0, 1))
+            publish_epoch(self.config, self.state, self._checkpoint(), example, self.device)
+        self._report(row)
+        self.last_save = time.monotonic()
+
+    def _report(self, metrics: Row) -> None:
+        """Give Ray the metrics, and all that a resumed run needs; every worker at the same step."""
+        if self.rank != 0:
+            ray.train.report(metrics)
+            return
+        with tempfile.TemporaryDirectory(prefix="inpaint-") as folder:
+            save_state(Path(folder), self.state, self.learner, self._checkpoint())
+            ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
+
+    def _checkpoint(self) -> Checkpoint:
+        return Checkpoint(
+            model=self.learner.best_guess,
+            architecture=self.config.architecture,
+            scale=self.dataset.scale,
+            training={
+                "config": self.config.identity(),
+                "data": self.dataset.fingerprint,
+                "grid": self.dataset.grid,
+                "scores": self.state.history[-1] if self.state.history else {},
+            },
+        )
+
+    def _say(self, text: str) -> None:
+        if self.rank == 0:
+            print(text, flush=True)
 
 
-def _initial_model(config: TrainConfig) -> nn.Module:
+def _first_model(config: TrainConfig) -> nn.Module:
     model = build_model(config.architecture)
     if config.init_from is not None:
         model.load_state_dict(open_checkpoint(config.init_from).model.state_dict())
     return model
-
-
-def _resume(model: nn.Module, optimizer: Optimizer) -> RunState:
-    reported = ray.train.get_checkpoint()
-    if reported is None:
-        return RunState()
-    with reported.as_directory() as folder:
-        model.load_state_dict(load_checkpoint(Path(folder)).model.state_dict())
-        return load_state(Path(folder), optimizer)
-
-
-def _training_batches(
-    shard: ray.data.DataIterator, config: TrainConfig, dataset: Dataset, epoch: int, num_workers: int
-) -> Iterator[Batch]:
-    """This worker's patches of an epoch, with damage that is new in every epoch."""
-    size = config.batch_size // num_workers
-    tables = shard.iter_batches(
-        batch_size=size,
-        batch_format="numpy",
-        local_shuffle_buffer_size=SHUFFLE_BUFFER,
-        local_shuffle_seed=config.seed + epoch,
-        prefetch_batches=2,
-    )
-    wanted, damage = config.budget.patches_per_epoch, parse_damage(config.damage)
-    for table in islice(tables, None if wanted is None else math.ceil(wanted / config.batch_size)):
-        rows = PatchRows(table["track_id"], table["genre"].tolist(), table["patch"], table["magnitudes"])
-        yield damage_rows(rows, scale=dataset.scale, seed=config.seed + 1, epoch=epoch, damage=damage)
 
 
 def _validation_batches(config: TrainConfig, dataset: Dataset, rank: int, num_workers: int) -> Iterator[Batch]:
@@ -103,7 +222,7 @@ def _validation_batches(config: TrainConfig, dataset: Dataset, rank: int, num_wo
     """
     wanted, total = config.budget.validation_patches, dataset.num_patches("validation")
     damage = parse_damage(config.damage)
-    stride = 1 if wanted is None else max(1, total // wanted)
+    stride = 1 if wanted is None else max(1, math.ceil(total / wanted))
     for rows in read_rows(shard_uris(dataset, "validation"), part=rank, num_parts=num_workers):
         thinned = PatchRows(
             rows.track_id[::stride], rows.genre[::stride], rows.patch[::stride], rows.magnitudes[::stride]
@@ -117,58 +236,3 @@ def _all_reduce(sums: Tensor, device: torch.device) -> Tensor:
         sums = sums.to(device)
         torch.distributed.all_reduce(sums)
     return sums.cpu()
-
-
-def _metrics_row(epoch: int, trained: TrainingSums, sums: Tensor, device: torch.device) -> Row:
-    totals = torch.tensor([trained.num_patches, trained.loss_sum, trained.wait_s, trained.seconds], dtype=torch.float64)
-    num_patches, loss_sum, wait_s, worker_s = _all_reduce(totals, device).tolist()
-    return {
-        "epoch": epoch,
-        "patches": num_patches,
-        "train_loss": loss_sum / num_patches,
-        **mean_scores(sums),
-        "patches_per_s": num_patches / trained.seconds,
-        "wait_share": wait_s / worker_s,
-        "seconds": trained.seconds,
-    }
-
-
-def _report(
-    config: TrainConfig,
-    dataset: Dataset,
-    model: nn.Module,
-    optimizer: Optimizer,
-    state: RunState,
-    device: torch.device,
-    rank: int,
-) -> None:
-    """Publish best, last, metrics.csv and pictures, and report the epoch to Ray with all that a resumed run needs."""
-    row = state.history[-1]
-    if rank != 0:
-        ray.train.report(row)
-        return
-    run_uri = storage.join(config.output, config.name)
-    checkpoint = Checkpoint(
-        model=model,
-        architecture=config.architecture,
-        scale=dataset.scale,
-        training={"config": config.identity(), "data": dataset.fingerprint, "scores": row},
-    )
-    with tempfile.TemporaryDirectory(prefix="inpaint-") as folder:
-        save_checkpoint(checkpoint, Path(folder))
-        storage.publish_folder(Path(folder), storage.join(run_uri, "last"))
-        if state.best() is row:
-            storage.publish_folder(Path(folder), storage.join(run_uri, "best"))
-        save_state(Path(folder), state, optimizer)
-        example = next(_validation_batches(config, dataset, 0, 1))
-        storage.write_bytes(storage.join(run_uri, "metrics.csv"), metrics_csv(state.history).encode())
-        storage.write_bytes(storage.join(run_uri, "curves.png"), draw_curves(state.history, config.name))
-        storage.write_bytes(storage.join(run_uri, "examples.png"), draw_examples(model, example, device))
-        print(
-            f"epoch {int(row['epoch'])}/{config.budget.epochs}  loss {row['train_loss']:.4g}  "
-            f"validation {row['psnr']:.2f} dB PSNR  gain {row['gain']:.2f} dB  "
-            f"(interpolation {row['interpolation_gain']:.2f} dB)  {row['patches_per_s']:.1f} patches/s  "
-            f"{row['wait_share']:.0%} waiting for data",
-            flush=True,
-        )
-        ray.train.report(row, checkpoint=ray.train.Checkpoint.from_directory(folder))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from inpaint_ray.models.registry import ARCHITECTURES, find_architecture
-from inpaint_ray.train.config import Budget, TrainConfig
+from inpaint_ray.train.config import Budget, Optimisation, Precision, TrainConfig, Workers
 
 ALL = "all"
 
@@ -21,18 +21,13 @@ class TuneConfig:
     run_name: str = "tune"
     """The same name again goes on with the search."""
     budget: Budget = field(default_factory=lambda: Budget(epochs=10))
-    batch_size: int = 58
-    """Patches a step, over all workers of a trial."""
-    learning_rate: float = 1e-3
-    """Of Adam."""
+    optimisation: Optimisation = field(default_factory=Optimisation)
+    precision: Precision = field(default_factory=Precision)
+    workers: Workers = field(default_factory=Workers)
     damage: tuple[str, ...] = ("frames",)
     """How frames are lost, as for the train job; validation is damaged alike."""
     seed: int = 0
     """Of weights, damage and order, the same for all."""
-    num_workers: int = 1
-    """Data-parallel processes of each trial."""
-    use_gpu: bool = False
-    """One GPU for each worker."""
     max_concurrent: int = 1
     """Trials at the same time."""
 
@@ -57,10 +52,9 @@ class TuneConfig:
             output=f"{self.output.rstrip('/')}/{self.run_name}/trials",
             architecture=architecture,
             budget=self.budget,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
+            optimisation=self.optimisation,
+            precision=self.precision,
+            workers=self.workers,
             damage=self.damage,
             seed=self.seed,
-            num_workers=self.num_workers,
-            use_gpu=self.use_gpu,
         )

@@ -102,19 +102,19 @@ def _entry(config: TuneConfig, name: str, error: str | None) -> Entry:
 def _check_cluster(config: TuneConfig) -> None:
     """Refuse what could only wait for ever."""
     resources = ray.cluster_resources()
-    of_trial = DRIVER_CPUS + config.num_workers * CPUS_PER_WORKER
+    of_trial = DRIVER_CPUS + config.workers.num_workers * CPUS_PER_WORKER
     needed = config.max_concurrent * of_trial + FEED_CPUS
     having = resources.get("CPU", 0)
     if needed > having:
         fits = int((having - FEED_CPUS) / of_trial)
         raise UsageError(
-            f"{config.max_concurrent} trials at once of {config.num_workers} workers need {needed:g} CPUs, the cluster "
-            f"has {having:g}; use --max-concurrent {max(fits, 1)}"
+            f"{config.max_concurrent} trials at once of {config.workers.num_workers} workers need {needed:g} CPUs, "
+            f"the cluster has {having:g}; use --max-concurrent {max(fits, 1)}"
         )
-    if config.use_gpu and config.max_concurrent * config.num_workers > resources.get("GPU", 0):
+    if config.workers.use_gpu and config.max_concurrent * config.workers.num_workers > resources.get("GPU", 0):
         raise UsageError(
-            f"{config.max_concurrent} trials at once of {config.num_workers} workers need a GPU each, the cluster has "
-            f"{resources.get('GPU', 0):g}; lower --max-concurrent or --num-workers, or leave --use-gpu out"
+            f"{config.max_concurrent} trials at once of {config.workers.num_workers} workers need a GPU each, the "
+            f"cluster has {resources.get('GPU', 0):g}; lower --max-concurrent or --num-workers, or leave --use-gpu out"
         )
 
 

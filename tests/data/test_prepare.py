@@ -146,7 +146,7 @@ def test_long_tracks_go_on_in_further_files(archive: Path, tmp_path: Path, monke
     make_shard(plan, config, str(tmp_path / "one"))
     monkeypatch.setattr("inpaint_ray.data.shard_plan.MOST_PATCHES", 6)
     story = make_shard(plan, config, str(tmp_path / "many"))
-    assert story.num_further == 2 and sum(story.patches.values()) == 15
+    assert len(story.files) == 3 and sum(story.patches.values()) == 15
     one, many = (
         {
             (int(t), int(p)): m.tobytes()

@@ -17,7 +17,7 @@ from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.evaluate.run import evaluate
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.run import restore
-from inpaint_ray.train.config import Budget, TrainConfig
+from inpaint_ray.train.config import Budget, Optimisation, TrainConfig
 from inpaint_ray.train.trainer import train
 
 
@@ -29,7 +29,7 @@ def test_a_bucket_of_tracks_becomes_restored_audio(prepared: Dataset, archive: P
             data=prepared.uri,
             output=str(tmp_path / "runs"),
             architecture="Gap_UNet",
-            batch_size=5,
+            optimisation=Optimisation(batch_size=5),
             budget=Budget(epochs=2),
         )
     )

@@ -30,12 +30,14 @@ from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.evaluate.run import evaluate
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.run import restore
-from inpaint_ray.train.config import Budget, TrainConfig
+from inpaint_ray.train.config import Budget, Optimisation, TrainConfig
 from inpaint_ray.train.trainer import train
 
 start_ray()
+small = Optimisation(batch_size=5)
 train(TrainConfig(
-    data="s3://music/shards", output="s3://music/runs", architecture="Gap_UNet", batch_size=5, budget=Budget(epochs=1)
+    data="s3://music/shards", output="s3://music/runs", architecture="Gap_UNet", optimisation=small,
+    budget=Budget(epochs=1),
 ))
 best = "s3://music/runs/Gap_UNet/best"
 evaluate(EvaluateConfig(data="s3://music/shards", checkpoint=(best,), output="s3://music/results"))

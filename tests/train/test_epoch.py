@@ -12,9 +12,13 @@ from inpaint_ray.data.batches import Batch, damage_rows
 from inpaint_ray.data.shards import PatchRows
 from inpaint_ray.errors import JobFailedError
 from inpaint_ray.inpainting.spectrogram import SCORES
+from inpaint_ray.models.cascade import CascadeOutput
+from inpaint_ray.models.checkpoint import Checkpoint
 from inpaint_ray.models.registry import build_model
-from inpaint_ray.train.epoch import mean_scores, train_epoch, validate
+from inpaint_ray.train.config import Optimisation, Precision
+from inpaint_ray.train.epoch import TrainingSums, mean_scores, train_epoch, validate
 from inpaint_ray.train.figures import draw_curves, draw_examples
+from inpaint_ray.train.learner import Learner, learning_rate_of
 from inpaint_ray.train.losses import LOSSES
 from inpaint_ray.train.state import RunState, load_state, metrics_csv, read_metrics, save_state
 
@@ -37,27 +41,131 @@ def _cut(batch: Batch, patches: slice, frames: slice = slice(None), bins: slice 
         target=batch.target[patches, :, frames, bins],
         damaged=batch.damaged[patches, :, frames, bins],
         lost=batch.lost[patches, frames],
-        genre=batch.genre[patches],
         track_id=batch.track_id[patches],
+        patch=batch.patch[patches],
+        genre=batch.genre[patches],
     )
+
+
+def _learner(model: nn.Module, loss: str = "mse", **settings: object) -> Learner:
+    return Learner(model, Optimisation(**settings), Precision(), loss, CPU, total_steps=100)
+
+
+def _train(learner: Learner, batch: Batch) -> TrainingSums:
+    sums = TrainingSums()
+    train_epoch(learner, [(batch, 1.0)], sums)
+    return sums
 
 
 @pytest.mark.parametrize(("name", "loss"), [("Gap_UNet", "gap_db"), ("UNet_v2", "mse")])
 def test_training_lowers_the_loss(batch: Batch, name: str, loss: str) -> None:
     torch.manual_seed(0)
-    model = build_model(name)
     small = _cut(batch, slice(None), slice(64), slice(64))
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    sums = [train_epoch(model, [small], LOSSES[loss], optimizer, CPU) for _ in range(6)]
+    learner = _learner(build_model(name), loss)
+    sums = [_train(learner, small) for _ in range(6)]
     assert sums[-1].loss_sum < sums[0].loss_sum
     assert sums[0].num_patches == 4
 
 
-def test_a_loss_that_is_not_finite_names_the_tracks(batch: Batch) -> None:
+def test_an_architecture_of_two_outputs_is_trained_on_both_and_judged_by_its_prediction(batch: Batch) -> None:
+    class Stages(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gain = nn.Parameter(torch.ones(()))
+
+        def forward(self, magnitudes: torch.Tensor) -> CascadeOutput:
+            return CascadeOutput(restored=self.gain * magnitudes, first=0 * magnitudes)
+
+    model, mse = Stages(), LOSSES["mse"]
+    expected = mse(batch.damaged, batch.target, batch.lost) + mse(torch.zeros(()), batch.target, batch.lost)
+    means = mean_scores(validate(model, [batch], ["Folk", "Jazz", "Rock"], CPU))
+    assert means["network_psnr"] == pytest.approx(means["damaged_psnr"])
+    assert len(draw_examples(model, batch, CPU)) > 10_000
+    assert _train(_learner(model), batch).loss_sum / 4 == pytest.approx(expected.item())
+
+
+def test_a_loss_that_is_not_finite_names_the_patches(batch: Batch) -> None:
     model = nn.Conv2d(1, 1, 1)
     nn.init.constant_(model.weight, math.nan)
-    with pytest.raises(JobFailedError, match=r"loss is nan in a batch of tracks \[0, 1, 2, 3\]; try a lower"):
-        train_epoch(model, [batch], LOSSES["mse"], torch.optim.Adam(model.parameters()), CPU)
+    with pytest.raises(JobFailedError, match=r"loss is nan in a batch of track:patch 0:0, 1:0, 2:0, 3:0; try a lower"):
+        _train(_learner(model), batch)
+
+
+def test_steps_in_parts_give_the_same_gradient(batch: Batch) -> None:
+    torch.manual_seed(0)
+    models = [build_model("Gap_UNet") for _ in range(2)]
+    models[1].load_state_dict(models[0].state_dict())
+    for model, parts in zip(models, (1, 3), strict=True):
+        learner = _learner(model, "gap_db", accumulate=parts)
+        learner.optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+        learner.schedule = torch.optim.lr_scheduler.LambdaLR(learner.optimizer, lambda _: 1.0)
+        _train(learner, batch)
+    whole, in_parts = (nn.utils.parameters_to_vector(model.parameters()) for model in models)
+    torch.testing.assert_close(in_parts, whole, rtol=1e-5, atol=1e-7)
+
+
+def test_the_learning_rate_rises_and_falls_as_asked() -> None:
+    factor = learning_rate_of(Optimisation(warmup_steps=10, schedule="cosine"), total_steps=110)
+    assert [factor(step) for step in (0, 4, 9, 10)] == pytest.approx([0.1, 0.5, 1.0, 1.0])
+    assert [factor(step) for step in (60, 110, 200)] == pytest.approx([0.5, 0.0, 0.0])
+    assert learning_rate_of(Optimisation(), 100)(77) == 1.0
+
+
+def test_the_average_of_weights_follows_slowly(batch: Batch) -> None:
+    model = nn.Conv2d(1, 1, 1)
+    learner = _learner(model, ema=0.9)
+    weights = []
+    for _ in range(3):
+        _train(learner, batch)
+        weights.append(model.weight.item())
+    expected = 0.9 * (0.9 * weights[0] + 0.1 * weights[1]) + 0.1 * weights[2]
+    assert learner.best_guess.weight.item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("mode", "moved"), [("batch", True), ("fixed", False)])
+def test_fixed_statistics_stay_as_the_reference_had_them(batch: Batch, mode: str, moved: bool) -> None:
+    model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.Conv2d(2, 1, 1))
+    before = model[1].weight.detach().clone()
+    _train(_learner(model, batch_norm=mode), batch)
+    assert bool(model[1].running_mean.any()) is moved
+    assert not torch.equal(model[1].weight, before)  # scale and shift are learnt all the same
+
+
+def test_long_gradients_are_shortened(batch: Batch) -> None:
+    model = nn.Conv2d(1, 1, 1)
+    learner = _learner(model, clip_norm=1e-3)
+    _train(learner, batch)
+    assert torch.cat([p.grad.flatten() for p in model.parameters()]).norm().item() <= 1.001e-3
+
+
+def test_memory_that_is_short_is_answered_with_the_flag_that_helps(batch: Batch) -> None:
+    class Hungry(nn.Conv2d):
+        def forward(self, input: torch.Tensor) -> torch.Tensor:
+            if len(input) > 1:
+                raise torch.OutOfMemoryError
+            return super().forward(input)
+
+    with pytest.raises(JobFailedError, match="out of memory with 4 patches a worker; they fit with --accumulate 4"):
+        _train(_learner(Hungry(1, 1, 1)), batch)
+
+
+def test_half_precision_and_channels_last_train_alike(batch: Batch) -> None:
+    losses = []
+    for precision in (Precision(), Precision(bf16=True, channels_last=True)):
+        torch.manual_seed(0)
+        learner = Learner(build_model("Gap_UNet"), Optimisation(), precision, "gap_db", CPU, total_steps=9)
+        losses.append([_train(learner, batch).loss_sum for _ in range(2)])
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_is_zero_for_the_truth_and_a_mean_over_patches(name: str, batch: Batch) -> None:
+    loss = LOSSES[name]
+    if name != "gap_db":  # whose best is -90 dB
+        assert loss(batch.target, batch.target, batch.lost).item() == 0
+    each = [loss(b.damaged, b.target, b.lost).item() for b in batch.split(4)]
+    assert loss(batch.damaged, batch.target, batch.lost).item() == pytest.approx(np.mean(each), rel=1e-5)
+    assert loss(batch.damaged, batch.target, batch.lost) > loss(batch.target, batch.target, batch.lost)
 
 
 def test_validation_sums_add_up_over_parts(batch: Batch) -> None:
@@ -85,18 +193,23 @@ def test_a_loss_in_db_weighs_quiet_and_loud_patches_alike() -> None:
     assert (half - quarter).item() == pytest.approx(6.02, abs=0.02)
 
 
-def test_the_optimiser_goes_on_from_a_saved_state(batch: Batch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_a_run_goes_on_from_a_saved_state_bit_for_bit(batch: Batch, tmp_path: Path, ema: float | None) -> None:
     def run(stop_after: int | None) -> torch.Tensor:
         torch.manual_seed(0)
-        model = build_model("Gap_UNet")
-        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+        learner = _learner(build_model("Gap_UNet"), "gap_db", ema=ema, warmup_steps=3)
         for step in range(4):
             if step == stop_after:
-                save_state(tmp_path, RunState([{"epoch": 2.0, "psnr": 1.0}]), optimizer)
-                optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-                assert load_state(tmp_path, optimizer).epoch == 1
-            train_epoch(model, [batch], LOSSES["gap_db"], optimizer, CPU)
-        return nn.utils.parameters_to_vector(model.parameters())
+                state = RunState([{"epoch": 1.0, "psnr": 1.0}], TrainingSums(steps=7, num_patches=70), num_lanes=8)
+                save_state(
+                    tmp_path, state, learner, Checkpoint(model=learner.best_guess, architecture="Gap_UNet", scale=1.0)
+                )
+                drawn = torch.rand(1)
+                learner = _learner(build_model("Gap_UNet"), "gap_db", ema=ema, warmup_steps=3)
+                assert load_state(tmp_path, learner) == state
+                assert torch.equal(torch.rand(1), drawn)
+            _train(learner, batch)
+        return nn.utils.parameters_to_vector([*learner.model.parameters(), *learner.best_guess.parameters()])
 
     assert torch.equal(run(stop_after=2), run(stop_after=None))
 

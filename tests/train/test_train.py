@@ -7,47 +7,74 @@ from pathlib import Path
 import pytest
 
 from inpaint_ray.data.schema import Dataset
-from inpaint_ray.errors import CheckpointError, DatasetError, UsageError
+from inpaint_ray.errors import CheckpointError, DatasetError, JobFailedError, UsageError
 from inpaint_ray.models.checkpoint import load_checkpoint
-from inpaint_ray.train.config import Budget, TrainConfig
+from inpaint_ray.train.config import Budget, Optimisation, TrainConfig, Workers
 from inpaint_ray.train.state import read_metrics
 from inpaint_ray.train.trainer import train
+
+SMALL = Optimisation(batch_size=8)
+
+
+def _config(data: str, output: Path, **changes: object) -> TrainConfig:
+    config = TrainConfig(
+        data=data, output=str(output), architecture="Gap_UNet", optimisation=SMALL, budget=Budget(epochs=2)
+    )
+    return replace(config, **changes)
 
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_two_workers_train_and_the_same_command_goes_on(prepared: Dataset, tmp_path: Path) -> None:
-    config = TrainConfig(
-        data=prepared.uri,
-        output=str(tmp_path),
-        architecture="Gap_UNet",
-        num_workers=2,
-        batch_size=8,
-        budget=Budget(epochs=1),
+def test_two_workers_then_one_train_as_one_alone(prepared: Dataset, tmp_path: Path) -> None:
+    """Gap_UNet has no batch normalisation: what is left is the rounding of sums in another order."""
+    alone = _config(prepared.uri, tmp_path / "alone")
+    both = _config(prepared.uri, tmp_path / "both", workers=Workers(num_workers=2), budget=Budget(epochs=1))
+    train(alone)
+    train(both)
+    best = train(replace(both, workers=Workers(), budget=Budget(epochs=2)))  # goes on from epoch 1 with one worker
+    run = tmp_path / "both" / "Gap_UNet"
+    expected, history = (
+        read_metrics((tmp_path / name / "Gap_UNet" / "metrics.csv").read_text()) for name in ("alone", "both")
     )
-    train(config)
-    first = (tmp_path / "Gap_UNet" / "metrics.csv").read_text()
-    best = train(replace(config, budget=Budget(epochs=2)))  # goes on from epoch 1
-    history = read_metrics((tmp_path / "Gap_UNet" / "metrics.csv").read_text())
     assert [row["epoch"] for row in history] == [1, 2]
-    assert history[0] == read_metrics(first)[0]
-    assert history[0]["patches"] == 24  # of 25: shards of two workers are equal, the odd patch is dropped
+    assert [row["workers"] for row in history] == [2, 1]
+    assert [row["patches"] for row in history] == [25, 25]  # each patch once
+    for name, tolerance in (("train_loss", 1e-3), ("psnr", 1e-3), ("damaged_psnr", 1e-5), ("gain_Rock", 1e-3)):
+        assert [row[name] for row in history] == pytest.approx([row[name] for row in expected], abs=tolerance)
     assert best["gain"] > 1
-    checkpoint = load_checkpoint(tmp_path / "Gap_UNet" / "best")
+    checkpoint = load_checkpoint(run / "best")
     assert (checkpoint.architecture, checkpoint.scale) == ("Gap_UNet", prepared.scale)
     assert checkpoint.training["scores"]["gain"] == pytest.approx(best["gain"], abs=1e-5)
-    assert {p.name for p in (tmp_path / "Gap_UNet" / "last").iterdir()} == {"model.safetensors", "config.json"}
+    assert {p.name for p in (run / "last").iterdir()} == {"model.safetensors", "config.json", "README.md"}
     for name in ("curves.png", "examples.png"):
-        assert (tmp_path / "Gap_UNet" / name).read_bytes().startswith(b"\x89PNG")
-    assert train(replace(config, budget=Budget(epochs=2))) == best  # complete: no Ray Train is started
+        assert (run / name).read_bytes().startswith(b"\x89PNG")
+    assert "Gap_UNet, epoch 2 of 2" in (run / "run.html").read_text()
+    assert b"gain/Rock" in (run / "tensorboard/events.out.tfevents.0.inpaint_ray").read_bytes()
+    assert train(replace(both, budget=Budget(epochs=2))) == best  # complete: no Ray Train is started
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_run_that_cannot_go_well_stops_and_says_why(prepared: Dataset, tmp_path: Path) -> None:
+    config = _config(prepared.uri, tmp_path, optimisation=replace(SMALL, learning_rate=1e30))
+    with pytest.raises(JobFailedError, match=r"loss is (nan|inf) in a batch of track:patch \d+:\d+, .*learning-rate"):
+        train(config)
+    assert "loss is" in json.loads((tmp_path / "Gap_UNet" / "failure.json").read_text())["reason"]
+
+
+@pytest.mark.ray
+def test_workers_that_there_is_no_room_for_are_named(prepared: Dataset, tmp_path: Path) -> None:
+    config = _config(prepared.uri, tmp_path, workers=Workers(use_gpu=True, wait_s=1.0))
+    with pytest.raises(UsageError, match=r"1 workers need 1 GPU \(the cluster has 0\), after 1s; give fewer"):
+        train(config)
 
 
 def test_a_run_with_other_settings_is_refused_with_the_differences(prepared: Dataset, tmp_path: Path) -> None:
-    config = TrainConfig(data=prepared.uri, output=str(tmp_path), architecture="UNet", run_name="a", batch_size=4)
+    config = TrainConfig(data=prepared.uri, output=str(tmp_path), architecture="UNet", run_name="a")
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "run.json").write_text(json.dumps(config.identity()))
-    with pytest.raises(UsageError, match=r"batch_size was 4, now 6; learning_rate was 0.001, now 0.01; give another"):
-        train(replace(config, batch_size=6, learning_rate=0.01))
+    with pytest.raises(UsageError, match=r"batch_size was 58, now 6; learning_rate was 0.001, now 0.01; give another"):
+        train(replace(config, optimisation=Optimisation(batch_size=6, learning_rate=0.01)))
 
 
 def test_a_run_folder_that_holds_something_else_is_left_alone(prepared: Dataset, tmp_path: Path) -> None:
@@ -72,8 +99,12 @@ def test_first_weights_must_be_of_the_same_architecture(prepared: Dataset, tmp_p
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"num_workers": 3}, "--batch-size 58 is not a multiple of --num-workers 3"),
-        ({"learning_rate": 0.0}, "--learning-rate must be above 0"),
+        ({"workers": Workers(num_workers=59)}, "--batch-size must be at least 59, got 58"),
+        ({"workers": Workers(num_workers=2, min_workers=3)}, "--min-workers 3 is more than --num-workers 2"),
+        ({"optimisation": Optimisation(learning_rate=0.0)}, "--learning-rate must be above 0"),
+        ({"optimisation": Optimisation(ema=1.0)}, "--ema is a decay between 0 and 1"),
+        ({"optimisation": Optimisation(batch_norm="sync")}, "--batch-norm sync needs --use-gpu"),
+        ({"damage": ("noise",)}, "--damage noise: give frames"),
         ({"run_name": "../up"}, "--run-name is one folder's name"),
         ({"architecture": "unet"}, "unknown architecture 'unet'"),
         ({"budget": Budget(epochs=0)}, "--epochs must be at least 1, got 0"),

@@ -3,6 +3,7 @@
 import pytest
 
 from inpaint_ray.models.registry import ARCHITECTURES
+from inpaint_ray.train.config import Optimisation
 from inpaint_ray.tune.config import TuneConfig
 from inpaint_ray.tune.leaderboard import Entry, rank, to_csv, to_markdown
 
@@ -38,6 +39,8 @@ def test_an_unknown_name_is_refused_before_anything_starts() -> None:
 
 
 def test_a_trial_is_a_training_of_that_name() -> None:
-    config = TuneConfig(data="d", output="o/", architectures=("UNet",), run_name="first", learning_rate=0.01)
+    config = TuneConfig(
+        data="d", output="o/", architectures=("UNet",), run_name="first", optimisation=Optimisation(learning_rate=0.01)
+    )
     trial = config.trial("UNet")
-    assert (trial.output, trial.name, trial.learning_rate) == ("o/first/trials", "UNet", 0.01)
+    assert (trial.output, trial.name, trial.optimisation.learning_rate) == ("o/first/trials", "UNet", 0.01)

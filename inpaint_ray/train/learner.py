@@ -1,0 +1,143 @@
+"""What learns: a model with its optimiser, schedule and average of weights, and one step of it. Plain torch.
+
+Shapes: batches of (B, 1, T, F) patches (inpaint_ray.data.batches.Batch).
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from inpaint_ray.data.batches import Batch
+from inpaint_ray.errors import JobFailedError
+from inpaint_ray.models.output import total_loss
+from inpaint_ray.models.registry import LossName
+from inpaint_ray.train.config import Optimisation, Precision
+from inpaint_ray.train.losses import LOSSES, Loss
+
+WEIGHT_DECAY = 0.01
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)
+
+
+class Learner:
+    """A model in training; `distribute` wraps it for several processes."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimisation: Optimisation,
+        precision: Precision,
+        loss: LossName,
+        device: torch.device,
+        *,
+        total_steps: int,
+        distribute: Callable[[nn.Module], nn.Module] = lambda model: model,
+    ) -> None:
+        if optimisation.batch_norm == "sync":
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        self.memory_format = torch.channels_last if precision.channels_last else torch.contiguous_format
+        self.model = model.to(device).to(memory_format=self.memory_format)  # type: ignore[call-overload]  # torch's stub
+        self.optimisation, self.precision, self.device = optimisation, precision, device
+        self.loss: Loss = LOSSES[loss]
+        self.optimizer: Optimizer = (
+            Adam(self.model.parameters(), lr=optimisation.learning_rate)
+            if optimisation.optimizer == "adam"
+            else AdamW(self.model.parameters(), lr=optimisation.learning_rate, weight_decay=WEIGHT_DECAY)
+        )
+        self.schedule = LambdaLR(self.optimizer, learning_rate_of(optimisation, total_steps))
+        self.average: AveragedModel | None = None
+        if optimisation.ema is not None:
+            averaging = get_ema_multi_avg_fn(optimisation.ema)
+            self.average = AveragedModel(self.model, multi_avg_fn=averaging, use_buffers=True)
+        wrapped = distribute(self.model)
+        self.forward: nn.Module = torch.compile(wrapped) if precision.compile else wrapped  # type: ignore[assignment]
+
+    @property
+    def best_guess(self) -> nn.Module:
+        """The model to validate and to keep: the average of weights, where there is one."""
+        return self.model if self.average is None else self.average.module
+
+    def train_mode(self) -> None:
+        """Layers behave as in training; batch normalisation too, unless its statistics are fixed."""
+        self.forward.train()
+        if self.optimisation.batch_norm == "fixed":
+            for module in self.model.modules():
+                if isinstance(module, BATCH_NORMS):
+                    module.eval()
+
+    def step(self, batch: Batch, weight: float = 1.0) -> float:
+        """One step of the optimiser.
+
+        Args:
+            batch: this process's patches, on the device.
+            weight: of their mean in the mean over processes: their share of the step's patches times the processes.
+
+        Returns:
+            The mean loss over the batch.
+
+        Raises:
+            JobFailedError: the loss is not finite, or memory is short; the message says what would do.
+        """
+        self.optimizer.zero_grad(set_to_none=True)
+        value = 0.0
+        try:
+            for part in batch.split(self.optimisation.accumulate):
+                loss = self._loss(self.forward, part) * (len(part) / len(batch))
+                (loss * weight).backward()
+                value += float(loss.detach())
+        except torch.OutOfMemoryError as error:
+            raise JobFailedError(self._what_fits(batch)) from error
+        if not math.isfinite(value):
+            raise JobFailedError(f"loss is {value} in a batch of {_tracks(batch)}; try a lower --learning-rate")
+        if self.optimisation.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.optimisation.clip_norm)
+        self.optimizer.step()
+        self.schedule.step()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+        return value
+
+    def _loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """The architecture adds its own parts, where it has some."""
+        damaged = batch.damaged.to(memory_format=self.memory_format)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision.bf16):
+            output = model(damaged)
+        return total_loss(output, lambda restored: self.loss(restored.float(), batch.target, batch.lost))
+
+    def _what_fits(self, batch: Batch) -> str:
+        """Try ever smaller parts of the batch, and say which flag would help."""
+        for parts in (2**power for power in range(1, 11) if 2**power <= len(batch)):
+            self.optimizer.zero_grad(set_to_none=True)
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+            try:
+                self._loss(self.model, next(batch.split(parts))).backward()
+            except torch.OutOfMemoryError:
+                continue
+            times = parts * self.optimisation.accumulate
+            return f"out of memory with {len(batch)} patches a worker; they fit with --accumulate {times}"
+        return f"out of memory with {len(batch)} patches a worker, and with a single one; take a smaller architecture"
+
+
+def learning_rate_of(optimisation: Optimisation, total_steps: int) -> Callable[[int], float]:
+    """The factor of the learning rate at each step: a linear rise, then constant or half a cosine."""
+
+    def factor(step: int) -> float:
+        if step < optimisation.warmup_steps:
+            return (step + 1) / optimisation.warmup_steps
+        if optimisation.schedule == "constant":
+            return 1.0
+        done = (step - optimisation.warmup_steps) / max(total_steps - optimisation.warmup_steps, 1)
+        return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+    return factor
+
+
+def _tracks(batch: Batch) -> str:
+    """Which patches a batch has, for people."""
+    patches = [f"{track}:{patch}" for track, patch in zip(batch.track_id.tolist(), batch.patch.tolist(), strict=True)]
+    return f"track:patch {', '.join(patches)}"

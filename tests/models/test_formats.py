@@ -1,0 +1,56 @@
+"""Half precision, channels last, compiling and exporting: the same result within stated tolerances.
+
+One name of each family, and two that are compiled; `benchmarks/architectures.py` checks all names in all ways, which
+takes a quarter of an hour.
+"""
+
+import shutil
+
+import pytest
+import torch
+
+from benchmarks.architectures import (
+    autocast,
+    build_for_comparison,
+    channels_last,
+    compiled,
+    damaged_patches,
+    exported,
+    relative_error,
+)
+from inpaint_ray.models.output import restored_of
+
+TOLERANCES = {  # see relative_error
+    autocast: 3e-2,  # bf16 has 8 bits: 4e-3 a rounding
+    channels_last: 1e-5,
+    exported: 1e-5,
+}
+ONE_OF_EACH = [
+    "Attention_UNet",
+    "VAE_Res_UNet_v2",
+    "Dual_Res_UNet_v2",
+    "Attention_FPN_RFB_TDM",
+    "CANDI",
+    "ARCNN",
+    "UNet_Mandelli",
+    "Efficient_UNet_v2",
+    "Gap_UNet",
+]
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_a_model_gives_the_same_in_every_format(name: str) -> None:
+    model, given = build_for_comparison(name), damaged_patches()
+    with torch.no_grad():
+        expected = restored_of(model(given))
+        for way, tolerance in TOLERANCES.items():
+            assert relative_error(way(model, given), expected, given) < tolerance, way
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # within torch
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile makes C++ for CPUs, and there is no g++")
+@pytest.mark.parametrize("name", ["FastARCNN", "Gap_UNet"])
+def test_a_compiled_model_gives_the_same(name: str) -> None:
+    model, given = build_for_comparison(name), damaged_patches()
+    with torch.no_grad():
+        assert relative_error(compiled(model, given), restored_of(model(given)), given) < 1e-5

@@ -1,0 +1,89 @@
+"""The order of training: every patch once a pass, the same for any number of workers, found again after a kill."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from inpaint_ray.train.order import Order, count_lanes
+
+SHARDS = {"a": 300, "b": 128, "c": 57, "d": 1}
+
+
+def _order(batch_size: int = 8, patches: int | None = None, num_lanes: int | None = None, seed: int = 0) -> Order:
+    total = sum(SHARDS.values())
+    return Order(SHARDS, seed, batch_size, num_lanes or count_lanes(batch_size, 1), patches or total)
+
+
+def _taken(order: Order, epoch: int, first_step: int = 0) -> list[list[tuple[str, int]]]:
+    """The patches of each step, as (shard, row)."""
+    lanes = []
+    for lane in range(order.num_lanes):
+        rows = [
+            (window.piece.uri, 128 * window.piece.row_group + int(row))
+            for window in order.windows(lane, epoch, first_step)
+            for row in window.order
+        ]
+        steps = []
+        for size in order.step_sizes(lane)[first_step:]:
+            steps.append(rows[:size])
+            rows = rows[size:]
+        assert not rows
+        lanes.append(steps)
+    return [sum(parts, []) for parts in zip(*lanes, strict=True)]
+
+
+EVERY_PATCH = [(name, row) for name, rows in SHARDS.items() for row in range(rows)]
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 8, 58, 486])
+def test_an_epoch_has_every_patch_once(batch_size: int) -> None:
+    for epoch in (0, 3):
+        taken = _taken(_order(batch_size), epoch)
+        assert sorted(sum(taken, [])) == EVERY_PATCH
+        assert all(len(step) == batch_size for step in taken[:-1])
+        assert 0 < len(taken[-1]) < batch_size + count_lanes(batch_size, 1)
+
+
+def test_short_epochs_go_on_where_the_one_before_ended() -> None:
+    order = _order(8, patches=100)
+    taken = [place for epoch in range(10) for place in sum(_taken(order, epoch), [])]
+    assert len(taken) == 1_000
+    counts = Counter(taken)
+    assert set(counts) == set(EVERY_PATCH)
+    assert set(counts.values()) <= {1, 2, 3}  # two passes and a little
+
+
+def test_epochs_may_be_longer_than_a_pass() -> None:
+    counts = Counter(sum(_taken(_order(8, patches=2 * sum(SHARDS.values())), 1), []))
+    assert set(counts) == set(EVERY_PATCH)
+
+
+def test_the_order_changes_with_epoch_and_seed_and_with_nothing_else() -> None:
+    assert _taken(_order(), 0) == _taken(_order(), 0)
+    assert _taken(_order(), 0) != _taken(_order(), 1)
+    assert _taken(_order(), 0) != _taken(_order(seed=1), 0)
+
+
+@pytest.mark.parametrize("first_step", [1, 30, 59])
+def test_an_epoch_is_taken_up_at_any_step(first_step: int) -> None:
+    assert _taken(_order(), 2, first_step) == _taken(_order(), 2)[first_step:]
+
+
+def test_batches_are_mixed() -> None:
+    steps = _taken(_order(8), 0)
+    assert np.mean([len({name for name, _ in step}) for step in steps]) > 2
+    rows = [row for step in steps for name, row in step if name == "a"]
+    assert np.mean(np.abs(np.diff(rows))) > 40
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "num_workers", "lanes"), [(58, 1, 29), (58, 2, 29), (64, 1, 8), (64, 16, 16), (5, 1, 5), (12, 7, 12)]
+)
+def test_lanes_divide_the_batch_and_are_enough_for_the_workers(batch_size: int, num_workers: int, lanes: int) -> None:
+    assert count_lanes(batch_size, num_workers) == lanes
+
+
+def test_what_is_skipped_is_not_read() -> None:
+    order = _order(8)
+    assert len(list(order.windows(0, 0, first_step=order.num_steps - 1))) == 1
