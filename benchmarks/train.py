@@ -8,6 +8,7 @@ each with a thread; its gradients are not averaged. Without --data, shards are m
 """
 
 import argparse
+import contextlib
 import multiprocessing
 import os
 import random
@@ -105,6 +106,7 @@ def throughput(work: Path, dataset: Dataset, architecture: str, num_steps: int, 
         train(replace(config, run_name=f"run{number}"))
         second = read_metrics((work / "runs" / f"run{number}" / "metrics.csv").read_text())[1]
         rows.append((alone, together, second["patches_per_s"], second["wait_share"]))
+        print(f"bare {alone:.2f} alone, {together:.2f} together; job {rows[-1][2]:.2f} patches/s", flush=True)
     alone, together, job, wait = (statistics.median(column) for column in zip(*rows, strict=True))
     print(f"\n{architecture}, {CORES} cores, steps of {settings.batch_size} patches, median of {repeats}, patches/s")
     print(f"  bare loop, one process              {alone:7.2f}")
@@ -123,12 +125,12 @@ def kills(work: Path, dataset: Dataset, count: int) -> None:
         run_name="disturbed",
         optimisation=Optimisation(batch_size=16),
         workers=Workers(num_workers=2),
-        budget=Budget(epochs=4, patches_per_epoch=640, validation_patches=128),
-        saving=Saving(checkpoint_minutes=0.15),
+        budget=Budget(epochs=6, patches_per_epoch=960, validation_patches=128),
+        saving=Saving(checkpoint_minutes=0.1),
     )
     shutil.rmtree(work / "runs", ignore_errors=True)
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
-    nodes = [cluster.add_node(num_cpus=2) for _ in range(2)]
+    nodes = [cluster.add_node(num_cpus=2) for _ in range(3)]  # one to lose
     ray.init(cluster.address)
     started = time.monotonic()
     done, log = threading.Event(), []
@@ -150,16 +152,16 @@ def kills(work: Path, dataset: Dataset, count: int) -> None:
             f"loss {last['train_loss']:.4f}  PSNR {last['psnr']:.4f} dB"
         )
     ray.shutdown()
-    cluster.shutdown()
+    with contextlib.suppress(AttributeError):  # of Ray's own, after a node was removed
+        cluster.shutdown()
 
 
 def _kill(cluster: Cluster, nodes: list, count: int, done: threading.Event, log: list[str], run: Path) -> None:
     """Kill a training process now and then, once a whole node, while there is a run."""
     chance = random.Random(0)
-    while len(log) < count and not done.wait(chance.uniform(15, 45)):
+    while len(log) < count and not done.wait(chance.uniform(5, 25)):
         if len(log) == count // 2:
             cluster.remove_node(nodes.pop(), allow_graceful=False)
-            cluster.add_node(num_cpus=2)
             log.append("node")
             continue
         victims = _training_processes()
@@ -193,14 +195,12 @@ def main() -> None:
     arguments = parser.parse_args()
     work = arguments.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
+    start_ray()
+    dataset = dataset_of(work, arguments.data)
     if arguments.kills:
-        os.environ["RAY_TRAIN_ENABLE_PRINT_PATCH"] = "0"
-        dataset = dataset_of(work, arguments.data)
         ray.shutdown()
         kills(work, dataset, arguments.kills)
         return
-    start_ray()
-    dataset = dataset_of(work, arguments.data)
     throughput(work, dataset, arguments.architecture, arguments.steps, arguments.repeats)
 
 

@@ -97,7 +97,9 @@ def _read(windows: list[Window], *, seed: int, epoch: int, damage: tuple[str, ..
     if not items:
         return iter(())
     rows = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
-        functools.partial(read_window, seed=seed, epoch=epoch, damage=damage), batch_size=None, concurrency=READERS
+        functools.partial(read_window, seed=seed, epoch=epoch, damage=damage),
+        batch_size=None,
+        compute=ray.data.TaskPoolStrategy(READERS),
     )
     rows.context.execution_options.preserve_order = True
     return iter(rows.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=READERS))

@@ -52,7 +52,9 @@ def publish_epoch(
 
 
 def _render(name: str, **values: object) -> str:
-    environment = jinja2.Environment(autoescape=name.endswith(".html.jinja"), undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        autoescape=name.endswith(".html.jinja"), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     return environment.from_string(resources.files("inpaint_ray.train").joinpath(name).read_text()).render(**values)
 
 

@@ -9,7 +9,7 @@ import ray
 import ray.train
 import ray.train.torch
 from ray.exceptions import GetTimeoutError
-from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train import CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 from ray.tune.integration.ray_train import TuneReportCallback
 from ray.util.placement_group import placement_group, remove_placement_group
 
@@ -24,6 +24,7 @@ from inpaint_ray.train.worker import FAILURE, train_worker
 
 CPUS_PER_WORKER = 0.5  # of Ray's accounting: what is left feeds the workers; torch uses the cores it finds
 RETRIES = 100  # of lost workers and nodes, each from the last checkpoint; what would fail again is not tried again
+STARTS_AGAIN = 20
 SAY_EVERY_S = 30.0
 RECORD = "run.json"
 
@@ -88,9 +89,28 @@ def _fit(config: TrainConfig, dataset: Dataset, run_uri: str, *, for_tune: bool,
     failure = storage.join(run_uri, FAILURE)
     if storage.exists(failure):
         storage.delete_file(failure)  # of a run before; now it may go well
+    for again in range(1 + STARTS_AGAIN):
+        try:
+            _trainer(config, dataset, run_uri, for_tune=for_tune, submitted=submitted).fit()
+            break
+        except ray.train.ControllerError as error:  # how Ray takes the death of a worker that is just starting
+            if again == STARTS_AGAIN:
+                raise JobFailedError(f"training {config.architecture} failed: {_first_cause(error)}") from error
+            print(f"workers died while they were started: {_first_cause(error)}; they are started again", flush=True)
+        except ray.train.TrainingFailedError as error:
+            raise JobFailedError(f"training {config.architecture} failed: {_first_cause(error)}") from error
+    if storage.exists(failure):
+        reason = json.loads(storage.read_bytes(failure))["reason"]
+        raise JobFailedError(f"training {config.architecture} failed: {reason}; also in {failure}")
+
+
+def _trainer(
+    config: TrainConfig, dataset: Dataset, run_uri: str, *, for_tune: bool, submitted: float
+) -> ray.train.torch.TorchTrainer:
+    """Of Ray Train; it takes up what is below the run's folder."""
     filesystem, path = storage.locate(run_uri)
     workers = config.workers
-    trainer = ray.train.torch.TorchTrainer(
+    return ray.train.torch.TorchTrainer(
         functools.partial(train_worker, config, dataset, submitted),
         scaling_config=ScalingConfig(
             num_workers=_elastic(workers),  # type: ignore[arg-type]  # pairs are meant for elastic groups
@@ -103,16 +123,10 @@ def _fit(config: TrainConfig, dataset: Dataset, run_uri: str, *, for_tune: bool,
             storage_filesystem=filesystem,
             checkpoint_config=CheckpointConfig(num_to_keep=config.saving.keep_checkpoints),
             failure_config=FailureConfig(max_failures=RETRIES),
+            logging_config=LoggingConfig(log_level="WARNING"),  # type: ignore[call-arg]  # else: every report in full
             callbacks=[TuneReportCallback()] if for_tune else None,  # type: ignore[list-item]
         ),
     )
-    try:
-        trainer.fit()
-    except ray.train.TrainingFailedError as error:
-        raise JobFailedError(f"training {config.architecture} failed: {_first_cause(error)}") from error
-    if storage.exists(failure):
-        reason = json.loads(storage.read_bytes(failure))["reason"]
-        raise JobFailedError(f"training {config.architecture} failed: {reason}; also in {failure}")
 
 
 def _elastic(workers: Workers) -> int | tuple[int, int]:

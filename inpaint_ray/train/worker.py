@@ -7,8 +7,10 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import ray.data
 import ray.train
 import ray.train.torch
 import torch
@@ -44,7 +46,8 @@ def train_worker(config: TrainConfig, dataset: Dataset, submitted: float) -> Non
 
     What would only fail again is written down, for the driver to tell, and not tried again.
     """
-    logging.getLogger("ray.train").setLevel(logging.WARNING)  # it would print every report in full
+    logging.getLogger("ray.data").setLevel(logging.WARNING)  # it would tell of every pipeline
+    ray.data.DataContext.get_current().enable_progress_bars = False
     failure = storage.join(config.output, config.name, FAILURE)
     if storage.exists(failure):
         return
@@ -101,8 +104,9 @@ class _Run:
             self._report_epoch()
 
     def _train(self, epoch: int) -> None:
-        sums, mine = self.state.sums, sum(self.order.lane_length(lane) for lane in self.lanes)
-        progress = Progress(f"epoch {epoch + 1}/{self.config.budget.epochs}", mine, "patches", done=sums.num_patches)
+        sums, sizes = self.state.sums, [self.order.step_sizes(lane) for lane in self.lanes]
+        mine, done = sum(map(sum, sizes)), sum(sum(lane[: sums.steps]) for lane in sizes)
+        progress = Progress(f"epoch {epoch + 1}/{self.config.budget.epochs}", mine, "patches", done=done)
         batches = training_batches(
             self.order,
             self.lanes,
@@ -127,20 +131,19 @@ class _Run:
         if _all_reduce(due, self.device):
             self.last_save = time.monotonic()
             metrics = (self.state.history or [{}])[-1] | {"steps": self.state.sums.steps}
-            self._report(metrics)
+            self._report(metrics, replace(self.state, sums=self._sums_of_all()))
             self._say(f"saved at step {self.state.sums.steps} of {self.order.num_steps}")
 
     def _row(self, epoch: int, sums: Tensor, genres: list[str]) -> Row:
-        mine = self.state.sums
-        totals = torch.tensor([mine.num_patches, mine.loss_sum, mine.wait_s, mine.seconds], dtype=torch.float64)
-        num_patches, loss_sum, wait_s, worker_s = _all_reduce(totals, self.device).tolist()
+        mine = self._sums_of_all()
+        wait_s, worker_s = _all_reduce(torch.tensor([mine.wait_s, mine.seconds]), self.device).tolist()
         return {
             "epoch": epoch,
-            "patches": num_patches,
-            "train_loss": loss_sum / num_patches,
+            "patches": mine.num_patches,
+            "train_loss": mine.loss_sum / mine.num_patches,
             **mean_scores(sums),
             "learning_rate": self.learner.schedule.get_last_lr()[0],
-            "patches_per_s": num_patches / max(mine.seconds, 1e-9),
+            "patches_per_s": mine.num_patches / max(mine.seconds, 1e-9),
             "wait_share": wait_s / max(worker_s, 1e-9),
             "seconds": mine.seconds,
             "workers": self.num_workers,
@@ -162,7 +165,7 @@ class _Run:
             self._say("steps are cut differently now: this epoch begins again")
             state.sums = TrainingSums()
         if self.rank != 0:
-            state.sums = TrainingSums(steps=state.sums.steps)  # what was counted is the first worker's
+            state.sums = TrainingSums(steps=state.sums.steps)  # the first worker has what was counted
         state.num_lanes = self.order.num_lanes
         self._say(f"goes on with epoch {state.epoch + 1}, step {state.sums.steps + 1}")
         return state
@@ -178,16 +181,22 @@ class _Run:
         if self.rank == 0:
             example = next(_validation_batches(self.config, self.dataset, 0, 1))
             publish_epoch(self.config, self.state, self._checkpoint(), example, self.device)
-        self._report(row)
+        self._report(row, self.state)
         self.last_save = time.monotonic()
 
-    def _report(self, metrics: Row) -> None:
+    def _sums_of_all(self) -> TrainingSums:
+        """What all workers did in this epoch so far, at this worker's times."""
+        mine = self.state.sums
+        totals = _all_reduce(torch.tensor([mine.num_patches, mine.loss_sum], dtype=torch.float64), self.device)
+        return replace(mine, num_patches=int(totals[0]), loss_sum=float(totals[1]))
+
+    def _report(self, metrics: Row, state: RunState) -> None:
         """Give Ray the metrics, and all that a resumed run needs; every worker at the same step."""
         if self.rank != 0:
             ray.train.report(metrics)
             return
         with tempfile.TemporaryDirectory(prefix="inpaint-") as folder:
-            save_state(Path(folder), self.state, self.learner, self._checkpoint())
+            save_state(Path(folder), state, self.learner, self._checkpoint())
             ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
 
     def _checkpoint(self) -> Checkpoint:

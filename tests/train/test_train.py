@@ -1,6 +1,9 @@
 """The training job: two workers, a run that goes on, and refusals."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +12,12 @@ import pytest
 from inpaint_ray.data.schema import Dataset
 from inpaint_ray.errors import CheckpointError, DatasetError, JobFailedError, UsageError
 from inpaint_ray.models.checkpoint import load_checkpoint
-from inpaint_ray.train.config import Budget, Optimisation, TrainConfig, Workers
+from inpaint_ray.train.config import Budget, Optimisation, Saving, TrainConfig, Workers
 from inpaint_ray.train.state import read_metrics
 from inpaint_ray.train.trainer import train
 
 SMALL = Optimisation(batch_size=8)
+REPOSITORY = Path(__file__).parents[2]
 
 
 def _config(data: str, output: Path, **changes: object) -> TrainConfig:
@@ -51,6 +55,32 @@ def test_two_workers_then_one_train_as_one_alone(prepared: Dataset, tmp_path: Pa
     assert "Gap_UNet, epoch 2 of 2" in (run / "run.html").read_text()
     assert b"gain/Rock" in (run / "tensorboard/events.out.tfevents.0.inpaint_ray").read_bytes()
     assert train(replace(both, budget=Budget(epochs=2))) == best  # complete: no Ray Train is started
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_run_that_is_killed_within_an_epoch_goes_on_from_the_step_that_was_saved(
+    prepared: Dataset, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    flags = "--architecture Gap_UNet --batch-size 8 --epochs 1 --patches-per-epoch 400 --checkpoint-minutes 0.01"
+    command = [sys.executable, "jobs/train.py", "--data", prepared.uri, "--output", str(tmp_path), *flags.split()]
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    with subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True) as job:
+        assert job.stdout is not None
+        assert any("saved at step 20" in line for line in job.stdout)
+        job.kill()
+    assert not (tmp_path / "Gap_UNet" / "metrics.csv").exists()
+    train(
+        _config(
+            prepared.uri,
+            tmp_path,
+            budget=Budget(epochs=1, patches_per_epoch=400),
+            saving=Saving(checkpoint_minutes=0.01),
+        )
+    )
+    assert "goes on with epoch 1, step" in capfd.readouterr().err
+    (row,) = read_metrics((tmp_path / "Gap_UNet" / "metrics.csv").read_text())
+    assert row["patches"] == 400
 
 
 @pytest.mark.ray
