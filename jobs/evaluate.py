@@ -1,6 +1,7 @@
-"""Score checkpoints on prepared shards, per genre and in all, beside linear interpolation.
+"""Score checkpoints on prepared shards, or methods on clean audio into which gaps are cut, beside baselines.
 
     python jobs/evaluate.py --data shards --checkpoint runs/Gap_UNet/best runs/UNet_v2/best --output results
+    python jobs/evaluate.py --data music --checkpoint runs/Gap_UNet/best --damage packets:20 gap:50 --output results
     ray job submit --working-dir . -- python jobs/evaluate.py --data s3://fma/shards \
         --checkpoint s3://fma/runs/UNet_v2/best --output s3://fma/results --use-gpu
 """

@@ -19,6 +19,7 @@ MIN_LOSS_RATE, MAX_LOSS_RATE = 0.05, 0.4  # of packets; each patch draws its own
 BURST_PACKETS = 3  # mean length of a burst
 DEFAULT_MS = {"packets": 20.0, "bursts": 20.0, "gap": 50.0}
 LONGEST_MS = 480.0  # of a gap or packet: a patch of 128 frames lasts 524 ms
+GAP_EVERY_MS = 1000.0  # of a waveform: one gap in each such stretch
 
 DamageKind = Literal["frames", "packets", "bursts", "gap"]
 
@@ -182,3 +183,42 @@ def _raw_draws(seed: int, *identity: int, count: int) -> NDArray[np.uint64]:
 def _unit_draws(seed: int, *identity: int, count: int) -> NDArray[np.float64]:
     """Uniform in [0, 1)."""
     return (_raw_draws(seed, *identity, count=count) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def draw_lost_samples(
+    num_samples: int, sample_rate: int, seed: int, *identity: int, damage: Damage
+) -> NDArray[np.bool_]:
+    """The samples of a waveform that are lost; in the same words as the frames of a patch.
+
+    `packets` and `bursts` draw one rate of loss for the whole waveform. `gap` makes one gap in each second (or in four
+    times its longest length), in the inner half of it, so that half a second of sound is left between gaps.
+
+    Args:
+        num_samples: n.
+        sample_rate: Hz.
+        seed: any integer >= 0.
+        identity: what is damaged.
+        damage: any kind but frames, which are none of a waveform's.
+
+    Returns:
+        lost, (n,) bool; all False where a gap does not fit into the waveform four times.
+
+    Raises:
+        ValueError: the damage is `frames`.
+    """
+    if damage.kind == "frames":
+        raise ValueError("a waveform has no frames to lose; give packets, bursts or gap")
+    per_ms = sample_rate / 1e3
+    lost = np.zeros(num_samples, dtype=bool)
+    if damage.kind != "gap":
+        starts, length_ms = _draw_stretches(damage, num_samples / per_ms, seed, *identity)
+        for start in starts:
+            lost[max(round(start * per_ms), 0) : round((start + length_ms) * per_ms)] = True
+        return lost
+    stretch_ms = max(GAP_EVERY_MS, 4 * damage.longest_ms)
+    for number in range(max(int(num_samples / per_ms / stretch_ms), 1)):
+        (place,), length_ms = _draw_stretches(damage, stretch_ms / 2, seed, *identity, number)
+        start = round((number * stretch_ms + stretch_ms / 4 + place) * per_ms)
+        if start + (length_ms + stretch_ms / 4) * per_ms <= num_samples + 1:
+            lost[start : start + max(round(length_ms * per_ms), 1)] = True
+    return lost

@@ -56,3 +56,24 @@ def log_spectral_distance(restored: Tensor, clean: Tensor, *, range_db: float = 
     floor = clean.max() * 10 ** (-range_db / 20)
     ratio_db = 20 * torch.log10(restored.clamp(min=floor) / clean.clamp(min=floor))
     return float(ratio_db.square().mean(dim=-1).sqrt().mean())
+
+
+def spectral_convergence(restored: Tensor, clean: Tensor) -> float:
+    """Norm of the difference of two magnitude spectrograms, (T, F), over the norm of the clean one (Sturmel, 2011)."""
+    return float((restored.double() - clean.double()).square().sum().sqrt() / clean.double().square().sum().sqrt())
+
+
+def join_step(restored: Tensor, clean: Tensor, lost: Tensor) -> float:
+    """Largest step between neighbouring samples where a gap begins or ends, over the clean signal's largest step.
+
+    Above 1 it is a click that the signal itself never has. 0 where no gap has a neighbour.
+
+    Args:
+        restored: (n,).
+        clean: (n,), not constant.
+        lost: (n,) bool.
+    """
+    joins = lost[1:] != lost[:-1]
+    if not joins.any():
+        return 0.0
+    return float(restored.diff()[joins].abs().max() / clean.diff().abs().max())

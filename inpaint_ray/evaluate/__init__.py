@@ -1,1 +1,1 @@
-"""How well checkpoints restore the patches of a split, beside the damaged input and linear interpolation."""
+"""How well checkpoints and methods restore what was lost, beside baselines: patches of shards, and clean audio."""

@@ -1,34 +1,62 @@
 """What an evaluation is asked for."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from inpaint_ray.audio.damage import parse_damage
+from inpaint_ray.evaluate.methods import MethodName
+
+Task = Literal["samples", "columns"]
+SHARD_DAMAGE = ("frames",)
+AUDIO_DAMAGE = (
+    *("frames", "packets:10", "packets:20", "packets:40", "bursts:20"),
+    *("gap:5", "gap:20", "gap:50", "gap:100", "gap:200", "gap:480"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
-    """Score checkpoints on shards, per genre and in all, beside the damaged input and linear interpolation."""
+    """Score checkpoints on shards, or methods on audio, beside baselines; with intervals and paired tests."""
 
     data: str
-    """Folder or bucket prefix that jobs/prepare.py made."""
-    checkpoint: tuple[str, ...]
-    """Checkpoint folders, such as runs/UNet_v2/best; several are compared side by side."""
+    """Folder or bucket prefix that jobs/prepare.py made; or one of clean audio, into which gaps are cut."""
     output: str
     """Folder or bucket prefix of results.json, results.md and results.html."""
+    checkpoint: tuple[str, ...] = ()
+    """Checkpoint folders, such as runs/UNet_v2/best. On shards several are compared side by side; on audio at most one
+    is taken, and without one the methods that need a network are left out."""
     split: Literal["auto", "train", "validation", "test"] = "auto"
-    """`auto` takes test, or validation where there is no test split."""
-    damage: tuple[str, ...] = ("frames",)
-    """How frames are lost: `frames` as in the reference, `packets:20`, `bursts:20`, `gap:50` or `gap:5-100` (ms); where
-    several are given, each patch draws one."""
+    """On shards: `auto` takes test, or validation where there is no test split."""
+    damage: tuple[str, ...] = ()
+    """How audio is lost: `frames` as in the reference, `packets:20`, `bursts:20`, `gap:50` or `gap:5-100` (ms). On
+    shards, default `frames`, and where several are given, each patch draws one. On audio every file suffers each in
+    turn; the default has all kinds, and `frames` exists in the columns task alone."""
+    tasks: tuple[Task, ...] = ("samples", "columns")
+    """On audio: `samples` loses stretches of the waveform, `columns` loses frames of its complex spectrogram."""
+    methods: tuple[MethodName, ...] = ()
+    """On audio: what fills the gaps; default: all that can run."""
+    seconds: float = 10.0
+    """On audio: of each file, from its middle, that are damaged and scored."""
+    seed: int = 0
+    """On audio: of the gaps; the same seed and files, the same gaps."""
+    visqol: bool = False
+    """On audio: score ViSQOL too, which needs `pip install inpaint-ray[visqol]`."""
     num_actors: int | None = None
-    """Processes that hold the models; default: one for each two CPUs of the cluster, or one for each GPU."""
+    """Processes that do the work; default: one for each two CPUs of the cluster, or one for each GPU."""
     use_gpu: bool = False
     """One GPU for each of them."""
 
     def __post_init__(self) -> None:
-        if not self.checkpoint:
-            raise ValueError("--checkpoint needs at least one checkpoint folder")
-        parse_damage(self.damage)
+        if self.damage:
+            parse_damage(self.damage)
+        unknown = set(self.methods) - set(get_args(MethodName))
+        if unknown:
+            raise ValueError(f"--methods {unknown.pop()}: give some of {', '.join(get_args(MethodName))}")
+        if not self.tasks:
+            raise ValueError("--tasks needs at least one of samples, columns")
+        if not self.seconds >= 1:
+            raise ValueError(f"--seconds must be at least 1, got {self.seconds}")
+        if self.seed < 0:
+            raise ValueError(f"--seed must not be negative, got {self.seed}")
         if self.num_actors is not None and self.num_actors < 1:
             raise ValueError(f"--num-actors must be at least 1, got {self.num_actors}")

@@ -1,4 +1,4 @@
-"""Scores of one shard's patches, summed by track: sums of tracks add up to any table, on any number of workers."""
+"""Scores of one shard's patches, summed by track and damage: they add up to any table, on any number of workers."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from inpaint_ray.audio.damage import FRAMES, Damage
+from inpaint_ray.audio.detection import find_runs
 from inpaint_ray.checkpoints import open_checkpoint
 from inpaint_ray.data.batches import EVALUATION_SEED, damage_rows
 from inpaint_ray.data.shards import read_rows
@@ -16,17 +17,21 @@ from inpaint_ray.inpainting.spectrogram import finite_patches, score_patches
 from inpaint_ray.models.checkpoint import Checkpoint
 
 BASELINES = ("damaged", "interpolation")
+RUN_EDGES = (1, 4, 8, 16, 32, 64)  # frames: where each class of the longest run of lost frames begins
+SHARE_STEPS = 10  # classes of the share of lost frames, of 10 % each
 
 
 @dataclass(frozen=True)
 class TrackScores:
-    """What became of the patches of one track in one shard."""
+    """What became of those patches of one track in one shard that were damaged alike."""
 
     track_id: int
     genre: str
     num_patches: int  # that count
     num_infinite: int  # left out: nothing was lost in them, or a method was perfect
     sums: dict[str, float]  # "METHOD psnr", "METHOD nrmse" -> sum over the patches that count
+    share: int = 0  # of lost frames, in whole tenths: 1 is 10 to below 20 %
+    run: int = 0  # the longest run of lost frames: the largest of RUN_EDGES that is not above it
 
     def to_row(self) -> dict[str, Any]:
         return {**self.__dict__, "sums": list(self.sums.values()), "names": list(self.sums)}
@@ -34,7 +39,8 @@ class TrackScores:
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> "TrackScores":
         sums = {str(name): float(value) for name, value in zip(row["names"], row["sums"], strict=True)}
-        return cls(row["track_id"], row["genre"], row["num_patches"], row["num_infinite"], sums)
+        kept = ("track_id", "genre", "num_patches", "num_infinite", "share", "run")
+        return cls(**{name: row[name] for name in kept}, sums=sums)
 
 
 def score_shard(
@@ -54,7 +60,7 @@ def score_shard(
         device: where the models are.
         damage: how frames are lost.
     """
-    tracks: dict[tuple[int, str], list[NDArray[np.float64]]] = defaultdict(list)
+    tracks: dict[tuple[int, str, int, int], list[NDArray[np.float64]]] = defaultdict(list)
     names: list[str] = []
     for rows in read_rows([uri]):
         batch = damage_rows(rows, scale=scale, seed=EVALUATION_SEED, damage=damage).to(device)
@@ -67,14 +73,28 @@ def score_shard(
         names = list(scores)
         counted = finite_patches(scores)
         table = torch.stack([counted, *(torch.where(counted, values, 0.0) for values in scores.values())], dim=1)
-        for track_id, genre, row in zip(batch.track_id.tolist(), batch.genre, table.cpu().numpy(), strict=True):
-            tracks[track_id, genre].append(row)
-    result = []
-    for (track_id, genre), patches in tracks.items():
-        total = np.sum(patches, axis=0)
-        sums = dict(zip(names, total[1:].tolist(), strict=True))
-        result.append(TrackScores(track_id, genre, int(total[0]), len(patches) - int(total[0]), sums))
-    return result
+        classes = (classify(lost) for lost in batch.lost.cpu().numpy())
+        patches = zip(batch.track_id.tolist(), batch.genre, classes, table.cpu().numpy(), strict=True)
+        for track_id, genre, (share, run), row in patches:
+            tracks[track_id, genre, share, run].append(row)
+    return [_add_up(*identity, names=names, patches=patches) for identity, patches in tracks.items()]
+
+
+def classify(lost: NDArray[np.bool_]) -> tuple[int, int]:
+    """The classes of a patch's damage, (T,) bool: `share` and `run` of `TrackScores`."""
+    starts, stops = find_runs(lost)
+    longest = int((stops - starts).max(initial=0))
+    share = SHARE_STEPS * int(lost.sum()) // len(lost)
+    return share, max((edge for edge in RUN_EDGES if edge <= longest), default=0)
+
+
+def _add_up(
+    track_id: int, genre: str, share: int, run: int, *, names: list[str], patches: list[NDArray[np.float64]]
+) -> TrackScores:
+    total = np.sum(patches, axis=0)
+    counted = int(total[0])
+    sums = dict(zip(names, total[1:].tolist(), strict=True))
+    return TrackScores(track_id, genre, counted, len(patches) - counted, sums, share, run)
 
 
 class ShardScorer:

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from inpaint_ray.audio.damage import Damage, draw_gaps, draw_lost_frames, parse_damage
+from inpaint_ray.audio.damage import Damage, draw_gaps, draw_lost_frames, draw_lost_samples, parse_damage
 from inpaint_ray.audio.detection import find_runs
 
 
@@ -109,3 +109,30 @@ def test_a_damage_that_is_none_is_refused(flag: str) -> None:
 
 def test_lengths_left_out_are_the_usual_ones() -> None:
     assert [Damage.parse(flag).shortest_ms for flag in ("packets", "bursts", "gap")] == [20.0, 20.0, 50.0]
+
+
+@pytest.mark.parametrize(("flag", "shortest", "longest"), [("gap:20", 160, 160), ("gap:5-100", 40, 800)])
+def test_gaps_of_a_waveform_come_once_a_second_with_sound_between(flag: str, shortest: int, longest: int) -> None:
+    lost = draw_lost_samples(60 * 8_000, 8_000, 0, 7, damage=Damage.parse(flag))
+    starts, stops = find_runs(lost)
+    assert len(starts) == 60
+    assert (stops - starts).min() >= shortest - 1 and (stops - starts).max() <= longest + 1
+    assert (starts[1:] - stops[:-1]).min() >= 4_000 - 2
+
+
+@pytest.mark.parametrize("flag", ["packets:20", "bursts:20"])
+def test_packets_of_a_waveform_have_their_length_and_a_rate_of_their_own(flag: str) -> None:
+    shares = []
+    for track in range(50):
+        lost = draw_lost_samples(20 * 8_000, 8_000, 0, track, damage=Damage.parse(flag))
+        starts, stops = find_runs(lost)
+        inner = (stops - starts)[1:-1]
+        assert np.abs((inner + 1) % 160 - 1).max() <= 1  # whole packets
+        shares.append(lost.mean())
+    assert 0.02 < min(shares) < 0.12 and 0.3 < max(shares) < 0.55
+
+
+def test_a_waveform_that_is_too_short_for_a_gap_stays_whole_and_has_no_frames() -> None:
+    assert not draw_lost_samples(1_000, 8_000, 0, damage=Damage.parse("gap:480")).any()
+    with pytest.raises(ValueError, match="no frames to lose"):
+        draw_lost_samples(1_000, 8_000, 0, damage=Damage())

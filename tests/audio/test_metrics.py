@@ -4,7 +4,17 @@ import pytest
 import torch
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from inpaint_ray.audio.metrics import denormalise, log_spectral_distance, mse, normalise, nrmse, psnr, snr
+from inpaint_ray.audio.metrics import (
+    denormalise,
+    join_step,
+    log_spectral_distance,
+    mse,
+    normalise,
+    nrmse,
+    psnr,
+    snr,
+    spectral_convergence,
+)
 
 
 def pair() -> tuple[torch.Tensor, torch.Tensor]:
@@ -54,3 +64,35 @@ def test_log_spectral_distance_of_half_the_magnitude_is_six_db() -> None:
 
 def test_log_spectral_distance_of_silence_is_bounded_by_the_range() -> None:
     assert log_spectral_distance(torch.zeros(4, 5), torch.ones(4, 5)) == pytest.approx(60.0, abs=0.01)
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_psnr_equals_that_of_torchmetrics_to_a_millionth_on_silent_and_loud_patches(level: float) -> None:
+    predicted = pair()[0].double()
+    target = torch.full((5, 128, 128), level, dtype=torch.float64)
+    expected = [float(peak_signal_noise_ratio(p, t, data_range=1.0)) for p, t in zip(predicted, target, strict=True)]
+    assert psnr(predicted, target).tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_nrmse_equals_the_definition_of_the_reference() -> None:
+    predicted, target = (tensor.double() for tensor in pair())
+    expected = [float(torch.linalg.norm(t - p) / torch.linalg.norm(t)) for p, t in zip(predicted, target, strict=True)]
+    assert nrmse(predicted, target).tolist() == pytest.approx(expected, abs=1e-6)
+    silent = normalise(torch.zeros(1, 128, 128), 7.0)  # the floor keeps it from dividing by zero
+    assert nrmse(silent * 1.5, silent).item() == pytest.approx(0.5, abs=1e-6)
+
+
+def test_spectral_convergence_of_half_the_magnitude_is_one_half() -> None:
+    clean = torch.rand(10, 20) + 0.5
+    assert spectral_convergence(clean / 2, clean) == pytest.approx(0.5, abs=1e-6)
+    assert spectral_convergence(clean, clean) == 0.0
+    assert spectral_convergence(torch.zeros(10, 20), clean) == pytest.approx(1.0)
+
+
+def test_the_step_at_a_join_is_relative_to_the_largest_step_of_the_music() -> None:
+    clean = torch.tensor([0.0, 1.0, 0.0, 1.0, 0.0, 1.0])
+    lost = torch.tensor([False, False, True, True, False, False])
+    restored = torch.tensor([0.0, 1.0, -2.0, 0.5, 0.0, 1.0])
+    assert join_step(restored, clean, lost) == pytest.approx(3.0)
+    assert join_step(clean, clean, lost) == pytest.approx(1.0)
+    assert join_step(restored, clean, torch.ones(6, dtype=torch.bool)) == 0.0

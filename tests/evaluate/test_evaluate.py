@@ -1,35 +1,53 @@
 """Scores by genre: the same numbers however the shards are spread, and baselines in every table."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from inpaint_ray.data.schema import Dataset
-from inpaint_ray.data.shards import shard_uris
-from inpaint_ray.errors import CheckpointError, DatasetError
+from inpaint_ray.data.shards import PatchRows, shard_uris
+from inpaint_ray.errors import CheckpointError, DatasetError, UsageError
+from inpaint_ray.evaluate import published, score
 from inpaint_ray.evaluate.config import EvaluateConfig
+from inpaint_ray.evaluate.published import is_fma, published_figures
 from inpaint_ray.evaluate.run import evaluate
-from inpaint_ray.evaluate.score import TrackScores, score_shard
-from inpaint_ray.evaluate.table import tabulate, to_markdown
+from inpaint_ray.evaluate.score import TrackScores, classify, score_shard
+from inpaint_ray.evaluate.table import run_label, share_label, tabulate, tabulate_shares, to_json, to_markdown
 from inpaint_ray.models.checkpoint import Checkpoint, save_checkpoint
-from inpaint_ray.models.registry import build_model
+from inpaint_ray.models.registry import ARCHITECTURES, build_model
 
 
-def _track(track_id: int, genre: str, patches: int, psnr: float) -> TrackScores:
+def _track(track_id: int, genre: str, patches: int, psnr: float, share: int = 1) -> TrackScores:
     sums = {"damaged psnr": 40.0 * patches, "interpolation psnr": 48.0 * patches, "A psnr": psnr * patches}
-    return TrackScores(track_id, genre, patches, 1, sums)
+    return TrackScores(track_id, genre, patches, 1, sums, share=share)
 
 
 def test_means_are_over_patches_and_not_over_tracks() -> None:
     rows = tabulate([_track(1, "Rock", 3, 50.0), _track(2, "Rock", 1, 54.0), _track(3, "Jazz", 4, 41.0)])
-    assert [(row.genre, row.tracks, row.patches, row.infinite) for row in rows] == [
+    assert [(row.group, row.tracks, row.patches, row.infinite) for row in rows] == [
         ("Jazz", 1, 4, 1),
         ("Rock", 2, 4, 2),
         ("all", 3, 8, 3),
     ]
     assert [row.gain("A") for row in rows] == pytest.approx([1.0, 11.0, 6.0])
+
+
+def test_a_track_in_several_shards_and_classes_of_damage_is_one_track() -> None:
+    tracks = [_track(1, "Rock", 3, 50.0), _track(1, "Rock", 1, 54.0, share=6), _track(2, "Rock", 4, 41.0)]
+    assert [(row.tracks, row.patches) for row in tabulate(tracks)] == [(2, 8), (2, 8)]
+    assert [(row.group, row.patches, row.gain("A")) for row in tabulate_shares(tracks)] == [
+        ("10-20 %", 7, pytest.approx((3 * 10 + 4 * 1) / 7)),
+        ("60-70 %", 1, pytest.approx(14.0)),
+    ]
+
+
+def test_no_order_of_the_tracks_changes_a_digit() -> None:
+    tracks = [_track(number, "Rock", 1 + number % 5, 40 + 10 / (number + 1)) for number in range(40)]
+    assert to_json(tabulate(tracks)) == to_json(tabulate(tracks[::-1]))
 
 
 def test_the_best_gain_of_a_row_is_bold_also_where_it_is_interpolation() -> None:
@@ -39,9 +57,46 @@ def test_the_best_gain_of_a_row_is_bold_also_where_it_is_interpolation() -> None
     assert "**8.00**" in lines[2] and "**10.00**" in lines[3]
 
 
+@pytest.mark.parametrize(
+    ("lost", "share", "run"),
+    [([5], "0-10 %", "4-12 ms"), (range(10, 26), "10-20 %", "64-124 ms"), (range(0, 128, 2), "50-60 %", "4-12 ms")],
+)
+def test_damage_is_classed_by_share_and_longest_run(lost: list[int], share: str, run: str) -> None:
+    frames = np.zeros(128, dtype=bool)
+    frames[list(lost)] = True
+    found = classify(frames)
+    assert (share_label(found[0]), run_label(found[1])) == (share, run)
+
+
 def test_a_track_goes_to_a_row_and_back() -> None:
     track = _track(7, "Folk", 5, 44.5)
     assert TrackScores.from_row(json.loads(json.dumps(track.to_row()))) == track
+
+
+def test_published_figures_stand_beside_ours_and_other_data_are_told_apart() -> None:
+    figures = published_figures("UNet_v2", "test")
+    assert figures["Experimental"].psnr == 58.25 and figures["Experimental"].gain == pytest.approx(58.25 - 46.191)
+    assert figures["Rock"].gain is None
+    assert published_figures("Gap_UNet", "test") == {}
+    assert is_fma("s3://bucket/fma_large/") and is_fma("/data/fma_full.zip") and not is_fma("/music/fma_music")
+
+
+def test_every_published_architecture_is_one_of_ours() -> None:
+    names = json.loads(Path(published.__file__).with_name("published.json").read_text())["architectures"]
+    for name, figures in names.items():
+        assert ARCHITECTURES[name].published_psnr == pytest.approx(figures["validation_psnr"], abs=0.006)
+
+
+def test_perfect_patches_are_counted_and_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent, loud = np.zeros((128, 128), np.float32), np.ones((128, 128), np.float32)
+    loud[::2] = 2.0
+    rows = PatchRows(np.array([1, 1]), ["Rock", "Rock"], np.array([0, 1], np.int16), np.stack([silent, loud]))
+    monkeypatch.setattr(score, "read_rows", lambda uris: iter([rows]))
+    checkpoint = Checkpoint(model=build_model("Gap_UNet").eval(), architecture="Gap_UNet", scale=2.0)
+    tracks = score_shard("any", {"A": checkpoint}, scale=2.0, device=torch.device("cpu"))
+    assert sum(t.num_patches for t in tracks) == 1 and sum(t.num_infinite for t in tracks) == 1
+    row = tabulate(tracks)[-1]
+    assert row.infinite == 1 and np.isfinite(row.means["A psnr"])
 
 
 def test_every_patch_of_a_shard_is_scored(prepared: Dataset) -> None:
@@ -64,23 +119,35 @@ def test_the_job_writes_tables_for_programs_and_people(prepared: Dataset, tmp_pa
         data=prepared.uri,
         checkpoint=(str(tmp_path / "one/best"), str(tmp_path / "two/best")),
         output=str(tmp_path / "results"),
+        num_actors=1,
     )
     rows = evaluate(config)
-    assert [row.genre for row in rows] == ["Classical", "Electronic", "Experimental", "Folk", "Rock", "all"]
+    assert [row.group for row in rows] == ["Classical", "Electronic", "Experimental", "Folk", "Rock", "all"]
     assert rows[-1].patches + rows[-1].infinite == prepared.num_patches("test")
     assert rows[-1].gain("two") == pytest.approx(rows[-1].gain("one"), abs=0.01)
     record = json.loads((tmp_path / "results/results.json").read_text())
-    assert record["split"] == "test" and record["rows"][-1]["gains"]["interpolation"] == rows[-1].gain("interpolation")
+    assert record["format"] == 2 and record["split"] == "test" and not record["data_is_fma"]
+    assert record["rows"][-1]["gains"]["interpolation"]["mean"] == rows[-1].gain("interpolation")
+    assert sum(row["patches"] + row["infinite"] for row in record["by_share"]) == prepared.num_patches("test")
+    assert sum(row["patches"] + row["infinite"] for row in record["by_run"]) == prepared.num_patches("test")
     page = (tmp_path / "results/results.html").read_text()
     assert "data:image/png;base64," in page and "Experimental" in page
     beaten = rows[-1].gain("one") > rows[-1].gain("interpolation")
     verdict = "one beats linear interpolation" if beaten else "one does NOT beat linear interpolation"
     assert verdict in (tmp_path / "results/results.md").read_text()
 
+    evaluate(replace(config, output=str(tmp_path / "again"), num_actors=3))
+    assert json.loads((tmp_path / "again/results.json").read_text()) == record  # whatever the number of actors
+
 
 def test_an_absent_checkpoint_is_named(prepared: Dataset, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="nothing/best: not a checkpoint"):
         evaluate(EvaluateConfig(data=prepared.uri, checkpoint=("nothing/best",), output=str(tmp_path)))
+
+
+def test_shards_without_a_checkpoint_are_a_wrong_usage(prepared: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--checkpoint needs"):
+        evaluate(EvaluateConfig(data=prepared.uri, output=str(tmp_path)))
 
 
 def test_a_folder_that_is_not_prepared_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,198 @@
+"""Scores of files -> a table for each task and damage, with intervals over files; tasks are never averaged."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaint_ray.evaluate.audio_score import DAMAGED, AudioScore
+from inpaint_ray.evaluate.methods import BASELINES
+from inpaint_ray.evaluate.statistics import Comparison, Interval, compare, mean_intervals
+from inpaint_ray.evaluate.table import format_p
+from inpaint_ray.tables import markdown_table
+
+SCORES = ("snr_gap", "snr_file", "lsd", "convergence", "join_step", "visqol")
+JUDGED = {"snr_gap": 1.0, "lsd": -1.0}  # score -> its sign: less log-spectral distance is better
+TITLES = {
+    "snr_gap": "SNR in the gap (dB)",
+    "snr_file": "SNR over the file (dB)",
+    "lsd": "LSD in the gap (dB)",
+    "convergence": "spectral convergence",
+    "join_step": "step at joins",
+    "visqol": "ViSQOL (MOS-LQO)",
+}
+
+
+@dataclass(frozen=True)
+class MethodRow:
+    """Means of a method over files."""
+
+    method: str
+    scores: dict[str, Interval]  # of SCORES, those that were taken
+    speed: float  # seconds of audio per second of work; infinite for what takes no time
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A method against the best of the baselines, by one score; a positive difference is for the method."""
+
+    score: str
+    comparison: Comparison
+
+    @property
+    def beats(self) -> bool:
+        return self.comparison.difference.mean > 0
+
+
+@dataclass(frozen=True)
+class CaseTable:
+    """All methods on one task and damage, on the same files."""
+
+    task: str
+    damage: str
+    files: int
+    gaps: int
+    lost_share: float
+    methods: list[MethodRow]
+    verdicts: list[Verdict]
+
+
+@dataclass(frozen=True)
+class FolderRow:
+    """SNR in the gap over all damages of one task, in one folder."""
+
+    task: str
+    folder: str
+    files: int
+    snr_gap: dict[str, Interval]  # by method
+
+
+def tabulate_cases(scores: Sequence[AudioScore]) -> list[CaseTable]:
+    """A table for each task and damage, in the order of the scores; files on which a method failed are left out."""
+    cases: dict[tuple[str, str], dict[str, dict[str, AudioScore]]] = defaultdict(lambda: defaultdict(dict))
+    for score in scores:
+        if score.method:
+            cases[score.task, score.damage][score.name][score.method] = score
+    tables = []
+    for (task, damage), files in cases.items():
+        methods = list(dict.fromkeys(method for file in files.values() for method in file))
+        whole = [
+            [file[method] for method in methods]
+            for _, file in sorted(files.items())
+            if len(file) == len(methods) and not any(score.error for score in file.values())
+        ]
+        if whole:
+            tables.append(_tabulate(task, damage, methods, whole))
+    return tables
+
+
+def tabulate_folders(scores: Sequence[AudioScore]) -> list[FolderRow]:
+    """SNR in the gap for each task and folder, a file counting once for each damage."""
+    groups: dict[tuple[str, str], list[AudioScore]] = defaultdict(list)
+    for score in scores:
+        if score.method and not score.error:
+            groups[score.task, score.folder].append(score)
+    rows = []
+    for (task, folder), members in sorted(groups.items()):
+        names = sorted({score.name for score in members})
+        intervals = {
+            method: _interval_by_file([score for score in members if score.method == method], names)
+            for method in dict.fromkeys(score.method for score in members)
+        }
+        rows.append(FolderRow(task, folder, len(names), intervals))
+    return rows
+
+
+def to_markdown(table: CaseTable) -> str:
+    """Every score of every method."""
+    taken = list(table.methods[0].scores)
+    header = ["method", *(TITLES[name] for name in taken), "x real time"]
+    lines = [[row.method, *(str(row.scores[name]) for name in taken), format_speed(row.speed)] for row in table.methods]
+    return markdown_table(header, lines)
+
+
+def verdicts_to_markdown(tables: Sequence[CaseTable]) -> str:
+    """Which methods beat the best baseline, and which do not."""
+    header = ["damage", "method", "score", "best baseline", "difference", "p (Wilcoxon)", "beats it"]
+    lines = [
+        [
+            table.damage,
+            verdict.comparison.method,
+            TITLES[verdict.score],
+            verdict.comparison.other,
+            str(verdict.comparison.difference),
+            format_p(verdict.comparison.p_value),
+            "yes" if verdict.beats else "NO",
+        ]
+        for table in tables
+        for verdict in table.verdicts
+    ]
+    return markdown_table(header, lines, num_left=4)
+
+
+def format_speed(speed: float) -> str:
+    """For people: "3.2", or "-" where no time was taken."""
+    return f"{speed:.1f}" if np.isfinite(speed) and speed < 1000 else "> 1000" if speed >= 1000 else "-"
+
+
+def gap_ms(damage: str) -> float | None:
+    """The length of the gaps of a damage flag, where it has one and only gaps."""
+    kind, _, length = damage.partition(":")
+    return float(length) if kind == "gap" and length and "-" not in length else None
+
+
+def _tabulate(task: str, damage: str, methods: list[str], whole: list[list[AudioScore]]) -> CaseTable:
+    taken = [name for name in SCORES if getattr(whole[0][0], name) is not None]
+    ones = np.ones(len(whole))
+    values = {
+        method: np.array([[getattr(file[number], name) for name in taken] for file in whole])
+        for number, method in enumerate(methods)
+    }
+    rows = []
+    for number, method in enumerate(methods):
+        wall_s = sum(file[number].wall_s for file in whole)
+        seconds = sum(file[number].seconds for file in whole)
+        intervals = dict(zip(taken, mean_intervals(values[method], ones), strict=True))
+        rows.append(MethodRow(method, intervals, seconds / wall_s if wall_s else float("inf")))
+    first = [file[0] for file in whole]
+    verdicts = [
+        Verdict(name, comparison)
+        for name, sign in JUDGED.items()
+        for comparison in _judge({method: sign * each[:, taken.index(name)] for method, each in values.items()})
+    ]
+    lost_share = sum(score.lost_s for score in first) / sum(score.seconds for score in first)
+    return CaseTable(task, damage, len(whole), sum(score.num_gaps for score in first), lost_share, rows, verdicts)
+
+
+def _judge(values: dict[str, NDArray[np.float64]]) -> list[Comparison]:
+    """Every method that is no baseline against the best one that is, by means over files, (N,) each."""
+    baselines = [method for method in values if method in (*BASELINES, DAMAGED)]
+    if not baselines:
+        return []
+    best = max(baselines, key=lambda method: float(values[method].mean()))
+    return [
+        compare(method, best, values[method] - values[best], np.ones(len(values[best])))
+        for method in values
+        if method not in baselines
+    ]
+
+
+def _interval_by_file(scores: list[AudioScore], names: list[str]) -> Interval:
+    numbers = {name: number for number, name in enumerate(names)}
+    sums, counts = np.zeros((len(names), 1)), np.zeros(len(names))
+    for score in sorted(scores, key=lambda score: (score.name, score.damage)):
+        sums[numbers[score.name], 0] += score.snr_gap
+        counts[numbers[score.name]] += 1
+    return mean_intervals(sums, counts)[0]
+
+
+def as_record(value: Any) -> Any:
+    """Rows as JSON values, nested ones too."""
+    if isinstance(value, list | tuple):
+        return [as_record(each) for each in value]
+    if isinstance(value, dict):
+        return {name: as_record(each) for name, each in value.items()}
+    return as_record(value.__dict__) if hasattr(value, "__dict__") else value

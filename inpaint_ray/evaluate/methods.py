@@ -1,0 +1,41 @@
+"""The methods that an evaluation compares on audio: those of `waveform.fill`, and two baselines beside them."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaint_ray.audio.interpolation import interpolate_frames
+from inpaint_ray.evaluate.janssen import fill_textbook
+from inpaint_ray.inpainting.waveform import RestoreMagnitudes, fill
+
+MethodName = Literal["silence", "linear", "interpolation", "janssen", "griffin_lim", "autoregressive", "model", "auto"]
+# What a method must beat. `interpolation` draws the columns of the spectrogram between their neighbours, with the
+# phase of `model`; `griffin_lim` is the reference's own synthesis.
+BASELINES: tuple[MethodName, ...] = ("silence", "linear", "interpolation", "janssen", "griffin_lim")
+WITHOUT_MODEL: tuple[MethodName, ...] = ("silence", "linear", "interpolation", "janssen", "autoregressive")
+WITH_MODEL: tuple[MethodName, ...] = (*WITHOUT_MODEL, "griffin_lim", "model", "auto")
+NEEDS_CHECKPOINT: tuple[MethodName, ...] = ("griffin_lim", "model")
+
+
+def restore(
+    method: MethodName,
+    known: NDArray[np.float64],
+    sample_rate: int,
+    lost: NDArray[np.bool_],
+    model: RestoreMagnitudes | None,
+) -> NDArray[np.float64]:
+    """The signal with its gaps filled by a method.
+
+    Args:
+        method: which.
+        known: (n,) with zeros where samples are lost.
+        sample_rate: Hz.
+        lost: (n,).
+        model: fills lost frames of magnitudes, for the methods that need it.
+    """
+    if method == "janssen":
+        return fill_textbook(known, lost)
+    if method == "interpolation":
+        return fill(known, sample_rate, lost, method="model", restore_magnitudes=interpolate_frames)
+    return fill(known, sample_rate, lost, method=method, restore_magnitudes=model)

@@ -1,0 +1,46 @@
+"""results.json, results.md and results.html in a folder or bucket."""
+
+import base64
+import json
+from importlib import resources
+from typing import Any
+
+import jinja2
+
+from inpaint_ray import storage
+from inpaint_ray.evaluate.table import finite
+
+FORMAT = 2  # of results.json
+
+
+def write_results(output: str, *, record: dict[str, Any], text: str, template: str, **shown: Any) -> None:
+    """Write the three files, the page last.
+
+    Args:
+        output: URI of the folder.
+        record: for programs; the format goes before it.
+        text: for people.
+        template: of the page, a file beside this one.
+        shown: what the template asks for.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_read_template),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template(template).render(**shown)
+    whole = finite({"format": FORMAT, **record})
+    storage.write_bytes(storage.join(output, "results.json"), (json.dumps(whole, indent=2) + "\n").encode())
+    storage.write_bytes(storage.join(output, "results.md"), text.encode("utf-8", "replace"))
+    storage.write_bytes(storage.join(output, "results.html"), page.encode("utf-8", "replace"))
+
+
+def picture(png: bytes) -> str:
+    """A data URI."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def _read_template(name: str) -> str:
+    return resources.files("inpaint_ray.evaluate").joinpath(name).read_text()

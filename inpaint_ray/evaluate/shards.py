@@ -1,0 +1,85 @@
+"""An evaluation on shards: Ray Data with a pool of actors that hold the models, then tables and a page."""
+
+import ray
+import ray.data
+
+from inpaint_ray.audio.damage import parse_damage
+from inpaint_ray.checkpoints import open_checkpoint
+from inpaint_ray.data.schema import Dataset, read_dataset
+from inpaint_ray.data.shards import shard_uris
+from inpaint_ray.errors import DatasetError, UsageError
+from inpaint_ray.evaluate.config import SHARD_DAMAGE, EvaluateConfig
+from inpaint_ray.evaluate.pool import pool_of
+from inpaint_ray.evaluate.report import gather, write_report
+from inpaint_ray.evaluate.score import ShardScorer, TrackScores
+from inpaint_ray.evaluate.table import TableRow
+from inpaint_ray.progress import Progress
+
+
+def evaluate_shards(config: EvaluateConfig) -> list[TableRow]:
+    """Score checkpoints on the patches of a split.
+
+    Raises:
+        UsageError: no checkpoint is given.
+        DatasetError: the data are not prepared, or have no such split.
+        CheckpointError: a checkpoint cannot be read.
+    """
+    dataset = read_dataset(config.data)
+    if not config.checkpoint:
+        raise UsageError("--checkpoint needs at least one checkpoint folder to score on shards")
+    split = _split(config, dataset)
+    damage = config.damage or SHARD_DAMAGE
+    checkpoints = {name: uri for name, uri in zip(_names(config.checkpoint), config.checkpoint, strict=True)}
+    architectures = {name: open_checkpoint(uri).architecture for name, uri in checkpoints.items()}
+    num_patches = dataset.num_patches(split)
+    print(f"evaluate  {num_patches} {split} patches of {dataset.num_tracks(split)} tracks: {', '.join(checkpoints)}")
+    tracks = _score(config, dataset, split, checkpoints, damage)
+    results = gather(
+        tracks,
+        dataset=dataset,
+        split=split,
+        damage=damage,
+        checkpoints=checkpoints,
+        architectures=architectures,
+    )
+    write_report(config.output, results)
+    return results.genres
+
+
+def _score(
+    config: EvaluateConfig, dataset: Dataset, split: str, checkpoints: dict[str, str], damage: tuple[str, ...]
+) -> list[TrackScores]:
+    uris = shard_uris(dataset, split)
+    scored = ray.data.from_items([{"uri": uri} for uri in uris], override_num_blocks=len(uris)).flat_map(
+        ShardScorer,
+        fn_constructor_kwargs={"checkpoints": checkpoints, "scale": dataset.scale, "damage": parse_damage(damage)},
+        **pool_of(config, len(uris)),
+    )
+    progress = Progress("evaluate", dataset.num_patches(split), "patches")
+    tracks = []
+    for row in scored.iter_rows():
+        track = TrackScores.from_row(row)
+        tracks.append(track)
+        progress.add(track.num_patches + track.num_infinite)
+    return tracks
+
+
+def _split(config: EvaluateConfig, dataset: Dataset) -> str:
+    """The split to score: the one that is asked for, else test, else validation."""
+    if config.split != "auto":
+        return config.split
+    for split in ("test", "validation"):
+        if dataset.num_patches(split):
+            return split
+    raise DatasetError(f"{dataset.uri}: neither a test nor a validation split; give --split train, or prepare again")
+
+
+def _names(uris: tuple[str, ...]) -> list[str]:
+    """What to call each checkpoint: its run's folder where it is a run's best or last, with a number if taken."""
+    names: list[str] = []
+    for uri in uris:
+        parts = [part for part in uri.rstrip("/").split("/") if part]
+        name = parts[-2] if parts[-1] in ("best", "last") and len(parts) > 1 else parts[-1]
+        taken = sum(other == name or other.startswith(f"{name} ") for other in names)
+        names.append(f"{name} {taken + 1}" if taken else name)
+    return names
