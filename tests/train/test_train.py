@@ -65,7 +65,9 @@ def test_a_run_that_is_killed_within_an_epoch_goes_on_from_the_step_that_was_sav
     flags = "--architecture Gap_UNet --batch-size 8 --epochs 1 --patches-per-epoch 400 --checkpoint-minutes 0.01"
     command = [sys.executable, "jobs/train.py", "--data", prepared.uri, "--output", str(tmp_path), *flags.split()]
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    with subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True) as job:
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as job:
         assert job.stdout is not None
         assert any("saved at step 20" in line for line in job.stdout)
         job.kill()
@@ -78,7 +80,7 @@ def test_a_run_that_is_killed_within_an_epoch_goes_on_from_the_step_that_was_sav
             saving=Saving(checkpoint_minutes=0.01),
         )
     )
-    assert "goes on with epoch 1, step" in capfd.readouterr().err
+    assert "goes on with epoch 1, step" in "".join(capfd.readouterr())
     (row,) = read_metrics((tmp_path / "Gap_UNet" / "metrics.csv").read_text())
     assert row["patches"] == 400
 
