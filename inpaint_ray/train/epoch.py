@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from inpaint_ray.data.batches import Batch
 from inpaint_ray.inpainting.spectrogram import SCORES, finite_patches, score_patches
-from inpaint_ray.progress import Progress
 from inpaint_ray.train.learner import Learner
 
 
@@ -32,7 +31,6 @@ def train_epoch(
     batches: Iterable[tuple[Batch, float]],
     sums: TrainingSums,
     *,
-    progress: Progress | None = None,
     after_step: Callable[[], None] = lambda: None,
 ) -> None:
     """One pass over batches, or what is left of it.
@@ -41,7 +39,6 @@ def train_epoch(
         learner: what learns.
         batches: (this worker's patches of a step, their weight: see `Learner.step`).
         sums: counts on from what was done before an interruption.
-        progress: says how far it is.
         after_step: called after each step, with the sums up to date.
 
     Raises:
@@ -57,9 +54,6 @@ def train_epoch(
         sums.num_patches += len(batch)
         sums.loss_sum += loss * len(batch)
         sums.seconds += time.monotonic() - asked
-        if progress is not None:
-            waiting = sums.wait_s / max(sums.seconds, 1e-9)
-            progress.add(len(batch), f"loss {sums.loss_sum / sums.num_patches:.4g}  {waiting:.0%} waiting for data")
         asked = time.monotonic()
         after_step()
 

@@ -46,7 +46,8 @@ def train_worker(config: TrainConfig, dataset: Dataset, submitted: float) -> Non
 
     What would only fail again is written down, for the driver to tell, and not tried again.
     """
-    logging.getLogger("ray.data").setLevel(logging.WARNING)  # it would tell of every pipeline
+    logging.getLogger().setLevel(logging.WARNING)  # Ray Train would print every report, past its own LoggingConfig,
+    logging.getLogger("ray.data").setLevel(logging.WARNING)  # and Ray Data every pipeline
     ray.data.DataContext.get_current().enable_progress_bars = False
     failure = storage.join(config.output, config.name, FAILURE)
     if storage.exists(failure):
@@ -74,6 +75,7 @@ class _Run:
         patches = config.budget.patches_per_epoch or sum(shards.values())
         self.order = Order(shards, config.seed, size, num_lanes, patches)
         self.lanes = list(range(num_lanes))[self.rank :: self.num_workers]
+        self.step_sizes = [sum(lanes) for lanes in zip(*map(self.order.step_sizes, range(num_lanes)), strict=True)]
         torch.manual_seed(config.seed)
         self.device = ray.train.torch.get_device()
         self.learner = Learner(
@@ -104,9 +106,9 @@ class _Run:
             self._report_epoch()
 
     def _train(self, epoch: int) -> None:
-        sums, sizes = self.state.sums, [self.order.step_sizes(lane) for lane in self.lanes]
-        mine, done = sum(map(sum, sizes)), sum(sum(lane[: sums.steps]) for lane in sizes)
-        progress = Progress(f"epoch {epoch + 1}/{self.config.budget.epochs}", mine, "patches", done=done)
+        sums = self.state.sums
+        verb, done = f"epoch {epoch + 1}/{self.config.budget.epochs}", sum(self.step_sizes[: sums.steps])
+        self.progress = Progress(verb, sum(self.step_sizes), "patches", done=done)
         batches = training_batches(
             self.order,
             self.lanes,
@@ -116,21 +118,23 @@ class _Run:
             scale=self.dataset.scale,
             damage=self.config.damage,
         )
-        train_epoch(
-            self.learner, batches, sums, progress=progress if self.rank == 0 else None, after_step=self._after_step
-        )
+        train_epoch(self.learner, batches, sums, after_step=self._after_step)
 
     def _after_step(self) -> None:
-        """Say when the first step was, and save now and then."""
+        """Say how far it is, and save now and then."""
+        sums = self.state.sums
         if self.submitted:
             self._say(f"first step {format_duration(time.time() - self.submitted)} after the command")
             self.submitted = 0.0
-        if self.state.sums.steps % AGREE_EVERY or self.state.sums.steps == self.order.num_steps:
+        if self.rank == 0:
+            waiting, loss = sums.wait_s / max(sums.seconds, 1e-9), sums.loss_sum / sums.num_patches
+            self.progress.add(self.step_sizes[sums.steps - 1], f"loss {loss:.4g}  {waiting:.0%} waiting for data")
+        if sums.steps % AGREE_EVERY or sums.steps == self.order.num_steps:
             return
         due = torch.tensor(float(time.monotonic() - self.last_save > 60 * self.config.saving.checkpoint_minutes))
         if _all_reduce(due, self.device):
             self.last_save = time.monotonic()
-            metrics = (self.state.history or [{}])[-1] | {"steps": self.state.sums.steps}
+            metrics = (self.state.history or [{}])[-1] | {"steps": sums.steps}
             self._report(metrics, replace(self.state, sums=self._sums_of_all()))
             self._say(f"saved at step {self.state.sums.steps} of {self.order.num_steps}")
 
