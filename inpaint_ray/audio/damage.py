@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_ray.audio.stft import FRAME_S, HOP_S
+from inpaint_ray.errors import UsageError
 
 MIN_LOST_SHARE = 0.1  # of the frames of a patch, by the reference
 MAX_LOST_SHARE = 0.7
 MIN_LOSS_RATE, MAX_LOSS_RATE = 0.05, 0.4  # of packets; each patch draws its own
 BURST_PACKETS = 3  # mean length of a burst
 DEFAULT_MS = {"packets": 20.0, "bursts": 20.0, "gap": 50.0}
-LONGEST_MS = 480.0  # of a gap or packet: a patch of 128 frames lasts 524 ms
+LONGEST_MS = 1000.0  # of a gap or packet: what restoration fills
+LONGEST_IN_PATCH_MS = 480.0  # a patch of 128 frames lasts 524 ms
 GAP_EVERY_MS = 1000.0  # of a waveform: one gap in each such stretch
 
 DamageKind = Literal["frames", "packets", "bursts", "gap"]
@@ -44,7 +46,7 @@ class Damage:
         """The damage that a flag names.
 
         Raises:
-            ValueError: no such kind, or a length outside 1 to 480 ms.
+            ValueError: no such kind, or a length outside 1 to 1000 ms.
         """
         kinds = get_args(DamageKind)
         match = re.fullmatch(rf"({'|'.join(kinds)})(?::(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?)?", text)
@@ -63,14 +65,19 @@ FRAMES = (Damage(),)
 
 
 def parse_damage(flags: tuple[str, ...]) -> tuple[Damage, ...]:
-    """The damages that flags name.
+    """The damages of patches that flags name.
 
     Raises:
-        ValueError: one is none, or there is not one.
+        UsageError: one is longer than a patch can lose, or there is not one.
+        ValueError: one is no damage.
     """
     if not flags:
-        raise ValueError("--damage needs at least one of frames, packets:20, bursts:20, gap:50")
-    return tuple(Damage.parse(flag) for flag in flags)
+        raise UsageError("--damage needs at least one of frames, packets:20, bursts:20, gap:50")
+    damages = tuple(Damage.parse(flag) for flag in flags)
+    for flag, damage in zip(flags, damages, strict=True):
+        if damage.longest_ms > LONGEST_IN_PATCH_MS:
+            raise UsageError(f"--damage {flag}: patches last 524 ms; give at most {LONGEST_IN_PATCH_MS:g} ms")
+    return damages
 
 
 def draw_lost_frames(

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from inpaint_ray.audio.damage import parse_damage
+from inpaint_ray.audio.damage import Damage
 from inpaint_ray.evaluate.methods import MethodName
 
 Task = Literal["samples", "columns"]
 SHARD_DAMAGE = ("frames",)
 AUDIO_DAMAGE = (
     *("frames", "packets:10", "packets:20", "packets:40", "bursts:20"),
-    *("gap:5", "gap:20", "gap:50", "gap:100", "gap:200", "gap:480"),
+    *("gap:5", "gap:20", "gap:50", "gap:100", "gap:200", "gap:500"),
 )
 
 
@@ -47,8 +47,8 @@ class EvaluateConfig:
     """One GPU for each of them."""
 
     def __post_init__(self) -> None:
-        if self.damage:
-            parse_damage(self.damage)
+        for flag in self.damage:
+            Damage.parse(flag)
         unknown = set(self.methods) - set(get_args(MethodName))
         if unknown:
             raise ValueError(f"--methods {unknown.pop()}: give some of {', '.join(get_args(MethodName))}")

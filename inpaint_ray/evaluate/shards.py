@@ -3,7 +3,7 @@
 import ray
 import ray.data
 
-from inpaint_ray.audio.damage import parse_damage
+from inpaint_ray.audio.damage import Damage, parse_damage
 from inpaint_ray.checkpoints import open_checkpoint
 from inpaint_ray.data.schema import Dataset, read_dataset
 from inpaint_ray.data.shards import shard_uris
@@ -20,7 +20,7 @@ def evaluate_shards(config: EvaluateConfig) -> list[TableRow]:
     """Score checkpoints on the patches of a split.
 
     Raises:
-        UsageError: no checkpoint is given.
+        UsageError: no checkpoint is given, or a damage that patches cannot suffer.
         DatasetError: the data are not prepared, or have no such split.
         CheckpointError: a checkpoint cannot be read.
     """
@@ -29,11 +29,12 @@ def evaluate_shards(config: EvaluateConfig) -> list[TableRow]:
         raise UsageError("--checkpoint needs at least one checkpoint folder to score on shards")
     split = _split(config, dataset)
     damage = config.damage or SHARD_DAMAGE
+    damages = parse_damage(damage)
     checkpoints = {name: uri for name, uri in zip(_names(config.checkpoint), config.checkpoint, strict=True)}
     architectures = {name: open_checkpoint(uri).architecture for name, uri in checkpoints.items()}
     num_patches = dataset.num_patches(split)
     print(f"evaluate  {num_patches} {split} patches of {dataset.num_tracks(split)} tracks: {', '.join(checkpoints)}")
-    tracks = _score(config, dataset, split, checkpoints, damage)
+    tracks = _score(config, dataset, split, checkpoints, damages)
     results = gather(
         tracks,
         dataset=dataset,
@@ -47,12 +48,12 @@ def evaluate_shards(config: EvaluateConfig) -> list[TableRow]:
 
 
 def _score(
-    config: EvaluateConfig, dataset: Dataset, split: str, checkpoints: dict[str, str], damage: tuple[str, ...]
+    config: EvaluateConfig, dataset: Dataset, split: str, checkpoints: dict[str, str], damages: tuple[Damage, ...]
 ) -> list[TrackScores]:
     uris = shard_uris(dataset, split)
     scored = ray.data.from_items([{"uri": uri} for uri in uris], override_num_blocks=len(uris)).flat_map(
         ShardScorer,
-        fn_constructor_kwargs={"checkpoints": checkpoints, "scale": dataset.scale, "damage": parse_damage(damage)},
+        fn_constructor_kwargs={"checkpoints": checkpoints, "scale": dataset.scale, "damage": damages},
         **pool_of(config, len(uris)),
     )
     progress = Progress("evaluate", dataset.num_patches(split), "patches")

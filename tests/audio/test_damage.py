@@ -5,6 +5,7 @@ import pytest
 
 from inpaint_ray.audio.damage import Damage, draw_gaps, draw_lost_frames, draw_lost_samples, parse_damage
 from inpaint_ray.audio.detection import find_runs
+from inpaint_ray.errors import UsageError
 
 
 def test_lost_frames_number_from_12_to_88_and_both_ends_occur() -> None:
@@ -100,11 +101,17 @@ def test_of_several_damages_each_patch_draws_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "flag", ["", "noise", "frames:20", "gap:", "gap:0", "gap:481", "gap:50-20", "packets:20-40", "gap:x", "gap:1e2"]
+    "flag", ["", "noise", "frames:20", "gap:", "gap:0", "gap:1001", "gap:50-20", "packets:20-40", "gap:x", "gap:1e2"]
 )
 def test_a_damage_that_is_none_is_refused(flag: str) -> None:
     with pytest.raises(ValueError, match="--damage"):
         Damage.parse(flag)
+
+
+def test_a_damage_that_is_longer_than_a_patch_is_for_audio_alone() -> None:
+    assert Damage.parse("gap:500").longest_ms == 500
+    with pytest.raises(UsageError, match="--damage gap:500: patches last 524 ms"):
+        parse_damage(("frames", "gap:500"))
 
 
 def test_lengths_left_out_are_the_usual_ones() -> None:
