@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from inpaint_ray.audio.damage import FRAMES, Damage
 from inpaint_ray.audio.detection import find_runs
+from inpaint_ray.audio.metrics import nrmse, psnr
+from inpaint_ray.audio.wiener import wiener_frames
 from inpaint_ray.checkpoints import open_checkpoint
-from inpaint_ray.data.batches import EVALUATION_SEED, damage_rows
+from inpaint_ray.data.batches import EVALUATION_SEED, Batch, damage_rows
 from inpaint_ray.data.shards import read_rows
 from inpaint_ray.inpainting.spectrogram import finite_patches, score_patches
 from inpaint_ray.models.checkpoint import Checkpoint
 
-BASELINES = ("damaged", "interpolation")
+BASELINES = ("damaged", "interpolation", "wiener")  # what a network must beat: lines, and what each bin's past tells
 RUN_EDGES = (1, 4, 8, 16, 32, 64)  # frames: where each class of the longest run of lost frames begins
 SHARE_STEPS = 10  # classes of the share of lost frames, of 10 % each
 
@@ -70,6 +72,7 @@ def score_shard(
                 checkpoint.model, batch.damaged, batch.target, batch.lost, scale_ratio=scale / checkpoint.scale
             )
             scores |= {_column(name, score): values for score, values in given.items()}
+        scores |= _score_wiener(batch)
         names = list(scores)
         counted = finite_patches(scores)
         table = torch.stack([counted, *(torch.where(counted, values, 0.0) for values in scores.values())], dim=1)
@@ -78,6 +81,12 @@ def score_shard(
         for track_id, genre, (share, run), row in patches:
             tracks[track_id, genre, share, run].append(row)
     return [_add_up(*identity, names=names, patches=patches) for identity, patches in tracks.items()]
+
+
+def _score_wiener(batch: Batch) -> dict[str, torch.Tensor]:
+    truth = batch.target.squeeze(1)
+    filled = wiener_frames(batch.damaged.squeeze(1), batch.lost)
+    return {"wiener psnr": psnr(filled, truth), "wiener nrmse": nrmse(filled, truth)}
 
 
 def classify(lost: NDArray[np.bool_]) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_ray.audio.stft import HOP_S
-from inpaint_ray.evaluate.score import RUN_EDGES, SHARE_STEPS, TrackScores
+from inpaint_ray.evaluate.score import BASELINES, RUN_EDGES, SHARE_STEPS, TrackScores
 from inpaint_ray.evaluate.statistics import Comparison, Interval, compare, mean_intervals
 from inpaint_ray.tables import markdown_table
 
@@ -64,9 +64,9 @@ def run_label(run: int) -> str:
 
 
 def methods_of(tracks: Sequence[TrackScores]) -> list[str]:
-    """Every method that was scored, the damaged input apart; interpolation first."""
+    """Every method that was scored, the damaged input apart; baselines first."""
     names = [name.removesuffix(" psnr") for name in tracks[0].sums if name.endswith(" psnr")]
-    return [name for name in names if name != "damaged"]
+    return sorted((name for name in names if name != "damaged"), key=lambda name: name not in BASELINES)
 
 
 def to_markdown(rows: list[TableRow], methods: list[str], *, group: str = "genre") -> str:

@@ -1,4 +1,4 @@
-"""Our own network: a small U-Net that corrects the interpolation of lost frames, at the level of the known ones.
+"""Our own networks: a small U-Net that corrects an interpolation of lost frames, at the level of the known ones.
 
 What the reference's networks lack: it is told which frames are lost, starts from their interpolation, and works on a
 logarithmic scale relative to the patch's own level, so that quiet music counts as much as loud music.
@@ -7,6 +7,7 @@ Shapes: (B, C, T, F), time before frequency; inside, each `fold` neighbouring bi
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,17 +15,20 @@ from torch.nn import functional
 
 from inpaint_ray.audio.interpolation import interpolate_frames, nearest_known
 from inpaint_ray.audio.metrics import NORMALISATION_FLOOR
+from inpaint_ray.audio.wiener import wiener_frames
 from inpaint_ray.models.blocks import pad_to_multiple
 
-NUM_INPUTS = 6  # log and root of the interpolation, root of the known frames, lost, distance before, distance after
+NUM_INPUTS = 4  # root of the known frames, lost, distance before, distance after; and of each interpolation:
+NUM_VIEWS = 2  # log and root
 LOG_FLOOR = 1e-2  # of the mean known magnitude: what is quieter hardly counts in PSNR
 LEVEL_FLOOR = 1e-7  # of full scale: the level of a patch whose known frames are silent
 
 
 @dataclass(frozen=True, kw_only=True)
 class GapUNetConfig:
-    """The size of the network."""
+    """What the network starts from, and its size."""
 
+    start: Literal["line", "wiener"] = "line"  # the interpolation that is corrected; lines are seen beside the other
     widths: tuple[int, ...] = (32, 48, 64)  # channels of each level, each half the size of the one before
     fold: int = 4  # neighbouring bins folded into channels
     num_blocks: int = 2  # residual blocks at each level, going down and coming up
@@ -44,7 +48,8 @@ class GapUNet(nn.Module):
         super().__init__()
         self.config = config
         widths = config.widths
-        self.first = nn.Conv2d(NUM_INPUTS * config.fold, widths[0], 3, padding=1)
+        num_inputs = NUM_INPUTS + NUM_VIEWS * (1 if config.start == "line" else 2)
+        self.first = nn.Conv2d(num_inputs * config.fold, widths[0], 3, padding=1)
         self.encoders = nn.ModuleList(_residual_blocks(width, config.num_blocks) for width in widths)
         self.downs = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in zip(widths, widths[1:], strict=False))
         self.ups = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for a, b in zip(widths, widths[1:], strict=False))
@@ -60,15 +65,16 @@ class GapUNet(nn.Module):
         num_known = (~lost).sum(dim=-1).clamp(min=1) * linear.shape[-1]
         level = (linear.sum(dim=(-2, -1)) / num_known).clamp(min=LEVEL_FLOOR)[:, None, None]
         relative = linear / level
-        interpolated = interpolate_frames(relative, lost)
-        start = torch.log(interpolated + LOG_FLOOR)
-        correction = self._correction(_inputs(relative, interpolated, start, lost))
-        restored = (torch.exp(start + correction) - LOG_FLOOR).clamp(min=0)
+        starts = [interpolate_frames(relative, lost)]
+        if self.config.start == "wiener":
+            starts.insert(0, wiener_frames(relative, lost))
+        correction = self._correction(_inputs(relative, starts, lost))
+        restored = (_log(starts[0]) + correction).exp().sub(LOG_FLOOR).clamp(min=0)
         filled = torch.where(lost.unsqueeze(-1), restored, relative) * level
         return (filled + NORMALISATION_FLOOR).unsqueeze(1)
 
     def _correction(self, inputs: Tensor) -> Tensor:
-        """(B, 6, T, F) to (B, T, F)."""
+        """(B, inputs, T, F) to (B, T, F)."""
         *_, num_frames, num_bins = inputs.shape
         fold, depth = self.config.fold, 2 ** (len(self.config.widths) - 1)
         padded = pad_to_multiple(inputs, depth * fold)
@@ -105,8 +111,12 @@ def _residual_blocks(width: int, num_blocks: int) -> nn.Sequential:
     return nn.Sequential(*(ResidualBlock(width) for _ in range(num_blocks)))
 
 
-def _inputs(relative: Tensor, interpolated: Tensor, start: Tensor, lost: Tensor) -> Tensor:
-    """What the network sees, (B, 6, T, F)."""
+def _log(magnitudes: Tensor) -> Tensor:
+    return torch.log(magnitudes + LOG_FLOOR)
+
+
+def _inputs(relative: Tensor, starts: list[Tensor], lost: Tensor) -> Tensor:
+    """What the network sees, (B, inputs, T, F)."""
     num_frames, shape = lost.shape[-1], relative.shape
     before, after = nearest_known(lost)
     time = torch.arange(num_frames, device=lost.device)
@@ -114,8 +124,7 @@ def _inputs(relative: Tensor, interpolated: Tensor, start: Tensor, lost: Tensor)
     distance_after = torch.log1p((after - time).float()) / 4
     return torch.stack(
         [
-            start / 4,
-            interpolated.sqrt(),
+            *(view for start in starts for view in (_log(start) / 4, start.sqrt())),
             relative.sqrt() * (~lost).unsqueeze(-1),
             *(
                 frames.to(relative.dtype).unsqueeze(-1).expand(shape)

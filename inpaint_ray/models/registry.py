@@ -175,6 +175,9 @@ ARCHITECTURES: dict[str, Architecture] = {
         "nothing; its code was edited to widths 512 to 32 later, and it holds no finished training",
     ),
     "Gap_UNet": Architecture(config=GapUNetConfig(), loss="gap_db", note="ours: corrects the interpolation"),
+    "Wiener_UNet": Architecture(
+        config=GapUNetConfig(start="wiener"), loss="gap_db", note="ours: corrects the Wiener interpolation"
+    ),
 }
 
 

@@ -22,7 +22,7 @@ FAMILIES = {
     "plain": 5,
     "baselines": 2,
     "efficient_unet": 1,
-    "gap_unet": 1,
+    "gap_unet": 2,
 }
 EFFICIENT_NET_B0 = 4_049_571  # "Total params" of Keras's, without its head
 NORMALIZATION = 2 * 3 + 1  # of which mean, variance and count of its Normalization layer, for three channels
@@ -34,8 +34,8 @@ def _meta(name: str) -> nn.Module:
         return build_model(name)
 
 
-def test_all_names_of_the_reference_are_there_and_one_of_ours() -> None:
-    assert set(ARCHITECTURES) - set(FACTS) == {"Gap_UNet"}
+def test_all_names_of_the_reference_are_there_and_two_of_ours() -> None:
+    assert set(ARCHITECTURES) - set(FACTS) == {"Gap_UNet", "Wiener_UNet"}
     assert set(FACTS) <= set(ARCHITECTURES)
     families = [entry.family for entry in ARCHITECTURES.values()]
     assert {family: families.count(family) for family in dict.fromkeys(families)} == FAMILIES
