@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inpaint_ray.audio.autoregressive import fill_gaps
+from inpaint_ray.audio.channels import fill_from_others, known_elsewhere
 from inpaint_ray.audio.detection import find_runs
 from inpaint_ray.audio.griffin_lim import griffin_lim
 from inpaint_ray.audio.stft import Grid, spectrogram
@@ -55,8 +56,10 @@ def fill(
     """The samples with their gaps filled; every sample that is not lost is the input's, bit for bit.
 
     Methods:
-        auto: autoregressive up to 200 ms; longer gaps by the model where one is given, else autoregressive.
-        autoregressive: Janssen's interpolation from both sides.
+        auto: autoregressive up to 200 ms; longer gaps by the model where one is given, else autoregressive. Where
+            another channel is known throughout a gap, autoregressive at every length.
+        autoregressive: Janssen's interpolation from both sides; what another channel that is known throughout a gap
+            has in common with this one is taken from there.
         model: magnitudes from the network, phase from the autoregressive fill, refined by fast Griffin-Lim in which
             known samples stay fixed.
         griffin_lim: magnitudes from the network, phase by blind Griffin-Lim from zero: the reference's synthesis.
@@ -70,7 +73,8 @@ def fill(
         method: one of METHODS.
         restore_magnitudes: fills lost frames of linear magnitudes on the grid of the sample rate:
             (B, T, F) float32, lost (B, T) bool -> (B, T, F). A frame that touches a lost sample is lost.
-        max_gap_s: gaps longer than this are left as silence, by every method.
+        max_gap_s: gaps longer than this are left as silence by every method, with a fade of 10 ms at either end by
+            those that predict.
 
     Returns:
         The shape and dtype of samples, finite.
@@ -93,7 +97,18 @@ def fill(
             known = np.where(missing, 0.0, channel).astype(np.float64)
             values = _fill_channel(known, grid, missing, method, restore_magnitudes, max_gap_s)
             channel[missing] = values[missing]
+    if method in ("auto", "autoregressive") and samples.ndim == 2:
+        _fill_from_others(filled, lost, sample_rate, max_gap_s)
     return filled
+
+
+def _fill_from_others(filled: NDArray, lost: NDArray[np.bool_], sample_rate: int, max_gap_s: float) -> None:
+    """Fill again, in place, the gaps throughout which another channel is known."""
+    chosen = known_elsewhere(lost, sample_rate)
+    for channel in chosen:
+        for start, stop in zip(*find_runs(channel), strict=True):
+            channel[start:stop] = stop - start <= max_gap_s * sample_rate
+    fill_from_others(filled, lost, chosen, sample_rate, lambda window, gap: fill_gaps(window, gap, sample_rate))
 
 
 def _checked_lost(samples: NDArray, lost: NDArray[np.bool_]) -> NDArray[np.bool_]:
