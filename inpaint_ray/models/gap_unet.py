@@ -18,23 +18,22 @@ from inpaint_ray.audio.metrics import NORMALISATION_FLOOR
 from inpaint_ray.audio.wiener import wiener_frames
 from inpaint_ray.models.blocks import pad_to_multiple
 
-NUM_INPUTS = 4  # root of the known frames, lost, distance before, distance after; and of each interpolation:
-NUM_VIEWS = 2  # log and root
 LOG_FLOOR = 1e-2  # of the mean known magnitude: what is quieter hardly counts in PSNR
 LEVEL_FLOOR = 1e-7  # of full scale: the level of a patch whose known frames are silent
+LOCAL_REACH = (8, 1)  # frames and bins on either side, whose mean is the local level
 
 
 @dataclass(frozen=True, kw_only=True)
 class GapUNetConfig:
     """What the network starts from, and its size."""
 
-    start: Literal["line", "wiener"] = "line"  # the interpolation that is corrected; lines are seen beside the other
+    start: Literal["line", "wiener"] = "line"  # the interpolation that is corrected
     widths: tuple[int, ...] = (32, 48, 64)  # channels of each level, each half the size of the one before
     fold: int = 4  # neighbouring bins folded into channels
     num_blocks: int = 2  # residual blocks at each level, going down and coming up
 
     def build(self) -> nn.Module:
-        return GapUNet(self)
+        return GapUNet(self) if self.start == "line" else WienerUNet(self)
 
 
 class GapUNet(nn.Module):
@@ -44,12 +43,13 @@ class GapUNet(nn.Module):
     keeps the known frames (as `inpainting.spectrogram` does) never sees that.
     """
 
+    num_inputs = 6  # log and root of the interpolation, root of the known frames, lost, distance before, distance after
+
     def __init__(self, config: GapUNetConfig) -> None:
         super().__init__()
         self.config = config
         widths = config.widths
-        num_inputs = NUM_INPUTS + NUM_VIEWS * (1 if config.start == "line" else 2)
-        self.first = nn.Conv2d(num_inputs * config.fold, widths[0], 3, padding=1)
+        self.first = nn.Conv2d(self.num_inputs * config.fold, widths[0], 3, padding=1)
         self.encoders = nn.ModuleList(_residual_blocks(width, config.num_blocks) for width in widths)
         self.downs = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in zip(widths, widths[1:], strict=False))
         self.ups = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for a, b in zip(widths, widths[1:], strict=False))
@@ -65,13 +65,16 @@ class GapUNet(nn.Module):
         num_known = (~lost).sum(dim=-1).clamp(min=1) * linear.shape[-1]
         level = (linear.sum(dim=(-2, -1)) / num_known).clamp(min=LEVEL_FLOOR)[:, None, None]
         relative = linear / level
-        starts = [interpolate_frames(relative, lost)]
-        if self.config.start == "wiener":
-            starts.insert(0, wiener_frames(relative, lost))
-        correction = self._correction(_inputs(relative, starts, lost))
-        restored = (_log(starts[0]) + correction).exp().sub(LOG_FLOOR).clamp(min=0)
-        filled = torch.where(lost.unsqueeze(-1), restored, relative) * level
+        filled = torch.where(lost.unsqueeze(-1), self._restore(relative, lost), relative) * level
         return (filled + NORMALISATION_FLOOR).unsqueeze(1)
+
+    def _restore(self, relative: Tensor, lost: Tensor) -> Tensor:
+        """Magnitudes over the mean known one, (B, T, F), and lost frames, (B, T), to restored ones."""
+        interpolated = interpolate_frames(relative, lost)
+        start = torch.log(interpolated + LOG_FLOOR)
+        known = relative.sqrt() * (~lost).unsqueeze(-1)
+        inputs = [start / 4, interpolated.sqrt(), known, *_places(lost, relative.shape)]
+        return (torch.exp(start + self._correction(torch.stack(inputs, dim=1))) - LOG_FLOOR).clamp(min=0)
 
     def _correction(self, inputs: Tensor) -> Tensor:
         """(B, inputs, T, F) to (B, T, F)."""
@@ -93,6 +96,25 @@ class GapUNet(nn.Module):
         return unfolded[:, :num_frames, :num_bins]
 
 
+class WienerUNet(GapUNet):
+    """The same network, whose output is a correction to the Wiener interpolation; untrained, it is that.
+
+    It sees each bin over the local level, so that partials beat alike wherever they are and however loud.
+    """
+
+    num_inputs = 7  # log of the local level; over it: known frames, both interpolations; lost, the two distances
+
+    def _restore(self, relative: Tensor, lost: Tensor) -> Tensor:
+        start = wiener_frames(relative, lost)
+        frames, bins = LOCAL_REACH
+        kernel = (2 * frames + 1, 2 * bins + 1)
+        local = functional.avg_pool2d(start, kernel, stride=1, padding=LOCAL_REACH, count_include_pad=False) + LOG_FLOOR
+        known = relative * (~lost).unsqueeze(-1)
+        seen = [shown / local for shown in (known, start, interpolate_frames(relative, lost))]
+        inputs = [torch.log(local) / 4, *seen, *_places(lost, relative.shape)]
+        return (start + local * self._correction(torch.stack(inputs, dim=1))).clamp(min=0)
+
+
 class ResidualBlock(nn.Module):
     """x + conv(silu(conv(silu(x)))), the second convolution starting small."""
 
@@ -111,25 +133,9 @@ def _residual_blocks(width: int, num_blocks: int) -> nn.Sequential:
     return nn.Sequential(*(ResidualBlock(width) for _ in range(num_blocks)))
 
 
-def _log(magnitudes: Tensor) -> Tensor:
-    return torch.log(magnitudes + LOG_FLOOR)
-
-
-def _inputs(relative: Tensor, starts: list[Tensor], lost: Tensor) -> Tensor:
-    """What the network sees, (B, inputs, T, F)."""
-    num_frames, shape = lost.shape[-1], relative.shape
+def _places(lost: Tensor, shape: torch.Size) -> list[Tensor]:
+    """Whether a frame is lost, and how far the nearest known ones before and after it are, as three inputs."""
     before, after = nearest_known(lost)
-    time = torch.arange(num_frames, device=lost.device)
-    distance_before = torch.log1p((time - before).float()) / 4
-    distance_after = torch.log1p((after - time).float()) / 4
-    return torch.stack(
-        [
-            *(view for start in starts for view in (_log(start) / 4, start.sqrt())),
-            relative.sqrt() * (~lost).unsqueeze(-1),
-            *(
-                frames.to(relative.dtype).unsqueeze(-1).expand(shape)
-                for frames in (lost, distance_before, distance_after)
-            ),
-        ],
-        dim=1,
-    )
+    time = torch.arange(lost.shape[-1], device=lost.device)
+    distances = (torch.log1p(frames.float()) / 4 for frames in (time - before, after - time))
+    return [frames.float().unsqueeze(-1).expand(shape) for frames in (lost, *distances)]

@@ -176,7 +176,9 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     "Gap_UNet": Architecture(config=GapUNetConfig(), loss="gap_db", note="ours: corrects the interpolation"),
     "Wiener_UNet": Architecture(
-        config=GapUNetConfig(start="wiener"), loss="gap_db", note="ours: corrects the Wiener interpolation"
+        config=GapUNetConfig(start="wiener", widths=(24, 32, 48), fold=2),
+        loss="gap_db",
+        note="ours: corrects the Wiener interpolation",
     ),
 }
 

@@ -64,7 +64,8 @@ WORDS: dict[str, dict[Any, str] | Callable[[Any], str]] = {  # field -> what a v
     "end": {"relu_before_add": "ReLU before adding", "no_relu": "no ReLU after adding"},
     "layers": _layers,
     "last_kernel": "{0} x {0} to 1".format,
-    "start": {"wiener": "knows what is lost, corrects the Wiener interpolation"},
+    "start": {"wiener": "corrects the Wiener interpolation"},
+    "fold": "{} bins folded".format,
     "author": {
         "sun": "Sun: large kernels, two levels, skips added",
         "mandelli": "Mandelli: 4 x 4, stride 2, five levels",

@@ -1,10 +1,17 @@
-"""Our own network: it starts from the interpolation, and does not care how loud music is."""
+"""Our own networks: they start from an interpolation, and do not care how loud music is."""
 
+from collections.abc import Callable
+
+import pytest
 import torch
+from torch import Tensor
 
 from inpaint_ray.audio.interpolation import interpolate_frames
 from inpaint_ray.audio.metrics import normalise
+from inpaint_ray.audio.wiener import wiener_frames
 from inpaint_ray.models.registry import build_model
+
+OURS = ("Gap_UNet", "Wiener_UNet")
 
 
 def _damaged(num_frames: int = 64, num_bins: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
@@ -15,32 +22,36 @@ def _damaged(num_frames: int = 64, num_bins: int = 40) -> tuple[torch.Tensor, to
     return magnitudes.masked_fill(lost.unsqueeze(-1), 0.0), lost
 
 
-def test_untrained_it_gives_the_interpolation() -> None:
+@pytest.mark.parametrize(("name", "fill"), [("Gap_UNet", interpolate_frames), ("Wiener_UNet", wiener_frames)])
+def test_untrained_they_give_the_interpolation(name: str, fill: Callable[[Tensor, Tensor], Tensor]) -> None:
     magnitudes, lost = _damaged()
     with torch.inference_mode():
-        output = build_model("Gap_UNet")(normalise(magnitudes, 2.0).unsqueeze(1)).squeeze(1)
-    expected = normalise(interpolate_frames(magnitudes, lost), 2.0)
+        output = build_model(name)(normalise(magnitudes, 2.0).unsqueeze(1)).squeeze(1)
+    expected = normalise(fill(magnitudes, lost), 2.0)
     torch.testing.assert_close(output, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_quieter_music_gives_the_same_answer_as_much_quieter() -> None:
+@pytest.mark.parametrize("name", OURS)
+def test_quieter_music_gives_the_same_answer_as_much_quieter(name: str) -> None:
     magnitudes, _ = _damaged()
-    model = build_model("Gap_UNet").eval()
+    model = build_model(name).eval()
     torch.nn.init.normal_(model.last.weight, std=0.02)
     with torch.inference_mode():
         loud, quiet = (model(normalise(magnitudes, scale).unsqueeze(1)) - 0.001 for scale in (2.0, 200.0))
     torch.testing.assert_close(quiet * 100, loud, rtol=1e-2, atol=1e-3)
 
 
-def test_every_frame_lost_gives_silence() -> None:
+@pytest.mark.parametrize("name", OURS)
+def test_every_frame_lost_gives_silence(name: str) -> None:
     with torch.inference_mode():
-        output = build_model("Gap_UNet")(torch.full((1, 1, 32, 32), 0.001))
+        output = build_model(name)(torch.full((1, 1, 32, 32), 0.001))
     torch.testing.assert_close(output, torch.full((1, 1, 32, 32), 0.001), atol=1e-6, rtol=0)
 
 
-def test_gradients_reach_every_parameter_after_a_step() -> None:
+@pytest.mark.parametrize("name", OURS)
+def test_gradients_reach_every_parameter_after_a_step(name: str) -> None:
     magnitudes, _ = _damaged()
-    model = build_model("Gap_UNet")
+    model = build_model(name)
     torch.nn.init.normal_(model.last.weight, std=0.02)
     model(normalise(magnitudes, 2.0).unsqueeze(1)).square().sum().backward()
     missing = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
