@@ -176,7 +176,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     "Gap_UNet": Architecture(config=GapUNetConfig(), loss="gap_db", note="ours: corrects the interpolation"),
     "Wiener_UNet": Architecture(
-        config=GapUNetConfig(start="wiener", widths=(24, 32, 48), fold=2),
+        config=GapUNetConfig(start="wiener", widths=(16, 32, 64, 96), fold=1, num_blocks=1),
         loss="gap_db",
         note="ours: corrects the Wiener interpolation",
     ),

@@ -56,7 +56,7 @@ WORDS: dict[str, dict[Any, str] | Callable[[Any], str]] = {  # field -> what a v
     "gated": {True: "gated"},
     "fuse": {"last": "last level only"},
     "num_stem": "{} stem convolutions".format,
-    "num_blocks": "{} blocks".format,
+    "num_blocks": lambda count: f"{count} block{'s' * (count > 1)}",
     "widths": lambda widths: "widths " + "-".join(map(str, widths)),
     "kernel_size": "{0} x {0}".format,
     "norm": {"inner": "last one not normalised", "none": "not normalised", True: "normalised"},
@@ -65,7 +65,7 @@ WORDS: dict[str, dict[Any, str] | Callable[[Any], str]] = {  # field -> what a v
     "layers": _layers,
     "last_kernel": "{0} x {0} to 1".format,
     "start": {"wiener": "corrects the Wiener interpolation"},
-    "fold": "{} bins folded".format,
+    "fold": {1: "at every bin"},
     "author": {
         "sun": "Sun: large kernels, two levels, skips added",
         "mandelli": "Mandelli: 4 x 4, stride 2, five levels",
