@@ -9,10 +9,12 @@ Shapes: T = frames, F = bins; inside, (..., F, T), time last.
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 NOISE = 0.1  # share of a bin's variance that no other frame tells
 REACH = 10.0  # frames; the covariance is weighted with a Gaussian of this width, for music does not stand still
 SHARED = 0.3  # weight of the covariance of all bins together in that of each
+LONGEST = 256  # frames that share a covariance; longer spectrograms are cut into such windows, half overlapping
 NUM_ESTIMATES = 3  # of the covariance
 NUM_STEPS = 6  # of conjugate gradients, for each estimate; more change less than 0.02 dB
 
@@ -31,6 +33,19 @@ def wiener_frames(magnitudes: Tensor, lost: Tensor) -> Tensor:
         (..., T, F), not negative; known frames are the input's, bit for bit. Where every frame is lost, zeros; where
         a bin does not vary, its mean.
     """
+    num_frames = lost.shape[-1]
+    if num_frames <= LONGEST:
+        return _fill(magnitudes, lost)
+    step, margin = LONGEST // 2, LONGEST // 4
+    after = -num_frames % step + margin
+    windows = functional.pad(magnitudes, (0, 0, margin, after)).unfold(-2, LONGEST, step).transpose(-1, -2)
+    filled = _fill(windows, functional.pad(lost, (margin, after), value=True).unfold(-1, LONGEST, step))
+    middles = filled[..., margin : margin + step, :].flatten(-3, -2)[..., :num_frames, :]
+    return torch.where(lost.unsqueeze(-1), middles, magnitudes)
+
+
+def _fill(magnitudes: Tensor, lost: Tensor) -> Tensor:
+    """Of a stretch that has one covariance: (..., T, F) and (..., T) to (..., T, F)."""
     known = (~lost).unsqueeze(-2).to(magnitudes.dtype)  # (..., 1, T)
     values = magnitudes.masked_fill(lost.unsqueeze(-1), 0.0).transpose(-1, -2)  # (..., F, T)
     mean = values.sum(dim=-1, keepdim=True) / known.sum(dim=-1, keepdim=True).clamp(min=1)

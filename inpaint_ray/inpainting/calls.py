@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from inpaint_ray.audio.interpolation import interpolate_frames
+from inpaint_ray.audio.wiener import wiener_frames
 from inpaint_ray.errors import CheckpointError
 from inpaint_ray.inpainting.spectrogram import restore_magnitudes
 from inpaint_ray.inpainting.waveform import Method, RestoreMagnitudes, fill
@@ -53,7 +53,7 @@ def inpaint_magnitudes(magnitudes: Magnitudes, lost: Magnitudes, checkpoint: str
     Args:
         magnitudes: (B, T, F) linear, >= 0, on the spectrogram grid; any T and F, as numpy array or tensor.
         lost: (B, T) bool, True where a frame is missing; numpy array or tensor.
-        checkpoint: a checkpoint's folder; None interpolates.
+        checkpoint: a checkpoint's folder; None is Wiener interpolation.
 
     Returns:
         (B, T, F), of the kind and dtype of magnitudes.
@@ -71,7 +71,7 @@ def inpaint_magnitudes(magnitudes: Magnitudes, lost: Magnitudes, checkpoint: str
         raise ValueError(f"lost must be bool, True where a frame is missing, got {missing.dtype}")
     if not given.is_floating_point():
         raise ValueError(f"magnitudes must be floating point, got {given.dtype}")
-    fill_frames = interpolate_frames if checkpoint is None else restorer_of(open_checkpoint(checkpoint))
+    fill_frames = wiener_frames if checkpoint is None else restorer_of(open_checkpoint(checkpoint))
     filled = torch.where(missing.unsqueeze(-1), fill_frames(given.float(), missing).to(given.dtype), given)
     return filled.numpy() if isinstance(magnitudes, np.ndarray) else filled
 

@@ -81,8 +81,18 @@ def test_a_batch_equals_its_members_one_by_one() -> None:
     torch.testing.assert_close(wiener_frames(magnitudes, lost), alone)
 
 
+@pytest.mark.parametrize("num_frames", [384, 1000])
+def test_a_long_spectrogram_is_filled_by_stretches(num_frames: int) -> None:
+    magnitudes, lost = torch.rand(2, num_frames, 3, generator=torch.Generator().manual_seed(3)), _lost(2, num_frames)
+    filled = wiener_frames(magnitudes, lost)
+    assert torch.equal(filled[~lost], magnitudes[~lost])
+    middle = slice(128, 192)  # of the window from 64 to 320, and its own part of it
+    alone = wiener_frames(magnitudes[:, 64:320], lost[:, 64:320])[:, 64:128]
+    torch.testing.assert_close(filled[:, middle], alone)
+
+
 @settings(max_examples=50, deadline=None)
-@given(st.integers(1, 40), st.integers(1, 4), st.integers(0, 2**31))
+@given(st.integers(1, 300), st.integers(1, 4), st.integers(0, 2**31))
 def test_whatever_is_lost_the_estimate_is_finite_and_not_negative(num_frames: int, num_bins: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     magnitudes = torch.from_numpy(random.random((num_frames, num_bins)) * random.integers(0, 2, num_bins))
