@@ -6,16 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_ray.audio.interpolation import interpolate_frames
+from inpaint_ray.audio.wiener import wiener_frames
 from inpaint_ray.evaluate.janssen import fill_textbook
 from inpaint_ray.inpainting.waveform import RestoreMagnitudes, fill
 
-MethodName = Literal["silence", "linear", "interpolation", "janssen", "griffin_lim", "autoregressive", "model", "auto"]
-# What a method must beat. `interpolation` draws the columns of the spectrogram between their neighbours, with the
+MethodName = Literal[
+    "silence", "linear", "interpolation", "wiener", "janssen", "griffin_lim", "autoregressive", "model", "auto"
+]
+# What a method must beat. `interpolation` and `wiener` fill the columns of the spectrogram without a network, with the
 # phase of `model`; `griffin_lim` is the reference's own synthesis.
-BASELINES: tuple[MethodName, ...] = ("silence", "linear", "interpolation", "janssen", "griffin_lim")
-WITHOUT_MODEL: tuple[MethodName, ...] = ("silence", "linear", "interpolation", "janssen", "autoregressive")
+BASELINES: tuple[MethodName, ...] = ("silence", "linear", "interpolation", "wiener", "janssen", "griffin_lim")
+WITHOUT_MODEL: tuple[MethodName, ...] = ("silence", "linear", "interpolation", "wiener", "janssen", "autoregressive")
 WITH_MODEL: tuple[MethodName, ...] = (*WITHOUT_MODEL, "griffin_lim", "model", "auto")
 NEEDS_CHECKPOINT: tuple[MethodName, ...] = ("griffin_lim", "model")
+FRAMES_ALONE: dict[str, RestoreMagnitudes] = {"interpolation": interpolate_frames, "wiener": wiener_frames}
 
 
 def restore(
@@ -36,6 +40,6 @@ def restore(
     """
     if method == "janssen":
         return fill_textbook(known, lost)
-    if method == "interpolation":
-        return fill(known, sample_rate, lost, method="model", restore_magnitudes=interpolate_frames)
+    if method == "interpolation" or method == "wiener":
+        return fill(known, sample_rate, lost, method="model", restore_magnitudes=FRAMES_ALONE[method])
     return fill(known, sample_rate, lost, method=method, restore_magnitudes=model)
