@@ -51,6 +51,7 @@ def _chord(seconds: Tensor, root: float) -> Tensor:
         "UNet_Mandelli",
         "Efficient_UNet_v2",
         "Gap_UNet",
+        "Wiener_UNet",
     ],
 )
 def test_every_family_learns(name: str, patches: tuple[Tensor, Tensor]) -> None:

@@ -35,6 +35,7 @@ ONE_OF_EACH = [
     "UNet_Mandelli",
     "Efficient_UNet_v2",
     "Gap_UNet",
+    "Wiener_UNet",
 ]
 
 
@@ -49,7 +50,7 @@ def test_a_model_gives_the_same_in_every_format(name: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # within torch
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile makes C++ for CPUs, and there is no g++")
-@pytest.mark.parametrize("name", ["FastARCNN", "Gap_UNet"])
+@pytest.mark.parametrize("name", ["FastARCNN", "Wiener_UNet"])
 def test_a_compiled_model_gives_the_same(name: str) -> None:
     model, given = build_for_comparison(name), damaged_patches()
     with torch.no_grad():
