@@ -32,12 +32,15 @@ TITLES = {"Parsing error", "Value error", "Invalid choice", "Missing argument", 
 Config = TypeVar("Config")
 
 
-def run(config_type: type[Config], job: Callable[[Config], Any], description: str | None) -> NoReturn:
+def run(
+    config_type: type[Config], job: Callable[[Config], Any], description: str | None, *, with_ray: bool = True
+) -> NoReturn:
     """Run a job from the command line and exit with its code; what the job returns is the code if it is an int."""
     name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
     config = parse(config_type, sys.argv[1:], description)
     try:
-        start_ray()
+        if with_ray:
+            start_ray()
         result = job(config)
     except (InpaintError, RayError) as error:
         cause = _own_cause(error)

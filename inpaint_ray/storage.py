@@ -10,16 +10,16 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import boto3
 import pyarrow as pa
 from boto3.exceptions import Boto3Error
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 from pyarrow import fs
 
 from inpaint_ray.errors import StorageError, UsageError
@@ -30,6 +30,7 @@ os.environ.update({name: os.environ.get(name, value) for name, value in S3_ENVIR
 
 # Attempts of a request, with pauses that grow: a server that throttles or is away for half a minute is waited for.
 READ_ATTEMPTS, WRITE_ATTEMPTS = 10, 14  # pyarrow's pauses are longer than boto3's
+COPY_BYTES = 2**20  # at a time
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class StoredFile:
     uri: str
     name: str  # relative to the listed prefix, with forward slashes
     size: int  # bytes
+    etag: str = ""  # changes with the content: S3's ETag, a local file's time and size; "" where it was not asked for
 
 
 def locate(uri: str) -> tuple[fs.FileSystem, str]:
@@ -95,6 +97,36 @@ def list_files(uri: str) -> Iterator[StoredFile]:
             yield StoredFile(uri=join(uri, name), name=name, size=info.size)
 
 
+def list_versions(uri: str) -> Iterator[StoredFile]:
+    """Like `list_files`, with the ETag of every file."""
+    filesystem, path = locate(uri)
+    files = list(list_files(uri))
+    if isinstance(filesystem, fs.LocalFileSystem):
+        yield from (replace(file, etag=_local_etag(locate(file.uri)[1])) for file in files)
+        return
+    bucket, _, key = path.partition("/")
+    prefix = f"{key}/" if key else ""
+    with _reachable(uri):
+        pages = _client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        etags = {entry["Key"]: entry["ETag"].strip('"') for page in pages for entry in page.get("Contents", ())}
+    yield from (replace(file, etag=etags.get(prefix + file.name, "")) for file in files)
+
+
+def find_file(uri: str, name: str) -> StoredFile | None:
+    """One file with its ETag, under a name of the caller's; None where there is no such file."""
+    filesystem, path = locate(uri)
+    with _reachable(uri):
+        info = filesystem.get_file_info(path)
+        if info.type != fs.FileType.File:
+            return None
+        if isinstance(filesystem, fs.LocalFileSystem):
+            etag = _local_etag(path)
+        else:
+            bucket, _, key = path.partition("/")
+            etag = _client().head_object(Bucket=bucket, Key=key)["ETag"].strip('"')
+    return StoredFile(uri=uri, name=name, size=info.size, etag=etag)
+
+
 def read_bytes(uri: str) -> bytes:
     """The whole content of a file.
 
@@ -115,23 +147,60 @@ def write_bytes(uri: str, data: bytes) -> None:
 @contextmanager
 def open_output(uri: str) -> Iterator[BinaryIO]:
     """A stream to a file that appears, whole, when the block ends without an error, and not at all otherwise."""
+    with output_path(uri) as path, _reachable(uri), path.open("wb") as stream:
+        yield stream
+
+
+@contextmanager
+def output_path(uri: str) -> Iterator[Path]:
+    """A local path to write to; the file appears, whole, when the block ends without an error, not at all otherwise.
+
+    Raises:
+        StorageError: storage cannot be written to: no right to it, a full disk.
+    """
     filesystem, path = locate(uri)
     if isinstance(filesystem, fs.LocalFileSystem):
-        with _reachable(uri):
+        with _writable(uri):
             os.makedirs(os.path.dirname(path), exist_ok=True)
-        temporary = Path(f"{path}.{uuid.uuid4().hex}.tmp")
-        try:
-            with _reachable(uri), temporary.open("wb") as stream:
-                yield stream
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+            temporary = Path(f"{path}.{uuid.uuid4().hex}.tmp")
+            try:
+                yield temporary
+                os.replace(temporary, path)
+            finally:
+                temporary.unlink(missing_ok=True)
         return
-    with _reachable(uri), tempfile.NamedTemporaryFile(prefix="inpaint-") as spool:
-        yield cast(BinaryIO, spool)
-        spool.flush()
+    with _writable(uri), tempfile.TemporaryDirectory(prefix="inpaint-") as folder:
+        spool = Path(folder, "output")
+        yield spool
         bucket, _, key = path.partition("/")
-        _client().upload_file(spool.name, bucket, key)  # the object shows when the upload is complete
+        _client().upload_file(str(spool), bucket, key)  # the object shows when the upload is complete
+
+
+def put_file(path: Path, uri: str) -> None:
+    """Copy a local file to a URI, where it appears whole or not at all."""
+    with output_path(uri) as target:
+        shutil.copyfile(path, target)
+
+
+@contextmanager
+def local_file(uri: str) -> Iterator[Path]:
+    """A local path of a file's content: the file itself where it is local, a temporary copy otherwise.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        PermissionError: it may not be read.
+    """
+    filesystem, path = locate(uri)
+    if isinstance(filesystem, fs.LocalFileSystem):
+        with open(path, "rb"):  # whether it can be
+            pass
+        yield Path(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="inpaint-") as folder:
+        copy = Path(folder, "input")
+        with _reachable(uri), filesystem.open_input_stream(path) as stream, copy.open("wb") as file:
+            shutil.copyfileobj(stream, file, COPY_BYTES)
+        yield copy
 
 
 def publish_folder(local: Path, uri: str) -> None:
@@ -224,6 +293,21 @@ def _s3() -> fs.S3FileSystem:
     )
 
 
+def _local_etag(path: str) -> str:
+    status = os.stat(path)
+    return f"{status.st_mtime_ns}-{status.st_size}"
+
+
+@contextmanager
+def _writable(uri: str) -> Iterator[None]:
+    """Of an output, no file can be missing or closed: that, too, is storage that refuses."""
+    try:
+        with _reachable(uri):
+            yield
+    except (FileNotFoundError, PermissionError) as error:
+        raise StorageError(f"{uri}: cannot be written: {error.strerror}; look at path and rights") from error
+
+
 @contextmanager
 def _reachable(uri: str) -> Iterator[None]:
     """Turn what storage says of a wrong endpoint or a full disk into one line."""
@@ -231,6 +315,6 @@ def _reachable(uri: str) -> Iterator[None]:
         yield
     except (FileNotFoundError, PermissionError):  # of one file: the caller knows better what that means
         raise
-    except (OSError, pa.ArrowException, BotoCoreError, Boto3Error) as error:
+    except (OSError, pa.ArrowException, BotoCoreError, Boto3Error, ClientError) as error:
         text = " ".join(str(error).split())
         raise StorageError(f"{uri}: storage refuses: {text}; look at path, keys and endpoint") from error

@@ -1,8 +1,10 @@
 """The same functions on s3:// URIs, against a server on loopback."""
 
 import functools
+import hashlib
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import boto3
@@ -51,6 +53,20 @@ def test_bytes_come_back_and_are_listed(bucket: str) -> None:
     assert storage.read_bytes(f"{bucket}/a b/one.bin") == b"123"
     assert [(file.name, file.size) for file in storage.list_files(f"{bucket}/a b")] == [("one.bin", 3)]
     assert storage.exists(f"{bucket}/a b/one.bin") and not storage.exists(f"{bucket}/a b/two.bin")
+
+
+def test_a_file_has_its_etag_and_comes_as_a_local_copy(bucket: str) -> None:
+    with storage.output_path(f"{bucket}/etag/a \u00e9.bin") as path:
+        path.write_bytes(b"123")
+    (listed,) = storage.list_versions(f"{bucket}/etag")
+    assert (listed.name, listed.size, listed.etag) == ("a \u00e9.bin", 3, hashlib.md5(b"123").hexdigest())
+    assert storage.find_file(f"{bucket}/etag/a \u00e9.bin", "x") == replace(listed, name="x")
+    assert storage.find_file(f"{bucket}/etag/none.bin", "x") is None
+    with storage.local_file(listed.uri) as path:
+        assert path.read_bytes() == b"123"
+    assert not path.exists()
+    with pytest.raises(FileNotFoundError), storage.local_file(f"{bucket}/etag/none.bin"):
+        pass
 
 
 def test_a_file_whose_writing_fails_does_not_appear(bucket: str) -> None:

@@ -1,13 +1,14 @@
-"""Bytes of any format that libsndfile reads -> samples.
+"""Files or bytes of any format that libsndfile reads -> samples, whole or in blocks.
 
 Shapes: samples are (channels, n), as everywhere in this package.
 """
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import scipy.signal
@@ -19,8 +20,9 @@ from numpy.typing import NDArray
 from inpaint_ray.errors import AudioDecodeError
 
 INTEGER_SUBTYPES = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}  # subtype -> bits
+INTEGER_SUBTYPES |= {f"ALAC_{bits}": bits for bits in (16, 20, 24, 32)}
 TRUNCATED_BELOW = 0.99  # share of the announced length; encoder delay and padding explain the rest
-BLOCK_VALUES = 2**22  # samples of all channels that are read at a time, so that no header's claim decides the memory
+BLOCK_VALUES = 2**20  # samples of all channels that are read at a time, so that no header's claim decides the memory
 FILTER_ZEROS = 16  # no resampling filter reaches further, in samples of the lower rate
 MOST_FILTER_VALUES = 2**22
 SAMPLE_RATES = (1_000, 768_000)  # Hz; what lies outside is a damaged header
@@ -36,6 +38,7 @@ class Recording:
     sample_rate: int  # Hz
     container: str  # libsndfile's major format: WAV, FLAC, OGG, MP3, ...
     subtype: str  # PCM_16, FLOAT, VORBIS, ...
+    endian: str = "FILE"  # LITTLE or BIG where it is not the container's own
 
     @property
     def num_samples(self) -> int:
@@ -52,6 +55,10 @@ class Recording:
         dtype = np.float64 if INTEGER_SUBTYPES[self.subtype] > 24 else np.float32
         return np.multiply(self.samples, 2.0**-31, dtype=dtype)
 
+    def cut(self, start: int, stop: int) -> "Recording":
+        """A stretch of it, which shares its memory."""
+        return replace(self, samples=self.samples[:, start:stop])
+
 
 def read_recording(data: bytes) -> Recording:
     """The recording in the bytes of a file, every sample as stored.
@@ -59,10 +66,30 @@ def read_recording(data: bytes) -> Recording:
     Raises:
         AudioDecodeError: the bytes are empty, not audio, cut off, or without a single sample.
     """
-    with _opened(data) as file:
+    return join_blocks(list(read_blocks(data)))
+
+
+def read_blocks(source: bytes | Path) -> Generator[Recording, None, None]:
+    """The recording in a file, or in a file's bytes, in blocks of some MiB, at least one; their join is the whole.
+
+    Raises:
+        AudioDecodeError: there is nothing, no audio, no sample, or the file is cut off.
+    """
+    with _opened(source) as file:
         dtype = "int32" if file.subtype in INTEGER_SUBTYPES else "float64" if file.subtype == "DOUBLE" else "float32"
-        samples = np.concatenate(list(_read_blocks(file, data, dtype)), axis=1)
-        return Recording(samples=samples, sample_rate=file.samplerate, container=file.format, subtype=file.subtype)
+        for samples in _read_blocks(file, source, dtype):
+            yield Recording(
+                samples=samples,
+                sample_rate=file.samplerate,
+                container=file.format,
+                subtype=file.subtype,
+                endian=file.endian,
+            )
+
+
+def join_blocks(blocks: Sequence[Recording]) -> Recording:
+    """One recording of consecutive blocks, at least one."""
+    return replace(blocks[0], samples=np.concatenate([block.samples for block in blocks], axis=1))
 
 
 def decode(
@@ -93,12 +120,12 @@ def decode(
 
 
 @contextmanager
-def _opened(data: bytes) -> Iterator[soundfile.SoundFile]:
-    """The file in some bytes; what libsndfile says against it, then or while reading, becomes an AudioDecodeError."""
-    if not data:
+def _opened(source: bytes | Path) -> Iterator[soundfile.SoundFile]:
+    """An audio file; what libsndfile says against it, then or while reading, becomes an AudioDecodeError."""
+    if not (source if isinstance(source, bytes) else source.stat().st_size):
         raise AudioDecodeError("empty file")
     try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
+        with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
             if not SAMPLE_RATES[0] <= file.samplerate <= SAMPLE_RATES[1]:
                 raise AudioDecodeError(f"not readable as audio: a sample rate of {file.samplerate} Hz")
             yield file
@@ -107,14 +134,14 @@ def _opened(data: bytes) -> Iterator[soundfile.SoundFile]:
 
 
 def _read_blocks(
-    file: soundfile.SoundFile, data: bytes, dtype: str, longest_s: float | None = None
+    file: soundfile.SoundFile, source: bytes | Path, dtype: str, longest_s: float | None = None
 ) -> Iterator[NDArray]:
     """The samples of a file in blocks of (channels, n), at least one.
 
     Raises:
         AudioDecodeError: there is no sample, or clearly fewer than the header announces.
     """
-    announced = max(file.frames, _riff_frames(data, file.frames))
+    announced = max(file.frames, _riff_frames(source, file.frames))
     wanted = announced if longest_s is None else min(announced, math.ceil(longest_s * file.samplerate))
     num_read = 0
     while num_read < wanted:
@@ -130,13 +157,18 @@ def _read_blocks(
         raise AudioDecodeError("no samples")
 
 
-def _riff_frames(data: bytes, num_there: int) -> int:
+def _riff_frames(source: bytes | Path, num_there: int) -> int:
     """Frames that a RIFF header announces, which libsndfile clips to the file's end; 0 where it announces nothing."""
-    if data[:4] != b"RIFF":
+    if isinstance(source, bytes):
+        head, size = source[:8], len(source)
+    else:
+        with source.open("rb") as file:
+            head, size = file.read(8), source.stat().st_size
+    if head[:4] != b"RIFF":
         return 0
-    announced = int.from_bytes(data[4:8], "little") + 8
+    announced = int.from_bytes(head[4:8], "little") + 8
     streamed = announced in (8, 2**32 + 7)  # length not known when the header was written
-    return 0 if streamed or announced <= len(data) + 1 else round(num_there * announced / len(data))
+    return 0 if streamed or announced <= size + 1 else round(num_there * announced / size)
 
 
 def _resample_blocks(blocks: Iterator[NDArray], rate: int, wanted_rate: int) -> Iterator[NDArray]:

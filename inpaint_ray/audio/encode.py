@@ -1,6 +1,9 @@
-"""Samples -> bytes of a file."""
+"""Samples -> files or their bytes."""
 
+import errno
 import io
+from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -15,17 +18,51 @@ def encode(recording: Recording) -> bytes:
     Raises:
         ValueError: libsndfile cannot write this container with this subtype.
     """
-    if not soundfile.check_format(recording.container, recording.subtype):
-        raise ValueError(f"libsndfile cannot write {recording.container} files of {recording.subtype}")
     buffer = io.BytesIO()
-    soundfile.write(
-        buffer,
-        recording.samples.T,
-        recording.sample_rate,
-        format=recording.container,
-        subtype=recording.subtype,
-    )
+    with _opened(buffer, recording) as file:
+        file.write(recording.samples.T)
     return buffer.getvalue()
+
+
+def write_blocks(path: Path, blocks: Iterable[Recording]) -> None:
+    """Write consecutive blocks to a file in the container and subtype of the first; integers bit for bit.
+
+    Raises:
+        ValueError: libsndfile cannot write this container with this subtype.
+        OSError: not all of it could be written.
+    """
+    file, count = None, 0
+    try:
+        for block in blocks:
+            file = file or _opened(path, block)
+            try:
+                file.write(block.samples.T)
+            except (AssertionError, soundfile.LibsndfileError) as error:  # the one for a part, the other for nothing
+                raise _not_whole(path) from error
+            count += block.num_samples
+    finally:
+        if file is not None:
+            file.close()
+    if soundfile.info(str(path)).frames != count:
+        raise _not_whole(path)
+
+
+def _opened(target: Path | io.BytesIO, like: Recording) -> soundfile.SoundFile:
+    if not soundfile.check_format(like.container, like.subtype, like.endian):
+        raise ValueError(f"libsndfile cannot write {like.container} files of {like.subtype}")
+    return soundfile.SoundFile(
+        target,
+        "w",
+        samplerate=like.sample_rate,
+        channels=len(like.samples),
+        format=like.container,
+        subtype=like.subtype,
+        endian=like.endian,
+    )
+
+
+def _not_whole(path: Path) -> OSError:
+    return OSError(errno.ENOSPC, "not all of it could be written: the disk may be full", str(path))
 
 
 def to_integers(samples: NDArray, subtype: str) -> NDArray:

@@ -1,18 +1,24 @@
 """Which files an archive has, and which of them are still to be restored."""
 
+import csv
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 
 from inpaint_ray import storage
+from inpaint_ray.audio.labels import read_gap_list
 from inpaint_ray.data.tracks import is_audio
 from inpaint_ray.errors import UsageError
 from inpaint_ray.models.checkpoint import Checkpoint
-from inpaint_ray.restore.config import AUTO, RestoreConfig
+from inpaint_ray.restore.config import AUTO, BESIDE, RestoreConfig
 from inpaint_ray.restore.manifest import FOLDER, ManifestRow
 from inpaint_ray.storage import StoredFile
 from inpaint_ray.version import VERSION
+
+LISTS = (".txt", ".csv")  # of the input: what names its files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,50 +28,54 @@ class SourceFile:
     uri: str
     name: str  # relative to the input
     size: int  # bytes
+    etag: str = ""  # of its bytes
     settings: str = ""  # fingerprint of all that decides the result, the bytes apart
-    labels: str | None = None  # the text of its label track; None where gaps are found
+    model: str = ""  # digest of the network; "" without one
+    labels: str | None = None  # its gaps as `read_labels` reads them; None where they are to be found
     replaces: str = ""  # what an earlier run wrote for it
     taken: tuple[str, ...] = ()  # names that its result must not have: other files of the archive
 
 
 def list_archive(config: RestoreConfig) -> list[StoredFile]:
-    """Every audio file below the input, by name; an earlier restoration's _restore folder is passed over.
+    """Every audio file of the input; below a folder an earlier restoration's _restore folder is passed over.
+
+    A file of a list keeps its name there if that is relative (to the list's folder), else its whole path. One that
+    does not exist is listed with a size of 0, and fails when it is read.
 
     Raises:
         UsageError: there is none.
     """
-    files = [
-        file
-        for file in storage.list_files(config.input)
-        if is_audio(file.name) and not file.name.startswith(f"{FOLDER}/")
-    ]
+    suffix = PurePosixPath(config.input).suffix.lower()
+    if suffix in LISTS:
+        files = _read_list(config.input)
+    elif is_audio(config.input) and (single := storage.find_file(config.input, PurePosixPath(config.input).name)):
+        files = [single]
+    else:
+        files = [
+            file
+            for file in storage.list_versions(config.input)
+            if is_audio(file.name) and not file.name.startswith(f"{FOLDER}/")
+        ]
     if not files:
         raise UsageError(
-            f"--input {config.input}: no audio file there; give the folder or prefix that holds the archive"
+            f"--input {config.input}: no audio file there; give the folder, prefix or list that has the archive"
         )
     return files
 
 
 def read_label_tracks(config: RestoreConfig, files: list[StoredFile]) -> dict[str, str]:
-    """Name of a recording -> text of its label track, NAME.txt in place of its suffix or after it; "" without one.
+    """Name of a recording -> its marked gaps, as `read_labels` reads them; "" where none are marked.
 
     Raises:
-        UsageError: no recording has a label track, or one is not text.
+        UsageError: no recording has marks, or they cannot be read.
     """
-    tracks = {file.name: file for file in storage.list_files(config.gaps)}
-    texts = {}
-    for file in files:
-        names = (f"{file.name}.txt", str(PurePosixPath(file.name).with_suffix(".txt")))
-        track = next((tracks[name] for name in names if name in tracks), None)
-        try:
-            texts[file.name] = storage.read_bytes(track.uri).decode("utf-8") if track else ""
-        except UnicodeDecodeError as error:
-            raise UsageError(f"--gaps {track.uri if track else ''}: not a text file: {error}") from error
-    if not any(texts.values()):
+    texts = _read_gap_list(config) if config.gaps.lower().endswith(".csv") else _read_tracks(config, files)
+    if not any(texts.get(file.name) for file in files):
         raise UsageError(
-            f"--gaps {config.gaps}: no label track there; give a folder with NAME.txt for NAME.wav, or auto"
+            f"--gaps {config.gaps}: no marks for any file; give a folder with NAME.txt or NAME.json for NAME.wav, "
+            "a .csv of name,start,end, beside, or auto"
         )
-    return texts
+    return {file.name: texts.get(file.name, "") for file in files}
 
 
 def identify(checkpoint: Checkpoint | None) -> str:
@@ -80,7 +90,7 @@ def identify(checkpoint: Checkpoint | None) -> str:
 
 def fingerprint(config: RestoreConfig, model: str, labels: str | None = None) -> str:
     """Of all that decides what a file becomes, its own bytes apart."""
-    settings = [VERSION, config.method, config.output_format, model, labels]
+    settings = [VERSION, config.method, config.output_format, config.min_gap_ms, model, labels]
     return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
 
 
@@ -94,8 +104,8 @@ def plan(
 ) -> tuple[list[SourceFile], list[ManifestRow]]:
     """The files to restore, largest first, so that no long one is left for the end; and the rows of finished ones.
 
-    A file is finished when its earlier row has the same source size and settings, and its output stands, whole, or
-    the same bytes failed before.
+    A file is finished when its earlier row has the same source size, ETag and settings, and its output stands, whole,
+    or the same bytes failed before.
 
     Args:
         config: of the run.
@@ -114,7 +124,7 @@ def plan(
     for file in files:
         labels = texts.get(file.name)
         row = earlier.get(file.name)
-        if row is not None and _is_finished(row, file.size, settings[labels], present):
+        if row is not None and _is_finished(row, file, settings[labels], present):
             done.append(row)
             continue
         taken = tuple(name for name in (f"{file.name}.flac", f"{file.name}.wav") if name in names)
@@ -123,7 +133,9 @@ def plan(
                 uri=file.uri,
                 name=file.name,
                 size=file.size,
+                etag=file.etag,
                 settings=settings[labels],
+                model=model,
                 labels=labels,
                 replaces=row.output if row else "",
                 taken=taken,
@@ -132,13 +144,13 @@ def plan(
     return sorted(todo, key=lambda source: -source.size), done
 
 
-def output_name(source: SourceFile, container: str, output_container: str) -> str:
+def output_name(source: SourceFile, suffix: str = "") -> str:
     """The source's name, with a suffix after its own where the container changes.
 
     Raises:
         ValueError: the name would lead out of the output, into the report's folder, or is another file's.
     """
-    name = source.name if container == output_container else f"{source.name}.{output_container.lower()}"
+    name = f"{source.name}{suffix}"
     if name in source.taken:
         raise ValueError(f"the result would be named {name}, which is another file of the archive; rename one of them")
     storage.safe_name(name)
@@ -147,6 +159,60 @@ def output_name(source: SourceFile, container: str, output_container: str) -> st
     return name
 
 
-def _is_finished(row: ManifestRow, size: int, settings: str, present: dict[str, int]) -> bool:
-    same = row.source_size == size and row.settings == settings
+def _is_finished(row: ManifestRow, file: StoredFile, settings: str, present: dict[str, int]) -> bool:
+    same = (row.source_size, row.source_etag, row.settings) == (file.size, file.etag, settings)
     return same and (row.status == "failed" or present.get(row.output) == row.output_size)
+
+
+def _read_list(uri: str) -> list[StoredFile]:
+    """The files that a list names, one in a line or in the first column; a first line `name` or `uri` is a heading."""
+    lines = _read_text("--input", uri).splitlines()
+    entries = [row[0].strip() for row in csv.reader(lines)] if uri.lower().endswith(".csv") else map(str.strip, lines)
+    names = list(dict.fromkeys(entry for entry in entries if entry))
+    if names and names[0].lower() in ("name", "uri"):
+        del names[0]
+    with ThreadPoolExecutor(16) as pool:
+        return list(pool.map(partial(_find, uri.rpartition("/")[0]), names))
+
+
+def _find(folder: str, entry: str) -> StoredFile:
+    whole = "://" in entry or entry.startswith("/")
+    uri = entry if whole else storage.join(folder, entry)
+    name = entry.partition("://")[2] or entry
+    name = name.lstrip("/") if whole else name
+    return storage.find_file(uri, name) or StoredFile(uri=uri, name=name, size=0)
+
+
+def _read_gap_list(config: RestoreConfig) -> dict[str, str]:
+    try:
+        return read_gap_list(_read_text("--gaps", config.gaps))
+    except ValueError as error:
+        raise error if isinstance(error, UsageError) else UsageError(f"--gaps {config.gaps}: {error}") from None
+
+
+def _read_tracks(config: RestoreConfig, files: list[StoredFile]) -> dict[str, str]:
+    """Of label tracks in a folder, or beside the files: NAME.txt or .json in place of a file's suffix or after it."""
+    if config.gaps == BESIDE:
+        places = {file.name: file.uri for file in files}
+        folders = {config.input} if all(file.uri.startswith(f"{config.input}/") for file in files) else set()
+        folders = folders or {uri.rpartition("/")[0] for uri in places.values()}
+    else:
+        places = {file.name: storage.join(config.gaps, file.name) for file in files}
+        folders = {config.gaps}
+    present = {file.uri for folder in folders for file in storage.list_files(folder)}
+    texts = {}
+    for name, place in places.items():
+        stem = place[: len(place) - len(PurePosixPath(place).suffix)]
+        candidates = (f"{base}{suffix}" for suffix in (".txt", ".json") for base in (place, stem))
+        track = next((uri for uri in candidates if uri in present), None)
+        texts[name] = _read_text("--gaps", track) if track else ""
+    return texts
+
+
+def _read_text(flag: str, uri: str) -> str:
+    try:
+        return storage.read_bytes(uri).decode("utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"{flag} {uri}: no such file") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{flag} {uri}: not a text file: {error}") from error

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from inpaint_ray.inpainting.waveform import NEEDS_MODEL, Method
+from inpaint_ray.inpainting.waveform import MAX_GAP_S, NEEDS_MODEL, Method
 
 OutputFormat = Literal["same", "flac", "wav"]
 
-AUTO = "auto"
+AUTO = "auto"  # gaps are found
+BESIDE = "beside"  # gaps are marked in label tracks beside the files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +16,7 @@ class RestoreConfig:
     """Fill the gaps of every recording in an archive; all other samples stay as they are, bit for bit."""
 
     input: str
-    """Folder or bucket prefix of the damaged audio, nested folders included."""
+    """Folder or bucket prefix of the damaged audio, one file, or a .txt or .csv list of files, one a line."""
     output: str
     """Folder or bucket prefix of the restored audio, under the same names, with _restore/report.html beside it."""
     checkpoint: str | None = None
@@ -23,13 +24,18 @@ class RestoreConfig:
     method: Method = "auto"
     """How gaps are filled; `auto` is autoregressive up to 200 ms, and the model, if there is one, above."""
     gaps: str = AUTO
-    """`auto` finds abrupt digital silence; or a folder of Audacity label tracks: NAME.txt for each NAME.wav."""
+    """`auto` finds them; `beside` reads label tracks beside the files, NAME.txt (Audacity) or NAME.json; or a folder of
+    such tracks; or one .csv of name,start,end[,channel] in seconds for the whole archive."""
+    min_gap_ms: float = 1.0
+    """The shortest gap that `auto` looks for, in milliseconds."""
     output_format: OutputFormat = "same"
     """`same` keeps lossless formats and makes NAME.mp3.flac of NAME.mp3; files without a gap are always copied."""
     dry_run: bool = False
-    """Find and count the gaps of every file, and write nothing."""
+    """Restore nothing; write the gaps of every file to the output, a folder apart, as Audacity label tracks."""
     num_actors: int | None = None
-    """Processes that restore; default: one for each CPU of the cluster but one, or one for each GPU."""
+    """Most processes that restore; default: one for each CPU of the cluster but one, or one for each GPU."""
+    min_actors: int = 1
+    """Fewest of them; between the two, their number follows the work that is left."""
     use_gpu: bool = False
     """One GPU for each of them."""
 
@@ -39,7 +45,11 @@ class RestoreConfig:
                 raise ValueError(f"{flag} is empty; give a folder or s3://BUCKET/PREFIX")
         if self.method in NEEDS_MODEL and self.checkpoint is None:
             raise ValueError(f"--method {self.method} needs --checkpoint; or use --method auto")
-        if self.num_actors is not None and self.num_actors < 1:
-            raise ValueError(f"--num-actors must be at least 1, got {self.num_actors}")
+        if not 0 < self.min_gap_ms <= 1000 * MAX_GAP_S:
+            raise ValueError(f"--min-gap-ms must be above 0 and at most {1000 * MAX_GAP_S:g}, got {self.min_gap_ms:g}")
+        if self.min_actors < 1:
+            raise ValueError(f"--min-actors must be at least 1, got {self.min_actors}")
+        if self.num_actors is not None and self.num_actors < self.min_actors:
+            raise ValueError(f"--num-actors must be at least --min-actors {self.min_actors}, got {self.num_actors}")
         if self.use_gpu and self.checkpoint is None:
             raise ValueError("--use-gpu needs --checkpoint: without a model nothing runs on a GPU")

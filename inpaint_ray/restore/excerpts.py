@@ -1,15 +1,12 @@
 """A few seconds around a gap, before and after, to listen to on the report's page."""
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 import torchaudio.functional
-from numpy.typing import NDArray
 
 from inpaint_ray import storage
 from inpaint_ray.audio.decode import Recording
-from inpaint_ray.audio.detection import find_runs
+from inpaint_ray.audio.detection import Gap
 from inpaint_ray.audio.encode import encode, to_integers
 from inpaint_ray.restore.manifest import FOLDER, ManifestRow, name_key
 
@@ -20,22 +17,19 @@ MAX_RATE = 48_000  # Hz; what every browser plays
 Excerpts = tuple[bytes, bytes]  # damaged, restored: 16-bit FLAC
 
 
-def cut_excerpts(recording: Recording, restored: Recording, filled: NDArray[np.bool_]) -> Excerpts:
-    """Both recordings around the middle of the longest stretch that was filled.
+def excerpt_span(gaps: list[Gap], num_samples: int, sample_rate: int) -> tuple[int, int]:
+    """The samples to hear, around the middle of the longest of these gaps; nothing where there is none."""
+    if not gaps:
+        return 0, 0
+    longest = max(gaps, key=lambda gap: gap.stop - gap.start)
+    length = int(EXCERPT_S * sample_rate)
+    first = max(min((longest.start + longest.stop - length) // 2, num_samples - length), 0)
+    return first, min(first + length, num_samples)
 
-    Args:
-        recording: as it came.
-        restored: the same with its gaps filled.
-        filled: (channels, n), True where it was; somewhere at least.
-    """
-    starts, stops = find_runs(np.logical_or.reduce(filled))
-    longest = int(np.argmax(stops - starts))
-    length = int(EXCERPT_S * recording.sample_rate)
-    middle = int(starts[longest] + stops[longest]) // 2
-    first = max(min(middle - length // 2, recording.num_samples - length), 0)
-    part = slice(first, first + length)
-    damaged, whole = (replace(each, samples=each.samples[:, part]) for each in (recording, restored))
-    return _to_flac(damaged), _to_flac(whole)
+
+def encode_excerpts(damaged: Recording, restored: Recording) -> Excerpts:
+    """Both as files that every browser plays."""
+    return _to_flac(damaged), _to_flac(restored)
 
 
 def excerpt_uris(output: str, name: str) -> tuple[str, str]:

@@ -1,9 +1,10 @@
 """OUTPUT/_restore/manifest.parquet: what became of every file, one row each.
 
-Nothing that is finished is lost with a killed run: the actor that has written a file's output then writes its row to
-OUTPUT/_restore/rows/KEY.json, each write whole or not at all. The next run reads the manifest and, over it, these
-rows; they go when the manifest that has them all is written. A file whose row is absent is done again, under the
-same name. The key is a function of the file's name, so a later row replaces an earlier one wherever a run is killed.
+Nothing that is finished is lost with a killed run: the actor that has written a file's output then writes its gaps to
+OUTPUT/_restore/rows/KEY.parquet (see `gap_table`) and last its row to KEY.json, each write whole or not at all. The
+next run reads the manifest and, over it, these rows; they go when the manifest that has them all is written. A file
+whose row is absent is done again, under the same name. The key is a function of the file's name, so a later row
+replaces an earlier one wherever a run is killed.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 
 from inpaint_ray import storage
 from inpaint_ray.errors import UsageError
+from inpaint_ray.version import VERSION
 
 FOLDER = "_restore"  # below the output; everything but the restored audio
 MANIFEST = f"{FOLDER}/manifest.parquet"
@@ -37,10 +39,13 @@ SCHEMA = pa.schema(
         "samples_replaced": pa.int64(),
         "longest_gap_s": pa.float64(),
         "source_size": pa.int64(),
+        "source_etag": pa.string(),
         "output": pa.string(),
         "output_size": pa.int64(),
         "sha256": pa.string(),
         "method": pa.string(),
+        "version": pa.string(),
+        "model": pa.string(),
         "settings": pa.string(),
         "wall_s": pa.float64(),
     }
@@ -53,7 +58,10 @@ class ManifestRow:
 
     name: str  # relative to the input
     source_size: int  # bytes
+    source_etag: str = ""  # as storage has it; of a local file time of change and size
     method: str
+    version: str = VERSION  # of the package
+    model: str = ""  # digest of the network; "" without one
     settings: str  # fingerprint of all that decides the result, the source's bytes apart
     status: Status = "failed"
     error: str = ""  # why it failed, or what else should be known

@@ -1,13 +1,18 @@
-"""One file's bytes -> the restored file's bytes and its manifest row; and the actor that does it in storage.
+"""One file -> the restored file, its gaps and its manifest row; and the actor that does it in storage.
 
-Shapes: samples and lost are (channels, n).
+A file is read twice, in blocks: to find its gaps, and to copy it with these filled. Shapes: samples and lost are
+(channels, n).
 """
 
 import hashlib
+import shutil
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -16,30 +21,45 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inpaint_ray import storage
-from inpaint_ray.audio.decode import INTEGER_SUBTYPES, Recording, read_recording
-from inpaint_ray.audio.detection import find_lost, find_runs
-from inpaint_ray.audio.encode import encode, to_integers
-from inpaint_ray.audio.labels import mark_labels, read_labels
+from inpaint_ray.audio.channels import known_elsewhere
+from inpaint_ray.audio.chunks import length_of, read_chunks
+from inpaint_ray.audio.decode import INTEGER_SUBTYPES, Recording, join_blocks, read_blocks
+from inpaint_ray.audio.detection import Gap, find_gaps, join_gaps, mark_gaps
+from inpaint_ray.audio.encode import to_integers, write_blocks
+from inpaint_ray.audio.labels import place_labels, read_labels, write_labels
+from inpaint_ray.audio.tags import copy_tags
 from inpaint_ray.checkpoints import open_checkpoint
 from inpaint_ray.errors import AudioDecodeError
 from inpaint_ray.inpainting.calls import restorer_of
-from inpaint_ray.inpainting.waveform import MAX_GAP_S, Method, RestoreMagnitudes, fill
+from inpaint_ray.inpainting.waveform import LONGEST_AUTOREGRESSIVE_S, MAX_GAP_S, Method, RestoreMagnitudes, fill
 from inpaint_ray.restore.archive import SourceFile, output_name
-from inpaint_ray.restore.config import OutputFormat, RestoreConfig
-from inpaint_ray.restore.excerpts import Excerpts, cut_excerpts, excerpt_uris
+from inpaint_ray.restore.config import RestoreConfig
+from inpaint_ray.restore.excerpts import Excerpts, encode_excerpts, excerpt_span, excerpt_uris
+from inpaint_ray.restore.formats import LOSSLESS, Target, choose_target, convert
+from inpaint_ray.restore.gap_table import FilledGap, GapWriter, file_gaps_uri, gap_writer
 from inpaint_ray.restore.manifest import ManifestRow, write_row
+from inpaint_ray.restore.pieces import Piece, fill_blocks, plan_pieces
 
-FLAC_SUBTYPES = {"PCM_U8": "PCM_S8", "PCM_S8": "PCM_S8", "PCM_16": "PCM_16", "PCM_24": "PCM_24"}
-LOSSLESS = (*INTEGER_SUBTYPES, "FLOAT", "DOUBLE")
+FLOOR_STEPS = 4  # of the samples: dither is no louder
+HIGHEST_FLOOR = 4 / 2**15  # of coarser samples than 16 bits, whose steps are music
+FINEST_BITS = 24
 
 
 @dataclass(frozen=True)
-class Result:
-    """What is to be written for one file."""
+class Survey:
+    """What the first reading of a file finds."""
 
-    row: ManifestRow
-    data: bytes = b""  # of the output; empty where nothing is to be written
-    excerpts: Excerpts | None = None
+    sound: Recording  # a block without samples: rate, channels and format
+    num_samples: int
+    gaps: list[Gap]
+    silent: bool  # every sample is zero
+    finite: bool
+    num_over: int  # samples above full scale, which integers cannot hold
+
+    def to_fill(self) -> list[Gap]:
+        """The gaps that are not too long, and not all that their channel has."""
+        longest = MAX_GAP_S * self.sound.sample_rate
+        return [gap for gap in self.gaps if gap.stop - gap.start <= min(longest, self.num_samples - 1)]
 
 
 class Restorer:
@@ -52,185 +72,283 @@ class Restorer:
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """A `SourceFile` as a row to its `ManifestRow` as one, after everything is written; a bad file is `failed`."""
-        started = time.monotonic()
         source = SourceFile(**row)
-        result = self._restore(source)
-        finished = replace(result.row, wall_s=round(time.monotonic() - started, 3))
+        started = time.monotonic()
+        start = ManifestRow(
+            name=source.name,
+            source_size=source.size,
+            source_etag=source.etag,
+            method=self.config.method,
+            model=source.model,
+            settings=source.settings,
+        )
+        try:
+            with storage.local_file(source.uri) as path:
+                finished = self._restore(path, source, start)
+        except FileNotFoundError:
+            finished = replace(start, settings="", error="not there, or gone since the archive was listed")
+        except PermissionError:
+            finished = replace(start, settings="", error="no permission to read it")
+        finished = replace(finished, wall_s=round(time.monotonic() - started, 3))
         if not self.config.dry_run:
-            self._write(source, replace(result, row=finished))
+            self._forget(source, finished)
+            write_row(self.config.output, finished)  # last: it says that all of it is there
         return asdict(finished)
 
-    def _restore(self, source: SourceFile) -> Result:
+    def _restore(self, path: Path, source: SourceFile, start: ManifestRow) -> ManifestRow:
+        """The row, after the output, the gaps and the excerpts are written."""
         try:
-            data = storage.read_bytes(source.uri)
-        except FileNotFoundError:
-            return self._unread(source, "gone since the archive was listed")
-        except PermissionError:
-            return self._unread(source, "no permission to read it")
-        return restore_bytes(data, source, self.config, self.restore_magnitudes)
+            output_name(source)  # a name that leads out is refused before anything else
+            survey = survey_file(path, source.labels, min_gap_s=self.config.min_gap_ms / 1000)
+            row = describe(start, survey)
+            if self.config.dry_run:
+                self._write_labels(source, survey)
+                return row
+            if not survey.to_fill() and survey.finite:
+                with storage.output_path(storage.join(self.config.output, source.name)) as target:
+                    shutil.copyfile(path, target)
+                    return _seal(row, source.name, target)
+            return self._repair(path, source, row, survey)
+        except (AudioDecodeError, ValueError, soundfile.SoundFileError) as error:
+            return replace(start, error=" ".join(str(error).split()))
 
-    def _unread(self, source: SourceFile, reason: str) -> Result:
-        """Without the settings, so that the next run tries again."""
-        row = _start_row(source, self.config.method)
-        return Result(replace(row, settings="", error=reason))
-
-    def _write(self, source: SourceFile, result: Result) -> None:
-        """The output, the excerpts, and last the row, which says that all of it is there."""
-        output, row = self.config.output, result.row
-        if row.output:
-            storage.write_bytes(storage.join(output, row.output), result.data)
-        if source.replaces not in ("", row.output) and storage.exists(storage.join(output, source.replaces)):
-            storage.delete_file(storage.join(output, source.replaces))
-        for uri, excerpt in zip(excerpt_uris(output, row.name), result.excerpts or (), strict=False):
+    def _repair(self, path: Path, source: SourceFile, row: ManifestRow, survey: Survey) -> ManifestRow:
+        """A file with gaps: the output under its place's temporary name, all else in a temporary folder first."""
+        with path.open("rb") as file:
+            other_bytes = length_of(read_chunks(file)[0])
+        target = choose_target(survey.sound, survey.num_samples, self.config.output_format, more_bytes=other_bytes)
+        name = output_name(source, target.suffix)
+        output = self.config.output
+        with tempfile.TemporaryDirectory(prefix="inpaint-") as folder:
+            gaps = Path(folder, "gaps.parquet")
+            with storage.output_path(storage.join(output, name)) as written, gap_writer(gaps) as writer:
+                excerpts = repair_file(
+                    path,
+                    written,
+                    survey,
+                    target,
+                    name=source.name,
+                    method=self.config.method,
+                    restore_magnitudes=self.restore_magnitudes,
+                    writer=writer,
+                )
+                notes = [row.error, copy_tags(path, written), _note_target(survey, target)]
+                row = _seal(replace(row, error="; ".join(filter(None, notes))), name, written)
+            storage.put_file(gaps, file_gaps_uri(output, source.name))
+        for uri, excerpt in zip(excerpt_uris(output, source.name), excerpts or (), strict=False):
             storage.write_bytes(uri, excerpt)
-        write_row(output, row)
+        return row
+
+    def _forget(self, source: SourceFile, row: ManifestRow) -> None:
+        """Delete what an earlier run wrote for the file under another name."""
+        if source.replaces not in ("", row.output):
+            with suppress(FileNotFoundError):
+                storage.delete_file(storage.join(self.config.output, source.replaces))
+
+    def _write_labels(self, source: SourceFile, survey: Survey) -> None:
+        if survey.gaps:
+            text = write_labels(survey.gaps, len(survey.sound.samples), survey.sound.sample_rate)
+            storage.write_bytes(storage.join(self.config.output, f"{source.name}.txt"), text.encode())
 
 
-def restore_bytes(
-    data: bytes, source: SourceFile, config: RestoreConfig, restore_magnitudes: RestoreMagnitudes | None = None
-) -> Result:
-    """What becomes of a file; a dry run gives the row alone, with the status that there would be.
-
-    A file without a gap is copied byte for byte. One that cannot be read, filled or written has status `failed` and
-    its reason.
-    """
-    start = _start_row(source, config.method)
-    try:
-        return _restore_bytes(data, source, start, config, restore_magnitudes)
-    except (AudioDecodeError, ValueError, soundfile.SoundFileError) as error:
-        return Result(replace(start, error=" ".join(str(error).split())))
-
-
-def restore_recording(
-    recording: Recording,
-    lost: NDArray[np.bool_],
-    *,
-    method: Method,
-    restore_magnitudes: RestoreMagnitudes | None = None,
-) -> Recording:
-    """The recording with its lost samples filled; every other one is the input's, bit for bit."""
-    filled = fill(
-        recording.to_float(), recording.sample_rate, lost, method=method, restore_magnitudes=restore_magnitudes
-    )[lost]
-    samples = recording.samples.copy()
-    samples[lost] = to_integers(filled, recording.subtype) if samples.dtype == np.int32 else filled
-    return replace(recording, samples=samples)
-
-
-def convert(recording: Recording, output_format: OutputFormat) -> Recording:
-    """The recording in the container that is asked for.
-
-    Lossless audio keeps every sample. Lossy audio becomes FLAC of 24 bits, or WAV of 32-bit floats, which is exact.
-
-    Raises:
-        ValueError: the container cannot hold the samples as they are.
-    """
-    subtype, lossless = recording.subtype, recording.subtype in LOSSLESS
-    if output_format == "same" and lossless:
-        return recording
-    if output_format == "wav":
-        subtype = {"PCM_S8": "PCM_U8"}.get(subtype, subtype) if lossless else "FLOAT"
-        return replace(recording, container="WAV", subtype=subtype)
-    if not lossless:
-        integers = to_integers(recording.samples, "PCM_24")
-        return replace(recording, samples=integers, container="FLAC", subtype="PCM_24")
-    if subtype not in FLAC_SUBTYPES:
-        raise ValueError(f"FLAC cannot hold samples of {subtype} as they are; use --output-format same or wav")
-    return replace(recording, container="FLAC", subtype=FLAC_SUBTYPES[subtype])
-
-
-def find_gaps(recording: Recording, labels: str | None) -> NDArray[np.bool_]:
-    """Lost samples: those that the label track covers, in every channel; or, where it is None, those that are found.
+def survey_file(path: Path, labels: str | None, *, min_gap_s: float) -> Survey:
+    """What there is to restore in a file: the gaps that labels mark, or, where they are None, those that are found.
 
     Samples that are not finite are always lost.
 
     Raises:
-        ValueError: the label track is damaged.
+        AudioDecodeError: the file is no audio, or cut off.
+        ValueError: the labels are damaged, or nothing is left to restore from.
     """
-    samples = recording.to_float()
-    if labels is None:
-        return find_lost(samples, recording.sample_rate)
-    return ~np.isfinite(samples) | mark_labels(read_labels(labels), recording.num_samples, recording.sample_rate)
+    blocks = read_blocks(path)
+    first = next(blocks)
+    num_samples, num_over, silent, num_bad = 0, 0, True, 0
 
+    def floats() -> Iterator[NDArray]:
+        nonlocal num_samples, num_over, silent, num_bad
+        block: Recording | None = first
+        while block is not None:
+            num_samples += block.num_samples
+            silent = silent and not block.samples.any()
+            if block.samples.dtype != np.int32:
+                num_bad += int(np.count_nonzero(~np.isfinite(block.samples)))
+                num_over += int(np.count_nonzero(np.abs(block.samples) > 1))
+            yield block.to_float()
+            block = next(blocks, None)
 
-def _restore_bytes(
-    data: bytes,
-    source: SourceFile,
-    start: ManifestRow,
-    config: RestoreConfig,
-    restore_magnitudes: RestoreMagnitudes | None,
-) -> Result:
-    name = output_name(source, "", "")  # a name that leads out is refused before anything else
-    recording = read_recording(data)
-    lost = find_gaps(recording, source.labels)
-    kept = _too_long(lost, recording.sample_rate)
-    filled = lost & ~kept
-    starts, stops = find_runs(np.logical_or.reduce(lost))
-    start = replace(
-        start,
-        seconds=recording.duration_s,
-        sample_rate=recording.sample_rate,
-        channels=len(recording.samples),
-        gaps=len(starts),
-        longest_gap_s=float((stops - starts).max(initial=0)) / recording.sample_rate,
-    )
-    if len(starts) == 0:
-        note = "silent: nothing in it can be told to be lost" if not recording.samples.any() else ""
-        return _finish(replace(start, status="unchanged", error=note), name, data, config)
-    if lost.all():
+    with closing(blocks):
+        shortest = min_gap_s if labels is None else None
+        gaps = find_gaps(floats(), first.sample_rate, min_gap_s=shortest, floor=_floor(first))
+    if labels is not None:
+        marked = place_labels(read_labels(labels), len(first.samples), num_samples, first.sample_rate)
+        gaps = join_gaps([*gaps, *marked])
+    if sum(gap.stop - gap.start for gap in gaps) == num_samples * len(first.samples):
         raise ValueError("all of it is lost: nothing to restore from")
-    converted = convert(recording, config.output_format)
-    name = output_name(source, recording.container, converted.container)
-    notes = [_note_kept(kept, recording.sample_rate), _note_clipped(recording, converted)]
-    status: Literal["partly", "restored"] = "partly" if kept.any() else "restored"
-    row = replace(
-        start, status=status, error="; ".join(filter(None, notes)), samples_replaced=int(np.count_nonzero(filled))
+    return Survey(first.cut(0, 0), num_samples, gaps, silent, num_bad == 0, num_over)
+
+
+def describe(row: ManifestRow, survey: Survey) -> ManifestRow:
+    """The row of a file, as far as the first reading tells."""
+    rate, fillable = survey.sound.sample_rate, set(survey.to_fill())
+    spans = _spans(survey.gaps)
+    left = _spans([gap for gap in survey.gaps if gap not in fillable])
+    error = "silent: nothing in it can be told to be lost" if survey.silent and not survey.gaps else ""
+    if left:
+        count = "1 gap" if len(left) == 1 else f"{len(left)} gaps"
+        seconds = sum(stop - start for start, stop in left) / rate
+        error = f"left silent: {count} longer than {MAX_GAP_S:g} s, {seconds:.2f} s in all"
+    return replace(
+        row,
+        status="unchanged" if not spans else "partly" if left else "restored",
+        error=error,
+        seconds=survey.num_samples / rate,
+        sample_rate=rate,
+        channels=len(survey.sound.samples),
+        gaps=len(spans),
+        longest_gap_s=max((stop - start for start, stop in spans), default=0) / rate,
+        samples_replaced=sum(gap.stop - gap.start for gap in fillable),
     )
-    if not filled.any() and np.isfinite(recording.samples).all():  # nothing but long silence: it is there already
-        return _finish(replace(row, error=notes[0]), source.name, data, config)
-    if config.dry_run:
-        return Result(row)
-    restored = restore_recording(recording, lost, method=config.method, restore_magnitudes=restore_magnitudes)
-    excerpts = cut_excerpts(recording, restored, filled) if filled.any() else None
-    return _finish(row, name, encode(convert(restored, config.output_format)), config, excerpts)
 
 
-def _start_row(source: SourceFile, method: Method) -> ManifestRow:
-    return ManifestRow(name=source.name, source_size=source.size, method=method, settings=source.settings)
+def repair_file(
+    path: Path,
+    written: Path,
+    survey: Survey,
+    target: Target,
+    *,
+    name: str,
+    method: Method,
+    restore_magnitudes: RestoreMagnitudes | None,
+    writer: GapWriter,
+) -> Excerpts | None:
+    """Write a file again with its gaps filled, and note each; every other sample is the input's, bit for bit.
+
+    Args:
+        path: the damaged file.
+        written: where the restored one goes.
+        survey: of the damaged file.
+        target: how it is written.
+        name: of the file, for the table of gaps.
+        method: how gaps are filled.
+        restore_magnitudes: the model, if there is one.
+        writer: of the table of gaps.
+
+    Returns:
+        Some seconds around the longest gap that was filled, or None where none was.
+    """
+    rate, fillable = survey.sound.sample_rate, survey.to_fill()
+    span = excerpt_span(fillable, survey.num_samples, rate)
+    heard: list[tuple[Recording, Recording]] = []
+    pieces = plan_pieces(survey.gaps, rate)
+
+    def fill_window(window: Recording, piece: Piece) -> Recording:
+        restored = fill_lost(window, piece, method=method, restore_magnitudes=restore_magnitudes)
+        for gap in _filled_gaps(window, restored, piece, survey, target, method, restore_magnitudes is not None):
+            writer.add(replace(gap, name=name))
+        return restored
+
+    def restored_blocks(blocks: Iterator[Recording]) -> Iterator[Recording]:
+        place = 0
+        for damaged, restored in fill_blocks(blocks, pieces, fill_window):
+            start, stop = (min(max(edge - place, 0), damaged.num_samples) for edge in span)
+            if start < stop:
+                heard.append((damaged.cut(start, stop), restored.cut(start, stop)))
+            place += damaged.num_samples
+            yield convert(restored, target)
+
+    with closing(read_blocks(path)) as blocks:
+        write_blocks(written, restored_blocks(blocks))
+    if not heard:
+        return None
+    damaged, restored = (join_blocks([pair[side] for pair in heard]) for side in (0, 1))
+    return encode_excerpts(damaged, restored)
 
 
-def _finish(
-    row: ManifestRow, name: str, data: bytes, config: RestoreConfig, excerpts: Excerpts | None = None
-) -> Result:
-    if config.dry_run:
-        return Result(row)
-    digest = hashlib.sha256(data).hexdigest()
-    return Result(replace(row, output=name, output_size=len(data), sha256=digest), data, excerpts)
+def fill_lost(
+    window: Recording, piece: Piece, *, method: Method, restore_magnitudes: RestoreMagnitudes | None
+) -> Recording:
+    """The sound of a piece's window with its lost samples filled."""
+    start = piece.window[0]
+    lost = mark_gaps(piece.gaps, len(window.samples), start, start + window.num_samples)
+    filled = fill(window.to_float(), window.sample_rate, lost, method=method, restore_magnitudes=restore_magnitudes)
+    samples = window.samples.copy()
+    samples[lost] = to_integers(filled[lost], window.subtype) if samples.dtype == np.int32 else filled[lost]
+    return replace(window, samples=samples)
 
 
-def _too_long(lost: NDArray[np.bool_], sample_rate: int) -> NDArray[np.bool_]:
-    """Of the lost samples, those that stay silent: in gaps longer than 1 s, or in a channel with nothing else."""
-    kept = np.zeros_like(lost)
-    for channel, missing in zip(kept, lost, strict=True):
-        for start, stop in zip(*find_runs(missing), strict=True):
-            channel[start:stop] = stop - start > MAX_GAP_S * sample_rate or missing.all()
-    return kept
+def _filled_gaps(
+    window: Recording,
+    restored: Recording,
+    piece: Piece,
+    survey: Survey,
+    target: Target,
+    method: Method,
+    has_model: bool,
+) -> Iterator[FilledGap]:
+    """The gaps of a piece, or the parts of them that lie in it; their `name` is still to come."""
+    rate, first = window.sample_rate, piece.window[0]
+    lost = mark_gaps(piece.gaps, len(window.samples), first, first + window.num_samples)
+    elsewhere = known_elsewhere(lost, rate)
+    longest = min(MAX_GAP_S * rate, survey.num_samples - 1)
+    for gap in piece.gaps:
+        start, stop = max(gap.start, piece.start), min(gap.stop, piece.stop)
+        if start >= stop:
+            continue
+        used: str = method
+        if gap.stop - gap.start > longest:
+            used = "silence"
+        elif method == "auto":
+            short = gap.stop - gap.start <= LONGEST_AUTOREGRESSIVE_S * rate
+            by_model = has_model and not short and not elsewhere[gap.channel, start - first]
+            used = "model" if by_model else "autoregressive"
+        before, after = (each.cut(start - first, stop - first) for each in (window, restored))
+        original = convert(before, target).samples[gap.channel]
+        yield FilledGap(
+            name="",
+            channel=gap.channel,
+            start=start,
+            stop=stop,
+            start_s=start / rate,
+            seconds=(stop - start) / rate,
+            method=used,
+            level_before_db=_level_db(before.to_float()[gap.channel]),
+            level_after_db=_level_db(after.to_float()[gap.channel]),
+            dtype=str(original.dtype),
+            replaced=original.tobytes(),
+        )
 
 
-def _note_kept(kept: NDArray[np.bool_], sample_rate: int) -> str:
-    starts, stops = find_runs(np.logical_or.reduce(kept))
-    if len(starts) == 0:
-        return ""
-    gaps = "1 gap" if len(starts) == 1 else f"{len(starts)} gaps"
-    return f"left silent: {gaps} longer than {MAX_GAP_S:g} s, {(stops - starts).sum() / sample_rate:.2f} s in all"
+def _level_db(samples: NDArray) -> float:
+    finite = samples[np.isfinite(samples)].astype(np.float64)
+    power = float(np.mean(finite**2)) if len(finite) else 0.0
+    return 10 * np.log10(power) if power else -np.inf
 
 
-def _note_clipped(recording: Recording, converted: Recording) -> str:
-    """Lossy decoders overshoot; integers cannot."""
-    if recording.samples.dtype == np.int32 or converted.samples.dtype != np.int32:
-        return ""
-    count = np.count_nonzero(np.abs(recording.samples) > 1)
-    return f"{count} decoded samples above full scale were clipped; --output-format wav keeps them" if count else ""
+def _floor(sound: Recording) -> float:
+    """The loudest that dither is."""
+    bits = min(INTEGER_SUBTYPES.get(sound.subtype, FINEST_BITS), FINEST_BITS)
+    return min(FLOOR_STEPS / 2 ** (bits - 1), HIGHEST_FLOOR)
+
+
+def _spans(gaps: list[Gap]) -> list[tuple[int, int]]:
+    """Stretches in which any channel is lost."""
+    return [(gap.start, gap.stop) for gap in join_gaps([gap._replace(channel=0) for gap in gaps])]
+
+
+def _seal(row: ManifestRow, name: str, written: Path) -> ManifestRow:
+    """The row with what its whole output is."""
+    with written.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return replace(row, output=name, output_size=written.stat().st_size, sha256=digest)
+
+
+def _note_target(survey: Survey, target: Target) -> str:
+    """What a person should know of the new format."""
+    if target.container == "RF64" and survey.sound.container != "RF64":
+        return "longer than 4 GiB, which WAV cannot be: written as RF64"
+    if survey.num_over and target.subtype in INTEGER_SUBTYPES and survey.sound.subtype not in LOSSLESS:
+        return f"{survey.num_over} decoded samples above full scale were clipped; --output-format wav keeps them"
+    return ""
 
 
 def _load(uri: str, *, gpu: bool) -> Callable[[Tensor, Tensor], Tensor]:

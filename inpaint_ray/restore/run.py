@@ -19,11 +19,13 @@ from inpaint_ray.errors import UsageError
 from inpaint_ray.inpainting.calls import PRETRAINED
 from inpaint_ray.progress import Progress, format_duration
 from inpaint_ray.restore.archive import SourceFile, identify, list_archive, plan
-from inpaint_ray.restore.config import AUTO, RestoreConfig
+from inpaint_ray.restore.config import AUTO, BESIDE, RestoreConfig
 from inpaint_ray.restore.excerpts import drop_excerpts, keep_excerpts
+from inpaint_ray.restore.gap_table import merge_gaps
 from inpaint_ray.restore.manifest import FOLDER, ManifestRow, read_manifest, read_rows, write_manifest
 from inpaint_ray.restore.report import REPORT, STATUSES, most_repaired, write_report
 from inpaint_ray.restore.restorer import Restorer
+from inpaint_ray.storage import StoredFile
 from inpaint_ray.version import VERSION
 
 RUN = f"{FOLDER}/run.json"  # whose archive it is; written before any output
@@ -46,12 +48,15 @@ def restore(config: RestoreConfig) -> int:
     _check_places(config)
     model = identify(open_checkpoint(config.checkpoint) if config.checkpoint else None)
     files = list_archive(config)
+    _check_files(config, files)
     if config.dry_run:
         todo, _ = plan(config, files, model=model, earlier={}, present={})
         rows = _run(config, todo)
         _print_gaps(rows)
         _print_summary(rows, dry=True)
-        print(f"nothing was written; {format_duration(time.monotonic() - started)}")
+        marked = sum(row.gaps > 0 for row in rows)
+        print(f"nothing was restored; {marked} label tracks in {config.output}", end="")
+        print(f"; {format_duration(time.monotonic() - started)}")
         return _exit_code(rows)
 
     _claim_output(config)
@@ -66,7 +71,9 @@ def restore(config: RestoreConfig) -> int:
     print(
         f"restore  {len(todo)} of {len(files)} files{already}, method {config.method}, to {config.output}", flush=True
     )
-    rows = done + _run(config, todo, shown=most_repaired(done))
+    fresh = _run(config, todo, shown=most_repaired(done))
+    rows = done + fresh
+    merge_gaps(config.output, rows, {row.name for row in [*unmerged, *fresh]})
     write_manifest(config.output, rows)
     keep_excerpts(config.output, most_repaired(rows))
     write_report(config, rows, wall_s=time.monotonic() - started)
@@ -80,13 +87,16 @@ def _run(config: RestoreConfig, todo: list[SourceFile], shown: list[ManifestRow]
     """All files that are left, over the cluster; excerpts that the report will not show go as soon as that is known."""
     if not todo:
         return []
-    rows = ray.data.from_items([asdict(source) for source in todo], override_num_blocks=min(len(todo), MOST_BLOCKS))
+    num_blocks = min(len(todo), MOST_BLOCKS)
+    dealt = [source for first in range(num_blocks) for source in todo[first::num_blocks]]  # large files to all blocks
+    rows = ray.data.from_items([asdict(source) for source in dealt], override_num_blocks=num_blocks)
+    most = _num_actors(config, len(todo))
     restored = rows.map(
         cast(Any, Restorer),
         fn_constructor_kwargs={"config": config},
         num_cpus=1,
         num_gpus=1 if config.use_gpu else None,
-        compute=ray.data.ActorPoolStrategy(size=_num_actors(config, len(todo))),
+        compute=ray.data.ActorPoolStrategy(min_size=min(config.min_actors, most), max_size=most),
     )
     progress = Progress("look" if config.dry_run else "restore", len(todo), "files")
     result: list[ManifestRow] = []
@@ -115,7 +125,7 @@ def _absolute(config: RestoreConfig) -> RestoreConfig:
         config,
         input=storage.absolute(config.input),
         output=storage.absolute(config.output),
-        gaps=AUTO if config.gaps == AUTO else storage.absolute(config.gaps),
+        gaps=config.gaps if config.gaps in (AUTO, BESIDE) else storage.absolute(config.gaps),
         checkpoint=known[config.checkpoint]
         if config.checkpoint in known
         else storage.absolute(config.checkpoint or ""),
@@ -136,6 +146,17 @@ def _check_places(config: RestoreConfig) -> None:
         raise UsageError(
             f"--output {config.output} and --input {config.input} lie in each other; give an output folder apart"
         )
+
+
+def _check_files(config: RestoreConfig, files: list[StoredFile]) -> None:
+    """No file of a list may lie in the output: it could be written over.
+
+    Raises:
+        UsageError: one does.
+    """
+    inside = next((file for file in files if file.uri.startswith(f"{config.output}/")), None)
+    if inside is not None:
+        raise UsageError(f"--output {config.output} holds {inside.name} of --input; give an output folder apart")
 
 
 def _claim_output(config: RestoreConfig) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from inpaint_ray import storage
 from inpaint_ray.errors import UsageError
 from inpaint_ray.models.checkpoint import Checkpoint
 from inpaint_ray.restore.archive import fingerprint, identify, list_archive, output_name, plan, read_label_tracks
@@ -12,10 +13,11 @@ from inpaint_ray.restore.manifest import ManifestRow
 from inpaint_ray.storage import StoredFile
 
 CONFIG = RestoreConfig(input="in", output="out")
-FILE = StoredFile(uri="in/a.wav", name="a.wav", size=100)
+FILE = StoredFile(uri="in/a.wav", name="a.wav", size=100, etag="1")
 FINISHED = ManifestRow(
     name="a.wav",
     source_size=100,
+    source_etag="1",
     method="auto",
     settings=fingerprint(CONFIG, ""),
     status="restored",
@@ -44,19 +46,24 @@ def test_the_same_bytes_do_not_fail_twice() -> None:
     ("row", "present"),
     [
         (replace(FINISHED, source_size=101), {"a.wav": 90}),
+        (replace(FINISHED, source_etag="2"), {"a.wav": 90}),
         (FINISHED, {}),
         (FINISHED, {"a.wav": 89}),
         (replace(FINISHED, status="failed", output="", settings=""), {}),
         (replace(FINISHED, settings="other"), {"a.wav": 90}),
     ],
-    ids=["source changed", "output gone", "output cut off", "could not be read", "other settings"],
+    ids=["source longer", "source changed", "output gone", "output cut off", "could not be read", "other settings"],
 )
 def test_a_file_is_done_again(row: ManifestRow, present: dict[str, int]) -> None:
     assert names_to_do(row, present) == ["a.wav"]
 
 
 def test_another_method_format_or_model_is_another_setting() -> None:
-    for config in (replace(CONFIG, method="linear"), replace(CONFIG, output_format="wav")):
+    for config in (
+        replace(CONFIG, method="linear"),
+        replace(CONFIG, output_format="wav"),
+        replace(CONFIG, min_gap_ms=2.0),
+    ):
         assert names_to_do(FINISHED, {"a.wav": 90}, config) == ["a.wav"]
     assert names_to_do(FINISHED, {"a.wav": 90}, model="a digest") == ["a.wav"]
 
@@ -80,8 +87,8 @@ def test_large_files_come_first_and_know_which_names_are_taken() -> None:
     assert [source.name for source in todo] == ["a.mp3.flac", "a.mp3"]
     assert todo[1].taken == ("a.mp3.flac",)
     with pytest.raises(ValueError, match="another file"):
-        output_name(todo[1], "MP3", "FLAC")
-    assert output_name(todo[0], "FLAC", "FLAC") == "a.mp3.flac"
+        output_name(todo[1], ".flac")
+    assert output_name(todo[0]) == "a.mp3.flac"
 
 
 def test_an_archive_is_its_audio_without_an_earlier_report(tmp_path: Path) -> None:
@@ -109,3 +116,51 @@ def test_label_tracks_are_found_by_either_name_and_change_the_settings(tmp_path:
 def test_a_folder_without_label_tracks_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--gaps"):
         read_label_tracks(replace(CONFIG, gaps=str(tmp_path)), [FILE])
+
+
+def test_marks_may_lie_beside_the_files_as_json_or_in_one_list(tmp_path: Path) -> None:
+    for name in ("x/a.wav", "b.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "x" / "a.json").write_text("[]")
+    (tmp_path / "b.wav.txt").write_text("1\t2\n")
+    (tmp_path / "gaps.csv").write_text("name,start,end\nx/a.wav,1,2\n")
+    config = replace(CONFIG, input=str(tmp_path), gaps="beside")
+    files = list_archive(config)
+    assert read_label_tracks(config, files) == {"b.wav": "1\t2\n", "x/a.wav": "[]"}
+    config = replace(config, gaps=str(tmp_path / "gaps.csv"))
+    assert read_label_tracks(config, files) == {"b.wav": "", "x/a.wav": '[{"start": 1.0, "end": 2.0}]'}
+    (tmp_path / "gaps.csv").write_text("name,start\n")
+    with pytest.raises(UsageError, match="--gaps .*no column end"):
+        read_label_tracks(config, files)
+
+
+def test_the_input_may_be_one_file_or_a_list(tmp_path: Path) -> None:
+    for name in ("a \u00e9.wav", "b/c.wav", "d.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    single = list_archive(replace(CONFIG, input=str(tmp_path / "d.wav")))
+    assert [(file.name, file.size) for file in single] == [("d.wav", 1)]
+    (tmp_path / "list.txt").write_text(f"a \u00e9.wav\n\nb/c.wav\n{tmp_path}/d.wav\ngone.wav\nb/c.wav\n")
+    files = list_archive(replace(CONFIG, input=str(tmp_path / "list.txt")))
+    outside = f"{tmp_path}/d.wav".lstrip("/")
+    assert [(file.name, file.size) for file in files] == [
+        ("a \u00e9.wav", 1),
+        ("b/c.wav", 1),
+        (outside, 1),
+        ("gone.wav", 0),
+    ]
+    (tmp_path / "list.csv").write_text('name,more\n"d.wav",1\n')
+    assert [file.name for file in list_archive(replace(CONFIG, input=str(tmp_path / "list.csv")))] == ["d.wav"]
+    with pytest.raises(UsageError, match="no such file"):
+        list_archive(replace(CONFIG, input=str(tmp_path / "none.txt")))
+
+
+def test_a_changed_file_of_the_same_size_has_another_etag(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"one")
+    (before,) = storage.list_versions(str(tmp_path))
+    path.write_bytes(b"two")
+    (after,) = storage.list_versions(str(tmp_path))
+    assert before.size == after.size and before.etag != after.etag
+    assert storage.find_file(str(path), "a.wav") == after

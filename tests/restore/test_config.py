@@ -10,6 +10,9 @@ from inpaint_ray.restore.config import RestoreConfig
         ({"gaps": ""}, "--gaps"),
         ({"method": "model"}, "--method"),
         ({"num_actors": 0}, "--num-actors"),
+        ({"min_actors": 0}, "--min-actors"),
+        ({"num_actors": 2, "min_actors": 3}, "--num-actors"),
+        ({"min_gap_ms": 0}, "--min-gap-ms"),
         ({"use_gpu": True}, "--use-gpu"),
     ],
 )

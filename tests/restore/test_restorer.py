@@ -1,24 +1,32 @@
 import io
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 import torch
 
 from inpaint_ray.audio.decode import Recording, read_recording
-from inpaint_ray.audio.encode import encode
+from inpaint_ray.audio.detection import Gap
+from inpaint_ray.audio.encode import encode, to_integers
+from inpaint_ray.audio.labels import read_labels
 from inpaint_ray.audio.metrics import snr
-from inpaint_ray.restore.archive import SourceFile
+from inpaint_ray.audio.tags import read_tags
+from inpaint_ray.errors import StorageError
 from inpaint_ray.restore.config import RestoreConfig
-from inpaint_ray.restore.excerpts import EXCERPT_S, cut_excerpts, excerpt_uris
+from inpaint_ray.restore.excerpts import EXCERPT_S, encode_excerpts, excerpt_span, excerpt_uris
+from inpaint_ray.restore.formats import LOSSLESS, Target, choose_target
+from inpaint_ray.restore.gap_table import file_gaps_uri
 from inpaint_ray.restore.manifest import ManifestRow, read_rows
-from inpaint_ray.restore.restorer import Restorer, restore_bytes, restore_recording
+from inpaint_ray.restore.restorer import Restorer
 
 RATE = 8000
 GAP = slice(4000, 4080)  # 10 ms
-CONFIG = RestoreConfig(input="in", output="out")
 LABELS = f"{GAP.start / RATE}\t{GAP.stop / RATE}\tdropout\n"
 
 
@@ -44,77 +52,108 @@ def make_damaged(channels: int = 1, container: str = "WAV", subtype: str = "PCM_
     return write(samples, container, subtype)
 
 
-def source_of(name: str, data: bytes = b"", **fields: object) -> SourceFile:
-    return SourceFile(uri=name, name=name, size=len(data), settings="s", **fields)  # type: ignore[arg-type]
+class Result(NamedTuple):
+    row: ManifestRow
+    data: bytes  # of the output, empty without one
 
 
-@pytest.mark.parametrize("channels", [1, 2])
-@pytest.mark.parametrize(
-    ("name", "container", "subtype"),
-    [
-        ("a.wav", "WAV", "PCM_16"),
-        ("a.wav", "WAV", "PCM_24"),
-        ("a.wav", "WAV", "PCM_U8"),
-        ("a.wav", "WAV", "PCM_32"),
-        ("a.wav", "WAV", "FLOAT"),
-        ("a.wav", "WAV", "DOUBLE"),
-        ("a.flac", "FLAC", "PCM_16"),
-        ("a.flac", "FLAC", "PCM_24"),
-        ("a.aiff", "AIFF", "PCM_16"),
-    ],
-)
-def test_only_lost_samples_change_and_the_format_stays(name: str, container: str, subtype: str, channels: int) -> None:
-    data = make_damaged(channels, container, subtype)
-    result = restore_bytes(data, source_of(name, data, labels=LABELS), CONFIG)
-    before, after = read_recording(data), read_recording(result.data)
-    assert (after.container, after.subtype, after.sample_rate) == (container, subtype, RATE)
+def restore(
+    folder: Path, name: str, data: bytes, *, labels: str | None = None, taken: tuple = (), **options: object
+) -> Result:
+    """A file through the actor, without Ray."""
+    config = RestoreConfig(input=str(folder / "in"), output=str(folder / "out"), **options)  # type: ignore[arg-type]
+    path = folder / "in" / "file"  # names that lead out are only names here
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    source = {"uri": str(path), "name": name, "size": len(data), "settings": "s", "labels": labels, "taken": taken}
+    row = ManifestRow(**Restorer(config)(source))
+    return Result(row, (folder / "out" / row.output).read_bytes() if row.output else b"")
+
+
+def lossless_formats() -> list[tuple[str, str, str]]:
+    """Container, subtype and byte order of everything lossless that libsndfile reads back as what it wrote."""
+    chosen = []
+    for container in soundfile.available_formats():
+        for subtype in soundfile.available_subtypes(container):
+            for endian in ("FILE", "LITTLE", "BIG"):
+                if subtype in LOSSLESS and soundfile.check_format(container, subtype, endian):
+                    chosen.append((container, subtype, endian))
+    return [each for each in chosen if each[0] not in UNUSUAL]
+
+
+UNUSUAL = (
+    "RAW",
+    "HTK",
+    "MAT4",
+    "MAT5",
+    "MPC2K",
+    "SD2",
+    "SDS",
+    "SVX",
+    "XI",
+    "WVE",
+    "VOC",
+)  # headerless, or not of music
+
+
+@pytest.mark.parametrize(("container", "subtype", "endian"), lossless_formats())
+def test_only_lost_samples_change_and_the_format_stays(
+    tmp_path: Path, container: str, subtype: str, endian: str
+) -> None:
+    channels = 1 if container in ("AVR", "NIST") else 2
+    samples = make_tones(channels)
+    samples[:, GAP] = 0
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples.T, RATE, format=container, subtype=subtype, endian=endian)
+    data = buffer.getvalue()
+    row, written = restore(tmp_path, "a.x", data, labels=LABELS)
+    assert row.error == ""
+    before, after = read_recording(data), read_recording(written)
+    assert (after.container, after.subtype, after.endian) == (before.container, before.subtype, before.endian)
+    assert after.sample_rate == RATE
     known = np.ones(before.num_samples, dtype=bool)
     known[GAP] = False
     np.testing.assert_array_equal(after.samples[:, known], before.samples[:, known])
     assert after.samples[:, GAP].any(axis=1).all()
-    row = result.row
-    assert (row.status, row.output, row.gaps, row.samples_replaced) == ("restored", name, 1, 80 * channels)
+    assert (row.status, row.output, row.gaps, row.samples_replaced) == ("restored", "a.x", 1, 80 * channels)
     assert (row.channels, row.seconds, row.longest_gap_s, row.filled_s) == (channels, 1.0, 0.01, 0.01)
 
 
-def test_a_found_gap_is_filled_with_about_what_was_there() -> None:
-    data = make_damaged(2, "FLAC", "PCM_24")
-    result = restore_bytes(data, source_of("a.flac", data), CONFIG)
-    after = read_recording(result.data).to_float()
-    assert result.row.samples_replaced in range(156, 161)  # 80 in each channel, but for zero crossings at the edges
+def test_a_found_gap_is_filled_with_about_what_was_there(tmp_path: Path) -> None:
+    row, written = restore(tmp_path, "a.flac", make_damaged(2, "FLAC", "PCM_24"))
+    after = read_recording(written).to_float()
+    assert row.samples_replaced in range(156, 161)  # 80 in each channel, but for zero crossings at the edges
     assert snr(torch.from_numpy(after[:, GAP]), torch.from_numpy(make_tones(2)[:, GAP])) > 30
 
 
-def test_samples_that_are_not_finite_are_gaps() -> None:
+def test_samples_that_are_not_finite_are_gaps(tmp_path: Path) -> None:
     samples = make_tones(1)
     samples[:, GAP] = np.nan
-    data = write(samples, "WAV", "FLOAT")
-    result = restore_bytes(data, source_of("a.wav", data), CONFIG)
-    after = read_recording(result.data).samples
-    assert (result.row.status, result.row.samples_replaced) == ("restored", 80)
-    assert np.isfinite(after).all()
+    row, written = restore(tmp_path, "a.wav", write(samples, "WAV", "FLOAT"))
+    assert (row.status, row.samples_replaced) == ("restored", 80)
+    assert np.isfinite(read_recording(written).samples).all()
 
 
-def test_a_file_without_gaps_is_copied_byte_for_byte() -> None:
+def test_a_file_without_gaps_is_copied_byte_for_byte(tmp_path: Path) -> None:
     data = write(make_tones(2), "OGG", "VORBIS")
-    result = restore_bytes(data, source_of("a.ogg", data), CONFIG)
-    assert (result.row.status, result.row.output, result.row.error) == ("unchanged", "a.ogg", "")
-    assert result.data == data and result.excerpts is None
+    row, written = restore(tmp_path, "a.ogg", data)
+    assert (row.status, row.output, row.error) == ("unchanged", "a.ogg", "")
+    assert written == data
 
 
-def test_a_silent_file_is_copied_and_says_so() -> None:
+def test_a_silent_file_is_copied_and_says_so(tmp_path: Path) -> None:
     data = write(np.zeros((1, RATE)), "WAV", "PCM_16")
-    result = restore_bytes(data, source_of("a.wav", data), CONFIG)
-    assert result.row.status == "unchanged" and result.row.error.startswith("silent") and result.data == data
+    row, written = restore(tmp_path, "a.wav", data)
+    assert row.status == "unchanged" and row.error.startswith("silent") and written == data
 
 
 @pytest.mark.parametrize("container", ["MP3", "OGG"])
-def test_a_lossy_file_becomes_flac_equal_to_what_it_decodes_to(container: str) -> None:
+def test_a_lossy_file_becomes_flac_equal_to_what_it_decodes_to(tmp_path: Path, container: str) -> None:
     data = write(make_tones(2), container, "MPEG_LAYER_III" if container == "MP3" else "VORBIS")
     name = f"a.{container.lower()}"
-    result = restore_bytes(data, source_of(name, data, labels=LABELS), CONFIG)
-    before, after = read_recording(data), read_recording(result.data)
-    assert result.row.output == f"{name}.flac" and after.subtype == "PCM_24"
+    row, written = restore(tmp_path, name, data, labels=LABELS)
+    before, after = read_recording(data), read_recording(written)
+    assert row.output == f"{name}.flac" and after.subtype == "PCM_24"
     known = np.ones(before.num_samples, dtype=bool)
     known[GAP] = False
     steps = np.rint(before.samples[:, known].astype(np.float64) * 2**23).astype(np.int64) << 8
@@ -122,34 +161,33 @@ def test_a_lossy_file_becomes_flac_equal_to_what_it_decodes_to(container: str) -
     assert (after.samples[:, GAP] != np.rint(before.samples[:, GAP] * 2.0**23) * 2**8).any()
 
 
-def test_wav_output_holds_lossy_audio_exactly() -> None:
+def test_wav_output_holds_lossy_audio_exactly(tmp_path: Path) -> None:
     data = write(make_tones(1), "MP3", "MPEG_LAYER_III")
-    config = RestoreConfig(input="in", output="out", output_format="wav")
-    result = restore_bytes(data, source_of("a.mp3", data, labels=LABELS), config)
-    before, after = read_recording(data), read_recording(result.data)
-    assert (result.row.output, after.subtype) == ("a.mp3.wav", "FLOAT")
+    row, written = restore(tmp_path, "a.mp3", data, labels=LABELS, output_format="wav")
+    before, after = read_recording(data), read_recording(written)
+    assert (row.output, after.subtype) == ("a.mp3.wav", "FLOAT")
     np.testing.assert_array_equal(after.samples[:, : GAP.start], before.samples[:, : GAP.start])
 
 
-def test_flac_output_keeps_every_known_sample_of_a_wav() -> None:
+def test_flac_output_keeps_every_known_sample_of_a_wav(tmp_path: Path) -> None:
     data = make_damaged(2, "WAV", "PCM_24")
-    config = RestoreConfig(input="in", output="out", output_format="flac")
-    result = restore_bytes(data, source_of("a.wav", data, labels=LABELS), config)
-    before, after = read_recording(data), read_recording(result.data)
-    assert (result.row.output, after.container, after.subtype) == ("a.wav.flac", "FLAC", "PCM_24")
+    row, written = restore(tmp_path, "a.wav", data, labels=LABELS, output_format="flac")
+    before, after = read_recording(data), read_recording(written)
+    assert (row.output, after.container, after.subtype) == ("a.wav.flac", "FLAC", "PCM_24")
     np.testing.assert_array_equal(after.samples[:, GAP.stop :], before.samples[:, GAP.stop :])
 
 
-def test_a_gap_longer_than_a_second_stays_silent_and_is_told() -> None:
+def test_a_gap_longer_than_a_second_stays_silent_and_is_told(tmp_path: Path) -> None:
     samples = make_tones(1, seconds=4)
     samples[:, GAP] = 0
     samples[:, 2 * RATE : 3 * RATE + 400] = 0
-    data = write(samples, "WAV", "PCM_16")
     labels = LABELS + "2.0\t3.05\tlong\n"
-    row = restore_bytes(data, source_of("a.wav", data, labels=labels), CONFIG).row
+    row, _ = restore(tmp_path, "a.wav", write(samples, "WAV", "PCM_16"), labels=labels)
     assert (row.status, row.gaps, row.samples_replaced) == ("partly", 2, 80)
     assert row.longest_gap_s == pytest.approx(1.05)
     assert row.error == "left silent: 1 gap longer than 1 s, 1.05 s in all"
+    table = pq.read_table(file_gaps_uri(str(tmp_path / "out"), "a.wav")).to_pylist()
+    assert [gap["method"] for gap in table] == ["autoregressive", "silence"]
 
 
 @pytest.mark.parametrize(
@@ -161,99 +199,160 @@ def test_a_gap_longer_than_a_second_stays_silent_and_is_told() -> None:
         (write(np.full((1, RATE), np.nan), "WAV", "FLOAT"), "all of it is lost"),
     ],
 )
-def test_a_bad_file_is_a_row_with_its_reason(data: bytes, reason: str) -> None:
-    result = restore_bytes(data, source_of("a.wav", data), CONFIG)
-    assert result.row.status == "failed" and reason in result.row.error and "\n" not in result.row.error
-    assert (result.row.output, result.data) == ("", b"")
+def test_a_bad_file_is_a_row_with_its_reason(tmp_path: Path, data: bytes, reason: str) -> None:
+    row, written = restore(tmp_path, "a.wav", data)
+    assert row.status == "failed" and reason in row.error and "\n" not in row.error
+    assert (row.output, written) == ("", b"")
+    assert [file for file in (tmp_path / "out").rglob("*") if file.is_file() and file.suffix != ".json"] == []
 
 
-def test_what_flac_cannot_hold_is_a_failed_row() -> None:
-    data = make_damaged(1, "WAV", "FLOAT")
-    config = RestoreConfig(input="in", output="out", output_format="flac")
-    row = restore_bytes(data, source_of("a.wav", data, labels=LABELS), config).row
+def test_what_flac_cannot_hold_is_a_failed_row(tmp_path: Path) -> None:
+    row, _ = restore(tmp_path, "a.wav", make_damaged(1, "WAV", "FLOAT"), labels=LABELS, output_format="flac")
     assert row.status == "failed" and "--output-format" in row.error
 
 
 @pytest.mark.parametrize("name", ["../x.wav", "/x.wav", "a/../../x.wav", "_restore/x.wav"])
-def test_a_name_that_leads_out_of_the_output_is_refused(name: str) -> None:
-    data = make_damaged()
-    row = restore_bytes(data, source_of(name, data), CONFIG).row
+def test_a_name_that_leads_out_of_the_output_is_refused(tmp_path: Path, name: str) -> None:
+    row, _ = restore(tmp_path, name, make_damaged())
     assert row.status == "failed" and row.output == "" and "would l" in row.error
 
 
-def test_a_result_does_not_take_the_name_of_another_file() -> None:
+def test_a_result_does_not_take_the_name_of_another_file(tmp_path: Path) -> None:
     data = write(make_tones(1), "MP3", "MPEG_LAYER_III")
-    row = restore_bytes(data, source_of("a.mp3", data, labels=LABELS, taken=("a.mp3.flac",)), CONFIG).row
+    row, _ = restore(tmp_path, "a.mp3", data, labels=LABELS, taken=("a.mp3.flac",))
     assert row.status == "failed" and "another file" in row.error
 
 
-def test_a_damaged_label_track_is_a_failed_row() -> None:
-    data = make_damaged()
-    row = restore_bytes(data, source_of("a.wav", data, labels="one\ttwo\n"), CONFIG).row
+def test_damaged_labels_are_a_failed_row(tmp_path: Path) -> None:
+    row, _ = restore(tmp_path, "a.wav", make_damaged(), labels="one\ttwo\n")
     assert row.status == "failed" and "line 1 of the label track" in row.error
 
 
-def test_restoring_a_recording_leaves_the_input_alone() -> None:
-    recording = read_recording(make_damaged(2))
-    before = recording.samples.copy()
-    lost = np.zeros(before.shape, dtype=bool)
-    lost[0, GAP] = True
-    restored = restore_recording(recording, lost, method="linear")
-    np.testing.assert_array_equal(recording.samples, before)
-    np.testing.assert_array_equal(restored.samples[1], before[1])
-    assert restored.samples[0, GAP].any()
+def test_the_output_its_gaps_its_excerpts_and_its_row_are_written(tmp_path: Path) -> None:
+    row, written = restore(tmp_path, "sub/a b\u00e4.flac", make_damaged(2, "FLAC"))
+    output = str(tmp_path / "out")
+    assert len(written) == row.output_size
+    assert read_rows(output) == [row]
+    for uri in excerpt_uris(output, row.name):
+        assert read_recording(Path(uri).read_bytes()).duration_s == 1.0 < EXCERPT_S
+    gaps = pq.read_table(file_gaps_uri(output, row.name)).to_pylist()
+    assert [(gap["channel"], gap["method"], gap["dtype"]) for gap in gaps] == [
+        (0, "autoregressive", "int32"),
+        (1, "autoregressive", "int32"),
+    ]
+    for gap in gaps:
+        assert not any(gap["replaced"]) and len(gap["replaced"]) == 4 * (gap["stop"] - gap["start"])
+        assert gap["level_before_db"] == -np.inf and -20 < gap["level_after_db"] < -5
+        assert gap["name"] == row.name and gap["start_s"] == gap["start"] / RATE
 
 
-class TestActor:
-    """`Restorer` on folders, without Ray."""
-
-    def restore(self, folder: Path, name: str, data: bytes, **options: object) -> ManifestRow:
-        config = RestoreConfig(input=str(folder / "in"), output=str(folder / "out"), **options)  # type: ignore[arg-type]
-        path = folder / "in" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        row = {"uri": str(path), "name": name, "size": len(data), "settings": "s", "labels": None}
-        return ManifestRow(**Restorer(config)({**row, "replaces": "", "taken": []}))
-
-    def test_writes_the_output_its_excerpts_and_its_row(self, tmp_path: Path) -> None:
-        row = self.restore(tmp_path, "sub/a.flac", make_damaged(2, "FLAC"))
-        output = tmp_path / "out"
-        assert (output / "sub/a.flac").stat().st_size == row.output_size
-        assert read_rows(str(output)) == [row]
-        for uri in excerpt_uris(str(output), "sub/a.flac"):
-            assert read_recording(Path(uri).read_bytes()).duration_s == 1.0 < EXCERPT_S
-
-    def test_a_dry_run_writes_nothing(self, tmp_path: Path) -> None:
-        row = self.restore(tmp_path, "a.flac", make_damaged(2, "FLAC"), dry_run=True)
-        assert (row.status, row.gaps, row.output) == ("restored", 1, "")
-        assert not (tmp_path / "out").exists()
-
-    def test_a_file_that_is_gone_is_a_failed_row(self, tmp_path: Path) -> None:
-        config = RestoreConfig(input="in", output=str(tmp_path / "out"))
-        row = Restorer(config)({"uri": str(tmp_path / "gone.wav"), "name": "gone.wav", "size": 9})
-        assert row["status"] == "failed" and row["error"] == "gone since the archive was listed"
-
-    def test_replaces_what_an_earlier_run_wrote_under_another_name(self, tmp_path: Path) -> None:
-        stale = tmp_path / "out" / "a.wav.flac"
-        stale.parent.mkdir()
-        stale.write_bytes(b"old")
-        (tmp_path / "a.wav").write_bytes(make_damaged())
-        config = RestoreConfig(input=str(tmp_path), output=str(tmp_path / "out"))
-        Restorer(config)({"uri": str(tmp_path / "a.wav"), "name": "a.wav", "size": 9, "replaces": "a.wav.flac"})
-        assert not stale.exists() and (tmp_path / "out" / "a.wav").exists()
+def test_a_dry_run_writes_the_label_track_alone(tmp_path: Path) -> None:
+    row, _ = restore(tmp_path, "a.flac", make_damaged(2, "FLAC"), dry_run=True)
+    assert (row.status, row.gaps, row.output) == ("restored", 1, "")
+    (written,) = (file for file in (tmp_path / "out").rglob("*") if file.is_file())
+    assert written.name == "a.flac.txt"
+    (label,) = read_labels(written.read_text())
+    assert label[:2] == pytest.approx((0.5, 0.51), abs=2e-4) and label.channel is None
 
 
-def test_rows_are_json() -> None:
-    row = restore_bytes(make_damaged(), source_of("a.wav"), CONFIG).row
-    assert json.loads(json.dumps(row.__dict__)) == row.__dict__
+def test_a_file_that_is_gone_is_a_failed_row(tmp_path: Path) -> None:
+    config = RestoreConfig(input="in", output=str(tmp_path / "out"))
+    row = Restorer(config)({"uri": str(tmp_path / "gone.wav"), "name": "gone.wav", "size": 9})
+    assert row["status"] == "failed" and row["error"].startswith("not there")
+
+
+def test_what_an_earlier_run_wrote_under_another_name_is_replaced(tmp_path: Path) -> None:
+    stale = tmp_path / "out" / "a.wav.flac"
+    stale.parent.mkdir()
+    stale.write_bytes(b"old")
+    (tmp_path / "a.wav").write_bytes(make_damaged())
+    config = RestoreConfig(input=str(tmp_path), output=str(tmp_path / "out"))
+    Restorer(config)({"uri": str(tmp_path / "a.wav"), "name": "a.wav", "size": 9, "replaces": "a.wav.flac"})
+    assert not stale.exists() and (tmp_path / "out" / "a.wav").exists()
 
 
 def test_high_rates_are_resampled_for_the_page() -> None:
     samples = (make_tones(4, seconds=1) * 2**31).astype(np.int32)
     recording = Recording(samples=samples, sample_rate=96_000, container="WAV", subtype="PCM_24")
     assert encode(recording)
-    filled = np.zeros(samples.shape, dtype=bool)
-    filled[:, 100:200] = True
-    damaged, restored = (read_recording(sound) for sound in cut_excerpts(recording, recording, filled))
+    damaged, restored = (read_recording(sound) for sound in encode_excerpts(recording, recording))
     assert (damaged.sample_rate, damaged.num_samples, len(damaged.samples)) == (48_000, 4000, 1)
     np.testing.assert_array_equal(damaged.samples, restored.samples)
+
+
+def test_the_excerpt_is_around_the_longest_gap_and_within_the_file() -> None:
+    gaps = [Gap(0, 10, 20), Gap(1, 90_000, 90_100)]
+    assert excerpt_span(gaps, 100_000, 1000) == (87_050, 93_050)
+    assert excerpt_span(gaps[:1], 100_000, 1000) == (0, 6000) and excerpt_span(gaps[:1], 4000, 1000) == (0, 4000)
+    assert excerpt_span([], 100, 1000) == (0, 0)
+
+
+@pytest.mark.music
+def test_real_recordings_keep_every_known_sample_and_their_tags(music: Path, tmp_path: Path) -> None:
+    paths = sorted(path for path in (music / "archive").rglob("*") if path.suffix != ".csv" and path.is_file())
+    formats = set()
+    for path in paths:
+        data = path.read_bytes()
+        before = read_recording(data)
+        rate = before.sample_rate
+        row, written = restore(tmp_path, path.name, data, labels="1.0\t1.02\tgap\n3.0\t3.005\tchannel 0\n")
+        assert (row.status, row.gaps, row.error) == ("restored", 2, ""), path.name
+        after = read_recording(written)
+        known = np.ones(before.samples.shape, dtype=bool)
+        known[:, rate : rate + round(0.02 * rate)] = False
+        known[0, 3 * rate : round(3.005 * rate)] = False
+        if before.subtype in LOSSLESS:
+            assert (after.container, after.subtype, after.endian) == (before.container, before.subtype, before.endian)
+            expected = before.samples
+        else:
+            assert (after.container, after.subtype, row.output) == ("FLAC", "PCM_24", f"{path.name}.flac")
+            expected = to_integers(before.samples, "PCM_24")
+        assert after.sample_rate == rate
+        np.testing.assert_array_equal(after.samples[known], expected[known], err_msg=path.name)
+        tags, kept = read_tags(path), read_tags(tmp_path / "out" / row.output)
+        assert {name: kept.texts.get(name) for name in tags.texts} == tags.texts, path.name
+        formats.add((before.container, before.subtype, rate, len(before.samples)))
+    assert len(formats) >= 10
+
+
+def test_a_full_disk_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_half(self: soundfile.SoundFile, data: np.ndarray) -> None:
+        raise AssertionError  # what soundfile does when not all is taken
+
+    data = make_damaged(1, "FLAC")
+    monkeypatch.setattr(soundfile.SoundFile, "write", write_half)
+    with pytest.raises(StorageError, match="the disk may be full") as error:
+        restore(tmp_path, "a.flac", data)
+    assert "\n" not in str(error.value)
+    assert [file for file in (tmp_path / "out").rglob("*") if file.is_file()] == []
+
+
+def test_an_output_without_rights_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise PermissionError(13, "Permission denied")  # the superuser of a test machine may write anywhere
+
+    monkeypatch.setattr("inpaint_ray.storage.os.makedirs", refuse)
+    with pytest.raises(StorageError, match="cannot be written: Permission denied"):
+        restore(tmp_path, "a.flac", make_damaged(1, "FLAC"))
+
+
+def test_a_source_without_rights_is_a_failed_row_that_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def refuse(uri: str) -> Iterator[Path]:
+        raise PermissionError(13, "Permission denied")
+        yield Path(uri)
+
+    monkeypatch.setattr("inpaint_ray.storage.local_file", refuse)
+    row, _ = restore(tmp_path, "a.flac", make_damaged(1, "FLAC"))
+    assert (row.status, row.error, row.settings) == ("failed", "no permission to read it", "")
+
+
+def test_a_wav_that_would_pass_4_gib_becomes_rf64_under_its_name() -> None:
+    sound = Recording(samples=np.zeros((2, 0), np.int32), sample_rate=RATE, container="WAV", subtype="PCM_24")
+    assert choose_target(sound, 2**29, "same") == Target("WAV", "PCM_24")
+    assert choose_target(sound, 2**30, "same") == Target("RF64", "PCM_24")
+    assert choose_target(sound, 2**29, "same", more_bytes=2**30) == Target("RF64", "PCM_24")
+    assert choose_target(replace(sound, container="MP3", subtype="MPEG_LAYER_III"), 2**30, "wav").suffix == ".wav"
+    assert choose_target(replace(sound, container="W64"), 2**40, "same") == Target("W64", "PCM_24")

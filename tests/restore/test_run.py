@@ -6,13 +6,16 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
+from inpaint_ray import storage
 from inpaint_ray.errors import UsageError
 from inpaint_ray.restore.archive import fingerprint
 from inpaint_ray.restore.config import RestoreConfig
+from inpaint_ray.restore.gap_table import GAPS
 from inpaint_ray.restore.manifest import MANIFEST
 from inpaint_ray.restore.report import REPORT, draw_spectrograms, write_report
 from inpaint_ray.restore.restorer import Restorer
-from inpaint_ray.restore.run import _absolute, _check_places, _claim_output, restore
+from inpaint_ray.restore.run import _absolute, _check_files, _check_places, _claim_output, restore
+from inpaint_ray.restore.undo import UndoConfig, undo
 
 RATE = 8000
 
@@ -48,6 +51,8 @@ def test_an_archive_is_restored_and_a_second_run_does_what_is_left(
     before, after = (soundfile.read(place / "a/one.flac", dtype="int16")[0] for place in (source, output))
     changed = np.flatnonzero(before != after)
     assert changed.min() >= 2000 and changed.max() < 2080 and len(changed) > 70
+    gaps = pq.read_table(output / GAPS)
+    assert sorted(set(gaps.column("name").to_pylist())) == ["a/<b>&.wav", "a/one.flac"] and len(gaps) == 3
     page = (output / REPORT).read_text()
     assert "a/&lt;b&gt;&amp;.wav" in page and "<b>&.wav" not in page and page.count("<audio") == 4
     assert "failed  empty.mp3: empty file" in capsys.readouterr().out
@@ -59,8 +64,16 @@ def test_an_archive_is_restored_and_a_second_run_does_what_is_left(
     rows = pq.read_table(output / MANIFEST).to_pylist()
     assert [(row["name"], row["gaps"]) for row in rows] == [("a/<b>&.wav", 2), ("a/one.flac", 3), ("whole.wav", 0)]
     assert (output / "a/<b>&.wav").stat().st_mtime_ns == kept
+    assert sorted(pq.read_table(output / GAPS).column("name").to_pylist()) == ["a/<b>&.wav"] * 2 + ["a/one.flac"] * 3
+    capsys.readouterr()
     assert restore(config) == 0
     assert "nothing to do" in capsys.readouterr().out
+
+    undo(UndoConfig(output=str(output), to=str(tmp_path / "undone")))
+    for name in ("a/<b>&.wav", "a/one.flac"):
+        before, after = (soundfile.read(place / name, dtype="int16")[0] for place in (source, tmp_path / "undone"))
+        np.testing.assert_array_equal(after, before)
+    assert not (tmp_path / "undone" / "whole.wav").exists()
 
 
 def test_a_killed_run_is_finished_without_repeating_its_files(tmp_path: Path) -> None:
@@ -69,7 +82,9 @@ def test_a_killed_run_is_finished_without_repeating_its_files(tmp_path: Path) ->
     config = _absolute(RestoreConfig(input=str(source), output=str(output)))
     _claim_output(config)
     size = (source / "a.wav").stat().st_size
-    row = {"uri": str(source / "a.wav"), "name": "a.wav", "size": size, "settings": fingerprint(config, "")}
+    (file,) = storage.list_versions(str(source))
+    settings = fingerprint(config, "")
+    row = {"uri": file.uri, "name": "a.wav", "size": size, "etag": file.etag, "settings": settings}
     Restorer(config)(row)  # and then the power fails
     leftover = output / f"b.wav.{'0' * 32}.tmp"
     leftover.write_bytes(b"half")
@@ -77,6 +92,8 @@ def test_a_killed_run_is_finished_without_repeating_its_files(tmp_path: Path) ->
     assert restore(config) == 0  # without Ray: nothing is left to restore
     assert (output / "a.wav").stat().st_mtime_ns == written and not leftover.exists()
     assert pq.read_table(output / MANIFEST).column("name").to_pylist() == ["a.wav"]
+    assert pq.read_table(output / GAPS).column("name").to_pylist() == ["a.wav"]
+    assert sorted(path.name for path in (output / "_restore").iterdir() if path.is_dir()) == ["excerpts"]
 
 
 @pytest.mark.parametrize(("source", "output"), [("a", "a"), ("a", "a/b"), ("a/b", "a"), ("a", "link/b")])
@@ -86,6 +103,12 @@ def test_folders_in_each_other_are_refused(tmp_path: Path, source: str, output: 
     with pytest.raises(UsageError, match="--output"):
         _check_places(RestoreConfig(input=str(tmp_path / source), output=str(tmp_path / output)))
     _check_places(RestoreConfig(input=str(tmp_path / "a"), output=str(tmp_path / "ab")))
+
+
+def test_a_listed_file_in_the_output_is_refused(tmp_path: Path) -> None:
+    file = storage.StoredFile(uri=f"{tmp_path}/out/a.wav", name="a.wav", size=1)
+    with pytest.raises(UsageError, match="a.wav"):
+        _check_files(RestoreConfig(input="list.txt", output=f"{tmp_path}/out"), [file])
 
 
 def test_an_output_with_something_else_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,67 @@
+"""The container and the kind of samples that a restored recording is written in."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from inpaint_ray.audio.decode import INTEGER_SUBTYPES, Recording
+from inpaint_ray.audio.encode import to_integers
+from inpaint_ray.restore.config import OutputFormat
+
+FLAC_SUBTYPES = {"PCM_U8": "PCM_S8", "PCM_S8": "PCM_S8", "PCM_16": "PCM_16", "PCM_24": "PCM_24"}
+FLAC_SUBTYPES |= {"ALAC_16": "PCM_16", "ALAC_20": "PCM_24", "ALAC_24": "PCM_24"}
+WAV_SUBTYPES = {"PCM_S8": "PCM_U8", "ALAC_16": "PCM_16", "ALAC_20": "PCM_24", "ALAC_24": "PCM_24", "ALAC_32": "PCM_32"}
+FLOAT_BYTES = {"FLOAT": 4, "DOUBLE": 8}
+LOSSLESS = (*INTEGER_SUBTYPES, *FLOAT_BYTES)
+LONGEST_WAV = 2**32 - 2**20  # bytes; what is above becomes RF64, whose sizes have 64 bits
+SUFFIXES = {"FLAC": ".flac", "WAV": ".wav", "RF64": ".wav"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """How a recording is written."""
+
+    container: str
+    subtype: str
+    suffix: str = ""  # after the source's name, where the container changes
+
+
+def choose_target(source: Recording, num_samples: int, output_format: OutputFormat, *, more_bytes: int = 0) -> Target:
+    """The container and subtype for a recording.
+
+    Lossless audio keeps every sample. Lossy audio becomes FLAC of 24 bits, or WAV of 32-bit floats, which is exact.
+    WAV that would pass 4 GiB becomes RF64 under the same name.
+
+    Args:
+        source: any block of it.
+        num_samples: of the whole.
+        output_format: what is asked for.
+        more_bytes: of the file, beside the samples.
+
+    Raises:
+        ValueError: the container cannot hold the samples as they are.
+    """
+    container, subtype, lossless = source.container, source.subtype, source.subtype in LOSSLESS
+    if output_format == "wav":
+        container = container if container in ("WAVEX", "RF64") else "WAV"
+        subtype = WAV_SUBTYPES.get(subtype, subtype) if lossless else "FLOAT"
+    elif not lossless:
+        container, subtype = "FLAC", "PCM_24"
+    elif output_format == "flac":
+        if subtype not in FLAC_SUBTYPES:
+            raise ValueError(f"FLAC cannot hold samples of {subtype} as they are; use --output-format same or wav")
+        container, subtype = "FLAC", FLAC_SUBTYPES[subtype]
+    width = FLOAT_BYTES.get(subtype) or INTEGER_SUBTYPES.get(subtype, 0) // 8
+    if container in ("WAV", "WAVEX") and width * len(source.samples) * num_samples + more_bytes > LONGEST_WAV:
+        container = "RF64"
+    same_kind = container == source.container or container == "RF64" and source.container in ("WAV", "WAVEX")
+    return Target(container, subtype, "" if same_kind else SUFFIXES[container])
+
+
+def convert(block: Recording, target: Target) -> Recording:
+    """A block as the target holds it: its own samples, or 24-bit integers of what a lossy file decodes to."""
+    samples = block.samples
+    if target.subtype in INTEGER_SUBTYPES and samples.dtype != np.int32:
+        samples = to_integers(samples, target.subtype)
+    endian = block.endian if target.container == block.container else "FILE"
+    return replace(block, samples=samples, container=target.container, subtype=target.subtype, endian=endian)

@@ -1,0 +1,106 @@
+"""Gaps filled in the stream of a recording: only stretches around them are ever held and computed.
+
+Shapes: samples and lost are (channels, n).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from inpaint_ray.audio.decode import Recording
+from inpaint_ray.audio.detection import Gap
+from inpaint_ray.inpainting.waveform import MAX_GAP_S
+
+# Of sound on either side of what is filled: more than any method looks at, and long enough that a gap too long to be
+# filled is seen to be so.
+CONTEXT_S = 1.5 * MAX_GAP_S
+PIECE_S = 10.0  # about the most that is filled at a time
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch that is filled at a time, in samples of the whole recording."""
+
+    start: int
+    stop: int
+    window: tuple[int, int]  # with the sound around it
+    gaps: list[Gap]  # all that reach into the window
+
+
+FillWindow = Callable[[Recording, Piece], Recording]
+
+
+def plan_pieces(gaps: list[Gap], sample_rate: int) -> list[Piece]:
+    """The stretches to fill, in order: neighbouring gaps together, and long ones in parts.
+
+    Args:
+        gaps: by start; those of one channel do not touch.
+        sample_rate: Hz.
+    """
+    context, longest = round(CONTEXT_S * sample_rate), round(PIECE_S * sample_rate)
+    spans: list[tuple[int, int]] = []
+    for start, stop in sorted(part for gap in gaps for part in _parts(gap, longest // 2)):
+        if spans and _joins(spans[-1], start, stop, context, longest):
+            spans[-1] = (spans[-1][0], max(spans[-1][1], stop))
+        else:
+            spans.append((start, stop))
+    starts, stops = (np.array([getattr(gap, name) for gap in gaps], dtype=np.int64) for name in ("start", "stop"))
+    reached = np.maximum.accumulate(stops)  # of several channels, an earlier gap may end later
+    pieces = []
+    for start, stop in spans:
+        window = (max(start - context, 0), stop + context)
+        first, last = np.searchsorted(reached, window[0], side="right"), np.searchsorted(starts, window[1])
+        pieces.append(Piece(start, stop, window, [gap for gap in gaps[first:last] if gap.stop > window[0]]))
+    return pieces
+
+
+def fill_blocks(
+    blocks: Iterator[Recording], pieces: list[Piece], fill_window: FillWindow
+) -> Iterator[tuple[Recording, Recording]]:
+    """The blocks of a recording as they came and with the pieces filled, which join to the whole.
+
+    Args:
+        blocks: of the recording, at least one.
+        pieces: from `plan_pieces`.
+        fill_window: gives the sound of a piece's window with its lost samples filled.
+    """
+    held = next(blocks)
+    first = given = 0  # of what is held; of what is still to be given
+    for piece in pieces:
+        while first + held.num_samples < piece.window[1]:
+            passed = min(piece.window[0] - first, held.num_samples)
+            if given < first + passed:
+                part = held.cut(given - first, passed)
+                yield part, part
+                given = first + passed
+            kept = held.samples[:, passed:]
+            first += passed
+            block = next(blocks, None)
+            if block is None:
+                held = replace(held, samples=kept)
+                break
+            held = replace(block, samples=np.concatenate([kept, block.samples], axis=1))
+        if given < piece.start:
+            part = held.cut(given - first, piece.start - first)
+            yield part, part
+        begin = piece.window[0] - first
+        window = held.cut(begin, piece.window[1] - first)
+        filled = fill_window(window, piece)
+        inside = (piece.start - piece.window[0], piece.stop - piece.window[0])
+        yield window.cut(*inside), filled.cut(*inside)
+        given = piece.stop
+    if given < first + held.num_samples:
+        part = held.cut(given - first, held.num_samples)
+        yield part, part
+    for block in blocks:
+        yield block, block
+
+
+def _parts(gap: Gap, longest: int) -> list[tuple[int, int]]:
+    return [(start, min(start + longest, gap.stop)) for start in range(gap.start, gap.stop, longest)]
+
+
+def _joins(span: tuple[int, int], start: int, stop: int, context: int, longest: int) -> bool:
+    """Gaps whose surroundings meet share a piece up to its greatest length; those that overlap always do."""
+    return start < span[1] or (start - span[1] < 2 * context and stop - span[0] <= longest)
