@@ -2,10 +2,13 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.quality --data SHARDS --checkpoint runs/Wiener_UNet/best runs/UNet_v2/best
 
-Gains are those of jobs/evaluate.py; milliseconds are of one patch on one thread.
+Gains are those of jobs/evaluate.py; milliseconds are of one patch on one thread. --docs writes the tables and two of
+the page's pictures into a folder.
 """
 
 import argparse
+import base64
+import re
 import time
 from pathlib import Path
 
@@ -48,18 +51,29 @@ def time_models(uris: list[str]) -> list[list[str]]:
     return rows
 
 
+def write_docs(results: Path, costs: str, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "quality.md").write_text(f"{(results / 'results.md').read_text()}\n## Cost\n{costs}")
+    pictures = re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", (results / "results.html").read_text())
+    for name, data in zip(("by_genre.png", "by_share.png"), pictures, strict=False):
+        (folder / name).write_bytes(base64.b64decode(data))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="prepared folder")
     parser.add_argument("--checkpoint", nargs="+", required=True, help="checkpoint folders")
     parser.add_argument("--output", type=Path, default=Path("runs/quality"), help="of the whole report")
+    parser.add_argument("--docs", type=Path, help="folder for a short version")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     rows = time_baselines() + time_models(arguments.checkpoint)
     start_ray()
     evaluate(EvaluateConfig(data=arguments.data, checkpoint=tuple(arguments.checkpoint), output=str(arguments.output)))
-    print((arguments.output / "results.md").read_text())
-    print(markdown_table(["method", "parameters", "million multiply-adds", "ms a patch"], rows))
+    costs = markdown_table(["method", "parameters", "million multiply-adds", "ms a patch"], rows)
+    print(costs)
+    if arguments.docs:
+        write_docs(arguments.output, costs, arguments.docs)
 
 
 if __name__ == "__main__":
