@@ -182,7 +182,7 @@ def summary() -> str:
     total = json.loads((FOLDER / "results" / "results.json").read_text())["rows"][-1]
     gains = total["gains"]
     rows = [["test patches, dB PSNR", *(f"{total['means']['damaged psnr'] + gain:.2f}"
-             for gain in (0.0, gains["interpolation"], gains[ARCHITECTURE]))]]  # fmt: skip
+             for gain in (0.0, gains["interpolation"]["mean"], gains[ARCHITECTURE]["mean"]))]]  # fmt: skip
     return "\n" + markdown_table(["score", "damaged", "interpolation", "model"], rows) + gap_summary()
 
 

@@ -19,7 +19,6 @@ WORN_S = 0.005  # within which sound may die away into a gap
 MIN_EDGE = 1e-4  # -80 dB: quieter edges may be the end of a fade
 MIN_EDGE_SHARE = 0.2  # of the local level; a natural decay ends far below
 MIN_WORN = 1e-2  # -40 dB: nothing that decays by itself is so loud 5 ms before it is silent
-WORN_SHARE = 0.7  # of the local level; what is below, next to a gap, belongs to it
 MIN_MOVE = 1e-3  # from peak to peak in 5 ms: sound that sticks at a value has moved before
 STUCK_RATIO = 4  # a value that sticks does so for longer than any near it: pulse waves and clipping repeat themselves
 EDGE_RATIO = 8  # of an edge to the noise of dither
@@ -44,10 +43,11 @@ def find_gaps(
 
     Such a stretch is a gap when it is long enough, does not touch the start or end of the file, and sound breaks off
     on both sides: the peak of the nearest millisecond is above -80 dB of full scale, 18 dB above the floor, and above
-    a fifth of the RMS level of 20 ms; or that of the nearest 5 ms is above -40 dB and half the level, and then what
-    dies away belongs to the gap. Where it holds noise within the floor, sound must be 30 dB above that and break off
-    at once. A value other than zero must stick four times as long as any other in 50 ms around it. Each channel is
-    judged by itself. Fades, true pauses, and silence at either end are no gaps; neither is a dropout next to one.
+    a fifth of the RMS level of 20 ms; or that of the nearest 5 ms is above -40 dB and half the level. What dies away
+    into a gap is not of it: sound is small where it crosses zero, too. Where a stretch holds noise within the floor,
+    sound must be 30 dB above that and break off at once. A value other than zero must stick four times as long as any
+    other in 50 ms around it. Each channel is judged by itself. Fades, true pauses, and silence at either end are no
+    gaps; neither is a dropout next to one.
 
     Args:
         blocks: consecutive (channels, n) float blocks, full scale 1; may be of any length.
@@ -103,7 +103,7 @@ def find_runs(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.in
 class _Edge:
     """One end of a run that stands still, judged by the sound next to it."""
 
-    place: int  # of the gap's border, in samples into the run; negative: outside it
+    place: int  # of the gap's border, in samples into the run
     breaks: bool  # sound breaks off there
     longest_still: int = 0  # where a value sticks: samples that the longest other one does nearby
 
@@ -184,10 +184,7 @@ class _Channel:
         if heard[-self.edge :].max() > max(MIN_EDGE, EDGE_RATIO * self.floor, MIN_EDGE_SHARE * level):
             return _Edge(place=place, breaks=not noisy or level > NOISE_RATIO * self.floor)
         around, near = _rms(heard[: -self.worn]), heard[-self.worn :]
-        if noisy or near.max() <= max(MIN_WORN, 0.5 * around):
-            return _Edge(place=place, breaks=False)
-        loud = np.flatnonzero(near >= min(WORN_SHARE * around, near.max()))
-        return _Edge(place=int(loud[-1]) + 1 - len(near), breaks=True)
+        return _Edge(place=place, breaks=not noisy and near.max() > max(MIN_WORN, 0.5 * around))
 
     def _look_at_stuck(self, before: NDArray[np.float64]) -> _Edge:
         starts, stops = find_runs(before[1:] == before[:-1])

@@ -98,14 +98,23 @@ def test_a_quick_decay_into_quiet_and_a_sudden_beat_are_no_gap() -> None:
     assert find_gaps([samples], RATE, floor=4 / 2**15) == []
 
 
-def test_sound_that_dies_away_into_a_gap_belongs_to_it() -> None:
+def test_a_gap_into_which_sound_dies_away_is_found_and_nothing_beside_it() -> None:
     samples = music()
     ramp = np.linspace(1, 0, 200) ** 2
     samples[0, 5000:5200] *= ramp
     samples[0, 5200:5400] = 0
     samples[0, 5400:5600] *= ramp[::-1]
     (gap,) = find_gaps([samples], RATE)
-    assert 5000 <= gap.start < 5150 and 5450 < gap.stop <= 5600
+    assert 5199 <= gap.start <= 5200 and 5400 <= gap.stop <= 5401  # the ramps end in zeros
+    assert not samples[0, gap.start : gap.stop].any()
+
+
+def test_a_gap_where_sound_crosses_zero_ends_there() -> None:
+    samples = 0.3 * np.sin(2 * np.pi * 20 * np.arange(RATE)[None] / RATE)  # slow: small for a while about each zero
+    start = round(RATE * 0.5)
+    samples[0, start : start + 700] = 0
+    for gap in find_gaps([samples], RATE):
+        assert not samples[0, gap.start : gap.stop].any()
 
 
 @given(
