@@ -1,11 +1,10 @@
 """Checkpoints by URI: a local folder, a bucket's prefix, or the one that ships."""
 
 from pathlib import Path
+from typing import overload
 
 from inpaint_ray import storage
-from inpaint_ray.inpainting.calls import PRETRAINED
-from inpaint_ray.inpainting.calls import open_checkpoint as open_local
-from inpaint_ray.models.checkpoint import Checkpoint, load_checkpoint
+from inpaint_ray.models.checkpoint import PRETRAINED, Checkpoint, load_checkpoint
 
 
 def open_checkpoint(uri: str) -> Checkpoint:
@@ -15,6 +14,15 @@ def open_checkpoint(uri: str) -> Checkpoint:
         CheckpointError: there is none, or it is damaged.
     """
     if uri == PRETRAINED:
-        return open_local(uri)
+        return load_checkpoint(uri)
     with storage.local_copy(uri) as folder:
         return load_checkpoint(Path(folder), name=uri)
+
+
+@overload
+def absolute_checkpoint(uri: str) -> str: ...
+@overload
+def absolute_checkpoint(uri: None) -> None: ...
+def absolute_checkpoint(uri: str | None) -> str | None:
+    """The same checkpoint in every process of the cluster."""
+    return uri if uri is None or uri == PRETRAINED else storage.absolute(uri)

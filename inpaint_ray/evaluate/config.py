@@ -23,8 +23,8 @@ class EvaluateConfig:
     output: str
     """Folder or bucket prefix of results.json, results.md and results.html."""
     checkpoint: tuple[str, ...] = ()
-    """Checkpoint folders, such as runs/UNet_v2/best. On shards several are compared side by side; on audio at most one
-    is taken, and without one the methods that need a network are left out."""
+    """Checkpoint folders, or `pretrained`, the one that ships. On shards several are compared side by side; on audio at
+    most one is taken, and without one the methods that need a network are left out."""
     split: Literal["auto", "train", "validation", "test"] = "auto"
     """On shards: `auto` takes test, or validation where there is no test split."""
     damage: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 
 from inpaint_ray import storage
+from inpaint_ray.checkpoints import absolute_checkpoint
 from inpaint_ray.data.schema import DATASET
 from inpaint_ray.data.tracks import is_audio
 from inpaint_ray.evaluate.archive import evaluate_archive
@@ -11,7 +12,6 @@ from inpaint_ray.evaluate.audio_report import TaskResults
 from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.evaluate.shards import evaluate_shards
 from inpaint_ray.evaluate.table import TableRow
-from inpaint_ray.inpainting.calls import PRETRAINED
 from inpaint_ray.progress import format_duration
 
 
@@ -28,7 +28,7 @@ def evaluate(config: EvaluateConfig) -> list[TableRow] | list[TaskResults]:
         config,
         data=storage.absolute(config.data),
         output=storage.absolute(config.output),
-        checkpoint=tuple(uri if uri == PRETRAINED else storage.absolute(uri) for uri in config.checkpoint),
+        checkpoint=tuple(absolute_checkpoint(uri) for uri in config.checkpoint),
     )
     results: list[TableRow] | list[TaskResults]
     results = evaluate_archive(config) if _holds_audio(config.data) else evaluate_shards(config)

@@ -10,14 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inpaint_ray.audio.wiener import wiener_frames
-from inpaint_ray.errors import CheckpointError
 from inpaint_ray.inpainting.spectrogram import restore_magnitudes
 from inpaint_ray.inpainting.waveform import Method, RestoreMagnitudes, fill
 from inpaint_ray.models.checkpoint import Checkpoint, load_checkpoint
 
 Magnitudes = TypeVar("Magnitudes", NDArray, Tensor)
-
-PRETRAINED = "pretrained"  # in place of a checkpoint's path: the one that ships with the package
 
 
 def inpaint(
@@ -34,7 +31,7 @@ def inpaint(
         sample_rate: Hz.
         lost: (n,) for all channels, or (channels, n); bool, True where a sample is missing.
         method: `auto`, `autoregressive`, `model`, `griffin_lim`, `linear` or `silence` (see `waveform.fill`).
-        checkpoint: a checkpoint's folder; None fills without a network.
+        checkpoint: a checkpoint's folder, or `pretrained`; None fills without a network.
 
     Returns:
         The shape and dtype of samples.
@@ -43,7 +40,7 @@ def inpaint(
         ValueError: an argument of the wrong shape, dtype or value.
         CheckpointError: the checkpoint cannot be read.
     """
-    model = None if checkpoint is None else restorer_of(open_checkpoint(checkpoint))
+    model = None if checkpoint is None else restorer_of(load_checkpoint(checkpoint))
     return fill(samples, sample_rate, lost, method=method, restore_magnitudes=model)
 
 
@@ -53,7 +50,7 @@ def inpaint_magnitudes(magnitudes: Magnitudes, lost: Magnitudes, checkpoint: str
     Args:
         magnitudes: (B, T, F) linear, >= 0, on the spectrogram grid; any T and F, as numpy array or tensor.
         lost: (B, T) bool, True where a frame is missing; numpy array or tensor.
-        checkpoint: a checkpoint's folder; None is Wiener interpolation.
+        checkpoint: a checkpoint's folder, or `pretrained`; None is Wiener interpolation.
 
     Returns:
         (B, T, F), of the kind and dtype of magnitudes.
@@ -71,20 +68,9 @@ def inpaint_magnitudes(magnitudes: Magnitudes, lost: Magnitudes, checkpoint: str
         raise ValueError(f"lost must be bool, True where a frame is missing, got {missing.dtype}")
     if not given.is_floating_point():
         raise ValueError(f"magnitudes must be floating point, got {given.dtype}")
-    fill_frames = wiener_frames if checkpoint is None else restorer_of(open_checkpoint(checkpoint))
+    fill_frames = wiener_frames if checkpoint is None else restorer_of(load_checkpoint(checkpoint))
     filled = torch.where(missing.unsqueeze(-1), fill_frames(given.float(), missing).to(given.dtype), given)
     return filled.numpy() if isinstance(magnitudes, np.ndarray) else filled
-
-
-def open_checkpoint(checkpoint: str | Path) -> Checkpoint:
-    """The checkpoint of a local folder.
-
-    Raises:
-        CheckpointError: it cannot be read, or `pretrained` is asked for while none ships.
-    """
-    if str(checkpoint) == PRETRAINED:
-        raise CheckpointError("no pretrained checkpoint ships with this version; give a folder that jobs/train.py made")
-    return load_checkpoint(Path(checkpoint))
 
 
 def restorer_of(checkpoint: Checkpoint) -> RestoreMagnitudes:

@@ -17,6 +17,8 @@ from inpaint_ray.version import VERSION
 
 FORMAT = 1
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+PRETRAINED = "pretrained"  # in place of a folder: the checkpoint that ships with the package
+PRETRAINED_FOLDER = Path(__file__).parent / PRETRAINED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +48,18 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
 
 
-def load_checkpoint(folder: Path, *, name: str | None = None) -> Checkpoint:
+def load_checkpoint(folder: str | Path, *, name: str | None = None) -> Checkpoint:
     """The checkpoint in a folder, its model in evaluation mode on the CPU.
 
     Args:
-        folder: a local folder.
+        folder: a local folder; `pretrained` is the one that ships with the package.
         name: what to call it in errors (its URI); None is the folder.
 
     Raises:
         CheckpointError: the folder is absent, incomplete, of a later format, or its parts do not belong together.
     """
     place = name or str(folder)
+    folder = PRETRAINED_FOLDER if str(folder) == PRETRAINED else Path(folder)
     config = _read_config(folder, place)
     try:
         data = (folder / WEIGHTS).read_bytes()

@@ -20,7 +20,7 @@ class RestoreConfig:
     output: str
     """Folder or bucket prefix of the restored audio, under the same names, with _restore/report.html beside it."""
     checkpoint: str | None = None
-    """Checkpoint folder of a model for longer gaps, such as runs/Gap_UNet/best; without one, none is used."""
+    """Checkpoint folder of a model for longer gaps, or `pretrained`, the one that ships; without one, none is used."""
     method: Method = "auto"
     """How gaps are filled; `auto` is autoregressive up to 200 ms, and the model, if there is one, above."""
     gaps: str = AUTO

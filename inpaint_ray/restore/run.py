@@ -14,9 +14,8 @@ import ray
 import ray.data
 
 from inpaint_ray import storage
-from inpaint_ray.checkpoints import open_checkpoint
+from inpaint_ray.checkpoints import absolute_checkpoint, open_checkpoint
 from inpaint_ray.errors import UsageError
-from inpaint_ray.inpainting.calls import PRETRAINED
 from inpaint_ray.progress import Progress, format_duration
 from inpaint_ray.restore.archive import SourceFile, identify, list_archive, plan
 from inpaint_ray.restore.config import AUTO, BESIDE, RestoreConfig
@@ -120,15 +119,12 @@ def _num_actors(config: RestoreConfig, num_files: int) -> int:
 
 def _absolute(config: RestoreConfig) -> RestoreConfig:
     """The same in every process of the cluster."""
-    known = {None: None, PRETRAINED: PRETRAINED}
     return replace(
         config,
         input=storage.absolute(config.input),
         output=storage.absolute(config.output),
         gaps=config.gaps if config.gaps in (AUTO, BESIDE) else storage.absolute(config.gaps),
-        checkpoint=known[config.checkpoint]
-        if config.checkpoint in known
-        else storage.absolute(config.checkpoint or ""),
+        checkpoint=absolute_checkpoint(config.checkpoint),
     )
 
 

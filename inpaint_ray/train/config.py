@@ -109,7 +109,7 @@ class TrainConfig:
     seed: int = 0
     """Of weights, damage and order."""
     init_from: str | None = None
-    """Checkpoint folder to take the first weights from."""
+    """Checkpoint folder to take the first weights from, or `pretrained`, the one that ships."""
 
     def __post_init__(self) -> None:
         of, workers = self.optimisation, self.workers

@@ -14,7 +14,7 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from ray.util.placement_group import placement_group, remove_placement_group
 
 from inpaint_ray import storage
-from inpaint_ray.checkpoints import open_checkpoint
+from inpaint_ray.checkpoints import absolute_checkpoint, open_checkpoint
 from inpaint_ray.data.schema import Dataset, read_dataset
 from inpaint_ray.errors import JobFailedError, UsageError
 from inpaint_ray.progress import format_duration
@@ -78,7 +78,7 @@ def _check_first_weights(init_from: str, wanted: str) -> None:
 
 
 def _with_absolute_paths(config: TrainConfig) -> TrainConfig:
-    init_from = config.init_from and storage.absolute(config.init_from)
+    init_from = absolute_checkpoint(config.init_from)
     return replace(
         config, data=storage.absolute(config.data), output=storage.absolute(config.output), init_from=init_from
     )

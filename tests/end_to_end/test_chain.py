@@ -34,14 +34,16 @@ def test_a_bucket_of_tracks_becomes_restored_audio(prepared: Dataset, archive: P
         )
     )
     checkpoint = str(tmp_path / "runs" / "Gap_UNet" / "best")
-    rows = evaluate(EvaluateConfig(data=prepared.uri, checkpoint=(checkpoint,), output=str(tmp_path / "results")))
+    both = (checkpoint, "pretrained")
+    rows = evaluate(EvaluateConfig(data=prepared.uri, checkpoint=both, output=str(tmp_path / "results")))
     assert best["gain"] > 0.8 * best["interpolation_gain"]
+    assert rows[-1].gain("pretrained") > rows[-1].gain("wiener")
     assert rows[-1].gain("Gap_UNet") > 0.8 * rows[-1].gain("interpolation")
 
     write_damaged_copy(archive, tmp_path / "tapes")
     (tmp_path / "tapes/damaged/broken.wav").write_bytes(b"RIFF, it says")
     code = restore(
-        RestoreConfig(input=str(tmp_path / "tapes/damaged"), output=str(tmp_path / "out"), checkpoint=checkpoint)
+        RestoreConfig(input=str(tmp_path / "tapes/damaged"), output=str(tmp_path / "out"), checkpoint="pretrained")
     )
     assert code == 3  # one file failed, all others are done
     manifest = pq.read_table(tmp_path / "out/_restore/manifest.parquet").to_pylist()

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from inpaint_ray import inpaint, inpaint_magnitudes
-from inpaint_ray.errors import CheckpointError
 from inpaint_ray.models.checkpoint import Checkpoint, save_checkpoint
 from inpaint_ray.models.registry import build_model
 
@@ -61,8 +60,3 @@ def test_without_a_checkpoint_magnitudes_are_interpolated() -> None:
 def test_shapes_that_do_not_fit_are_named() -> None:
     with pytest.raises(ValueError, match=r"got \(2, 5, 3\) and \(2, 4\)"):
         inpaint_magnitudes(np.zeros((2, 5, 3), np.float32), np.zeros((2, 4), bool))
-
-
-def test_pretrained_says_that_none_ships_yet() -> None:
-    with pytest.raises(CheckpointError, match="no pretrained checkpoint ships"):
-        inpaint(np.zeros(100, np.float32), 16_000, np.zeros(100, bool), checkpoint="pretrained")
