@@ -20,6 +20,20 @@ class Budget:
     """Validate on so many patches, spread over the split; default: all of them."""
     patience: int | None = None
     """Stop after so many epochs without a better validation PSNR; default: never."""
+    minutes: float | None = None
+    """Stop after the epoch in which training, without validation, has lasted so many minutes; default: never."""
+
+    def why_over(self, history: list[dict[str, float]]) -> str:
+        """What ends a run with these rows of metrics, one for each finished epoch; empty where nothing does yet."""
+        if history and len(history) >= self.epochs:
+            return "finished"
+        if history and self.minutes is not None and sum(row["seconds"] for row in history) >= 60 * self.minutes:
+            return f"{self.minutes:g} minutes of training"
+        if history and self.patience is not None:
+            best = max(history, key=lambda row: row["psnr"])
+            if len(history) - best["epoch"] >= self.patience:
+                return f"no better validation PSNR in {self.patience} epochs"
+        return ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +146,7 @@ class TrainConfig:
             ("clip_norm", of.clip_norm or 1.0),
             ("checkpoint_minutes", self.saving.checkpoint_minutes),
             ("wait_s", workers.wait_s),
+            ("minutes", self.budget.minutes or 1.0),
         ):
             if not number > 0:
                 raise ValueError(f"--{name.replace('_', '-')} must be above 0, got {number}")

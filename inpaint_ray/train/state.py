@@ -40,9 +40,6 @@ class RunState:
         """The row of the best epoch, by validation PSNR."""
         return max(self.history, key=lambda row: row["psnr"])
 
-    def epochs_since_best(self) -> int:
-        return self.epoch - int(self.best()["epoch"]) if self.history else 0
-
 
 def save_state(folder: Path, state: RunState, learner: Learner, checkpoint: Checkpoint) -> None:
     """Write a checkpoint that a run can go on from, bit for bit; state.json is written last."""

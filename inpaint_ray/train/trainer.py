@@ -53,12 +53,12 @@ def train(config: TrainConfig, *, for_tune: bool = False) -> Row:
         _check_first_weights(config.init_from, config.architecture)
     run_uri = storage.join(config.output, config.name)
     _claim(run_uri, config)
-    history = _finished_epochs(run_uri)
-    if _is_complete(history, config):
-        print(f"{run_uri} is complete: {len(history)} epochs")
+    history = finished_epochs(run_uri)
+    if over := config.budget.why_over(history):
+        print(f"{run_uri} is complete after {len(history)} epochs: {over}")
     else:
         _fit(config, dataset, run_uri, for_tune=for_tune, submitted=time.time())
-        history = _finished_epochs(run_uri)
+        history = finished_epochs(run_uri)
     best = max(history, key=lambda row: row["psnr"])
     verdict = "better than" if best["gain"] > best["interpolation_gain"] else "NOT better than"
     print(
@@ -193,15 +193,8 @@ def _claim(run_uri: str, config: TrainConfig) -> None:
     check_same_run(config.identity(), before, run_uri)
 
 
-def _is_complete(history: list[Row], config: TrainConfig) -> bool:
-    """All epochs are done, or so many were not better that the rest is not wanted."""
-    if not history or len(history) >= config.budget.epochs:
-        return bool(history)
-    best = max(history, key=lambda row: row["psnr"])
-    return config.budget.patience is not None and len(history) - best["epoch"] >= config.budget.patience
-
-
-def _finished_epochs(run_uri: str) -> list[Row]:
+def finished_epochs(run_uri: str) -> list[Row]:
+    """The rows of a run's metrics.csv; none where it has no such file yet."""
     try:
         return read_metrics(storage.read_bytes(storage.join(run_uri, "metrics.csv")).decode())
     except FileNotFoundError:

@@ -94,8 +94,8 @@ class _Run:
     def to_the_end(self) -> None:
         budget = self.config.budget
         for epoch in range(self.state.epoch, budget.epochs):
-            if budget.patience is not None and self.state.epochs_since_best() >= budget.patience:
-                self._say(f"stopped: no better validation PSNR in {budget.patience} epochs")
+            if over := budget.why_over(self.state.history):
+                self._say(f"stopped: {over}")
                 break
             self._train(epoch)
             part = _validation_batches(self.config, self.dataset, self.rank, self.num_workers)
@@ -141,15 +141,16 @@ class _Run:
     def _row(self, epoch: int, sums: Tensor, genres: list[str]) -> Row:
         mine = self._sums_of_all()
         wait_s, worker_s = _all_reduce(torch.tensor([mine.wait_s, mine.seconds]), self.device).tolist()
+        seconds = worker_s / self.num_workers  # the same for all, who decide by it whether to go on
         return {
             "epoch": epoch,
             "patches": mine.num_patches,
             "train_loss": mine.loss_sum / mine.num_patches,
             **mean_scores(sums),
             "learning_rate": self.learner.schedule.get_last_lr()[0],
-            "patches_per_s": mine.num_patches / max(mine.seconds, 1e-9),
+            "patches_per_s": mine.num_patches / max(seconds, 1e-9),
             "wait_share": wait_s / max(worker_s, 1e-9),
-            "seconds": mine.seconds,
+            "seconds": seconds,
             "workers": self.num_workers,
             **genre_gains(sums, genres),
         }

@@ -1,5 +1,10 @@
-"""A search: a Ray Tune trial for each architecture, each a whole Ray Train run that resumes by its name."""
+"""A search: Ray Tune trials, each a whole Ray Train run that resumes by its name.
 
+What was trained is in the trials' folders. A search that is run again gives Ray Tune the rows of metrics that are
+there, as if they had just been trained, and goes on from them: nothing of Ray Tune's own state is needed.
+"""
+
+import os
 import time
 from dataclasses import replace
 from typing import Any
@@ -7,95 +12,151 @@ from typing import Any
 import ray
 import ray.tune
 import torch
+from ray.tune.schedulers import ASHAScheduler
+from ray.tune.search import Searcher
 
 from inpaint_ray import storage
 from inpaint_ray.data.schema import read_dataset
 from inpaint_ray.errors import InpaintError, JobFailedError, UsageError
 from inpaint_ray.models.blocks import count_parameters
-from inpaint_ray.models.registry import build_model
+from inpaint_ray.models.registry import build_model, find_architecture
 from inpaint_ray.progress import format_duration
-from inpaint_ray.train.state import Row, read_metrics
-from inpaint_ray.train.trainer import CPUS_PER_WORKER, train
-from inpaint_ray.tune.config import TuneConfig
-from inpaint_ray.tune.leaderboard import Entry, rank, to_csv, to_markdown
+from inpaint_ray.train.trainer import CPUS_PER_WORKER, finished_epochs, train
+from inpaint_ray.tune.config import TuneConfig, multiply_adds
+from inpaint_ray.tune.entries import Entry, rank
+from inpaint_ray.tune.leaderboard import to_markdown, write_leaderboard
+from inpaint_ray.tune.live import LiveTable
+from inpaint_ray.tune.space import Choice, Settings
 
 DRIVER_CPUS = 0.5  # of a trial's own process; Ray Tune refuses 0
 FEED_CPUS = 1.0  # the least that Ray Data needs to read shards
+REDUCTION = 3  # ASHA keeps one in three
+RETRIES = 10  # of a trial whose process or node died
+TRIAL, ERROR = "trial", "error"  # of what Ray Tune is given, and of what a trial reports
+SCORES = ("psnr", "gain", "interpolation_gain", "nrmse")
 
 
 def search(config: TuneConfig) -> list[Entry]:
-    """Train every architecture that is not trained yet, write the leaderboard, copy the winner's checkpoint.
+    """Train every trial that is not trained yet, write the leaderboard, copy the winner's checkpoint.
 
     Raises:
-        UsageError: the cluster is too small for the trials at once.
+        UsageError: the cluster is too small for the trials at once, or Optuna is not installed.
         JobFailedError: every trial failed.
     """
     started = time.monotonic()
     config = replace(config, data=storage.absolute(config.data), output=storage.absolute(config.output))
     read_dataset(config.data)
     _check_cluster(config)
-    errors = _run_trials(config)
+    entries = rank([_entry(config, *trial) for trial in _run_trials(config)])
     run_uri = storage.join(config.output, config.run_name)
-    entries = rank([_entry(config, name, errors.get(name)) for name in config.names])
-    storage.write_bytes(storage.join(run_uri, "leaderboard.csv"), to_csv(entries).encode())
-    table = to_markdown(entries)
-    storage.write_bytes(storage.join(run_uri, "leaderboard.md"), table.encode())
-    print(table)
+    write_leaderboard(run_uri, config.run_name, entries)
+    print(to_markdown(entries))
     winner = entries[0]
     if not winner.epochs:
         raise JobFailedError(f"every trial failed; the first: {winner.stopped}")
-    of_winner = storage.join(config.trial(winner.architecture).output, winner.architecture, "best")
+    of_winner = storage.join(run_uri, "trials", winner.trial, "best")
     with storage.local_copy(of_winner) as best:
         storage.publish_folder(best, storage.join(run_uri, "best"))
     print(
-        f"best: {winner.architecture}, gain {winner.gain:.2f} dB (interpolation {winner.interpolation_gain:.2f} dB); "
-        f"searched in {format_duration(time.monotonic() - started)}: {run_uri}/best  {run_uri}/leaderboard.md\n"
+        f"best: {winner.trial}, gain {winner.gain:.2f} dB (interpolation {winner.interpolation_gain:.2f} dB); "
+        f"searched in {format_duration(time.monotonic() - started)}: {run_uri}/best  {run_uri}/leaderboard.html\n"
         f"use it: python jobs/restore.py --input ARCHIVE --output RESTORED --checkpoint {run_uri}/best",
         flush=True,
     )
     return entries
 
 
-def _run_trials(config: TuneConfig) -> dict[str, str]:
-    """Train them all; architecture -> error, for those that failed."""
+def _run_trials(config: TuneConfig) -> list[tuple[str, Settings, str]]:
+    """Train them all: architecture, settings and, of those that failed, why."""
 
-    def trial(parameters: dict[str, Any]) -> None:
-        train(config.trial(parameters["architecture"]), for_tune=True)
+    def train_trial(parameters: dict[str, Any]) -> None:
+        run = config.trial(**parameters[TRIAL])
+        history = finished_epochs(storage.join(run.output, run.name))
+        for row in history:  # what was trained before counts for samplers and schedulers as it did then
+            ray.tune.report(row)
+        try:
+            if not run.budget.why_over(history):
+                train(run, for_tune=True)
+        except InpaintError as error:  # would only fail again
+            ray.tune.report({ERROR: str(error)})
 
+    os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"  # a report within the first epoch has no gain yet
     filesystem, path = storage.locate(storage.join(config.output, config.run_name))
+    planned = [{"architecture": name, "settings": settings} for name, settings in config.planned()]
+    by_optuna = config.sampler == "optuna"
     tuner = ray.tune.Tuner(
-        ray.tune.with_resources(trial, {"CPU": DRIVER_CPUS}),
-        param_space={"architecture": ray.tune.grid_search(list(config.names))},
-        tune_config=ray.tune.TuneConfig(max_concurrent_trials=config.max_concurrent),
-        run_config=ray.tune.RunConfig(name="tune", storage_path=path, storage_filesystem=filesystem, verbose=1),
+        ray.tune.with_resources(train_trial, {"CPU": DRIVER_CPUS}),
+        param_space={TRIAL: _searched(config) if by_optuna else ray.tune.grid_search(planned)},
+        tune_config=ray.tune.TuneConfig(
+            max_concurrent_trials=config.max_concurrent,
+            num_samples=len(planned) if by_optuna else 1,
+            search_alg=_optuna(config.seed) if by_optuna else None,
+            scheduler=_asha(config.budget.epochs) if config.scheduler == "asha" else None,
+        ),
+        run_config=ray.tune.RunConfig(
+            name="tune",
+            storage_path=path,
+            storage_filesystem=filesystem,
+            failure_config=ray.tune.FailureConfig(max_failures=RETRIES),
+            verbose=0,
+            callbacks=[LiveTable(config.budget.epochs, len(planned))],
+        ),
     )
     results = tuner.fit()
-    failed = {}
-    for number, name in enumerate(config.names):
-        error = results[number].error
-        if error is not None:
-            failed[name] = _reason(error)
-    return failed
+    outcomes = []
+    for result in (results[number] for number in range(len(results))):
+        error = _reason(result.error) if result.error else (result.metrics or {}).get(ERROR, "")
+        outcomes.append((*(result.config or {})[TRIAL].values(), error))
+    return outcomes
 
 
-def _entry(config: TuneConfig, name: str, error: str | None) -> Entry:
+def _searched(config: TuneConfig) -> dict[str, Any]:
+    """The space of architectures and settings, as Ray Tune samples it."""
+    settings: dict[str, Any] = {}
+    for name, part in config.varied.items():
+        if isinstance(part, Choice):
+            settings[name] = ray.tune.choice(list(part.values))
+        elif isinstance(part.low, int) and isinstance(part.high, int):
+            settings[name] = ray.tune.lograndint(part.low, part.high + 1)
+        else:
+            settings[name] = ray.tune.loguniform(part.low, part.high)
+    return {"architecture": ray.tune.choice(list(config.names)), "settings": settings}
+
+
+def _optuna(seed: int) -> Searcher:
+    try:
+        import optuna
+        from ray.tune.search.optuna import OptunaSearch
+    except ImportError as error:
+        raise UsageError("--sampler optuna needs Optuna: pip install 'inpaint-ray[optuna]'") from error
+    return OptunaSearch(metric="gain", mode="max", sampler=optuna.samplers.TPESampler(seed=seed))
+
+
+def _asha(epochs: int) -> ASHAScheduler:
+    return ASHAScheduler(time_attr="epoch", metric="gain", mode="max", max_t=epochs, reduction_factor=REDUCTION)
+
+
+def _entry(config: TuneConfig, architecture: str, settings: Settings, error: str) -> Entry:
+    """What the trial's folder says of it."""
+    run = config.trial(architecture, settings)
+    history = finished_epochs(storage.join(run.output, run.name))
+    best = max(history, key=lambda row: row["psnr"]) if history else dict.fromkeys(SCORES, 0.0)
+    unfinished = "stopped by ASHA" if history and config.scheduler == "asha" else "no epoch was finished"
     with torch.device("meta"):
-        parameters = count_parameters(build_model(name))
-    uri = storage.join(config.trial(name).output, name, "metrics.csv")
-    history: list[Row] = read_metrics(storage.read_bytes(uri).decode()) if storage.exists(uri) else []
-    if not history:
-        return Entry(name, parameters, 0, 0.0, 0.0, 0.0, 0.0, 0.0, error or "no epoch was finished")
-    best = max(history, key=lambda row: row["psnr"])
+        parameters = count_parameters(build_model(architecture))
     return Entry(
-        architecture=name,
+        trial=run.name,
+        architecture=architecture,
+        settings=settings,
         parameters=parameters,
+        multiply_adds=multiply_adds(architecture),
         epochs=len(history),
-        psnr=best["psnr"],
-        gain=best["gain"],
-        interpolation_gain=best["interpolation_gain"],
-        nrmse=best["nrmse"],
+        patches=int(sum(row["patches"] for row in history)),
+        **{name: best[name] for name in SCORES},
+        published_psnr=find_architecture(architecture).published_psnr,
         seconds=sum(row["seconds"] for row in history),
-        stopped=error or "finished",
+        stopped=error or run.budget.why_over(history) or unfinished,
+        history=history,
     )
 
 
@@ -121,7 +182,5 @@ def _check_cluster(config: TuneConfig) -> None:
 def _reason(error: BaseException) -> str:
     """One line of what went wrong in a trial."""
     cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
-    if isinstance(cause, InpaintError):
-        return str(cause)
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
     return lines[-1] if lines else type(cause).__name__

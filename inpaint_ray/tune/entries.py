@@ -1,0 +1,44 @@
+"""What became of the trials of a search."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from inpaint_ray.train.state import Row
+from inpaint_ray.tune.space import Settings
+
+LOWEST = float("-inf")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What became of one trial."""
+
+    trial: str  # its name, and that of its folder
+    architecture: str
+    settings: Settings  # of the space
+    parameters: int
+    multiply_adds: int  # of a patch
+    epochs: int
+    patches: int  # that were trained on, all epochs
+    psnr: float  # dB, validation, best epoch
+    gain: float  # dB over the damaged input
+    interpolation_gain: float
+    nrmse: float
+    published_psnr: float | None  # dB, of the paper's own data and damage
+    seconds: float  # of training, all epochs
+    stopped: str  # why: finished, what ended it before, or the error
+    history: list[Row] = field(default_factory=list, repr=False)  # a row of metrics for each epoch
+
+
+def rank(entries: Sequence[Entry]) -> list[Entry]:
+    """Best gain first; trials that failed last."""
+    return sorted(entries, key=lambda entry: entry.gain if entry.epochs else LOWEST, reverse=True)
+
+
+def pareto_front(entries: Sequence[Entry]) -> list[Entry]:
+    """Those that no cheaper or equally cheap one beats, cheapest first."""
+    front: list[Entry] = []
+    for entry in sorted((e for e in entries if e.epochs), key=lambda e: (e.multiply_adds, -e.gain)):
+        if not front or entry.gain > front[-1].gain:
+            front.append(entry)
+    return front
