@@ -96,6 +96,7 @@ def start_ray() -> None:
     given = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     runtime_env = {"env_vars": {name: os.environ.get(name, value) for name, value in variables.items()} | given}
     if os.environ.get("RAY_ADDRESS"):
+        os.environ.setdefault("RAY_OVERRIDE_JOB_RUNTIME_ENV", "1")  # a submission may give the same variables
         ray.init(runtime_env=runtime_env)
     else:  # "local": never a cluster that happens to run on this machine
         ray.init("local", runtime_env=runtime_env, num_cpus=max(LEAST_CPUS, os.cpu_count() or 1))

@@ -1,12 +1,16 @@
 """Flags, variables, errors and exit codes of the jobs."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import ray
+from ray.runtime_env.runtime_env import _merge_runtime_env
 
-from inpaint_ray.command_line import parse
+from inpaint_ray.command_line import parse, start_ray
 from inpaint_ray.data.config import PrepareConfig
 from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.train.config import TrainConfig
@@ -69,3 +73,17 @@ def test_a_job_without_flags_says_what_to_give() -> None:
     result = subprocess.run([sys.executable, JOBS / "train.py"], capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert result.stderr.startswith("--data, --output, --architecture missing") and "INPAINT_OUTPUT" in result.stderr
+
+
+def test_a_submission_may_give_variables_that_jobs_set_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+    of_submission = {"AWS_REQUEST_CHECKSUM_CALCULATION": "when_supported", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    for name, value in (of_submission | {"RAY_ADDRESS": "head:6379", "RAY_OVERRIDE_JOB_RUNTIME_ENV": ""}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("RAY_OVERRIDE_JOB_RUNTIME_ENV")
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **settings: given.update(settings))
+    start_ray()
+    override = os.environ["RAY_OVERRIDE_JOB_RUNTIME_ENV"] == "1"  # what ray.init looks at
+    merged = _merge_runtime_env({"env_vars": of_submission}, given["runtime_env"], override=override)
+    assert merged is not None and of_submission.items() <= merged["env_vars"].items()

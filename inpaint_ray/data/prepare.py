@@ -80,11 +80,11 @@ def _run(plans: list[ShardPlan], config: PrepareConfig, output: str) -> list[Sha
     rows = [{"name": plan.name, "tracks": json.dumps([asdict(t) for t in plan.tracks])} for plan in plans]
     stories = ray.data.from_items(rows, override_num_blocks=len(rows)).map(make_row)
     progress = Progress("prepare", sum(len(plan.tracks) for plan in plans), "tracks")
-    result = []
+    result, num_rejected = [], 0
     for row in stories.iter_rows():
         story = ShardStory.from_json(row["story"])
         result.append(story)
-        num_rejected = sum(len(story.rejected) for story in result)
+        num_rejected += len(story.rejected)
         progress.add(row["tracks"], f"{num_rejected} rejected" if num_rejected else "")
     return result
 

@@ -20,6 +20,7 @@ from inpaint_ray.data.schema import SPLITS
 from inpaint_ray.data.shards import ShardStory, TrackPatches, read_story, write_shard
 from inpaint_ray.data.tracks import Track
 from inpaint_ray.errors import AudioDecodeError
+from inpaint_ray.metrics import count, reject
 from inpaint_ray.version import VERSION
 
 MOST_TRACKS = 32  # in a shard: 1,856 patches of clips, about 100 MB
@@ -86,6 +87,7 @@ def make_shard(plan: ShardPlan, config: PrepareConfig, output: str) -> ShardStor
             clip, seconds = read_clip(data.result(), whole=config.whole_tracks, expected_s=track.duration_s)
         except (AudioDecodeError, FileNotFoundError, PermissionError) as error:
             story.rejected.append((track.uri, " ".join(str(error).split())))
+            reject("prepare", *story.rejected[-1])
             continue
         num_patches = 0
         for magnitudes in cut_patches(clip):
@@ -97,6 +99,7 @@ def make_shard(plan: ShardPlan, config: PrepareConfig, output: str) -> ShardStor
             num_patches += len(magnitudes)
             story.largest = max(story.largest, float(magnitudes.max()))
         story.count(track.genre, num_patches, seconds)
+        count("prepare", tracks=1, patches=num_patches)
     _write(uri, plan.name, pieces, config, story)
     return story
 

@@ -23,6 +23,7 @@ from inpaint_ray.evaluate.methods import restore
 from inpaint_ray.evaluate.visqol import Visqol
 from inpaint_ray.inpainting.calls import restorer_of
 from inpaint_ray.inpainting.waveform import RestoreMagnitudes, lost_frames
+from inpaint_ray.metrics import count, reject
 
 HIGHEST_SNR = 100.0  # dB; above, a signal counts as recovered exactly, and a mean is not made of rounding errors
 MIN_POWER = 1e-8  # -80 dB: what is lost in silence has no ratio
@@ -69,8 +70,13 @@ class AudioScorer:
         try:
             excerpt = read_excerpt(row["name"], storage.read_bytes(row["uri"]), self.config.seconds)
         except (AudioDecodeError, FileNotFoundError, PermissionError) as error:
-            return [asdict(AudioScore(name=row["name"], error=" ".join(str(error).split()) or type(error).__name__))]
-        return [asdict(score) for score in score_excerpt(excerpt, self.config, self.model, self.visqol)]
+            reason = " ".join(str(error).split()) or type(error).__name__
+            reject("evaluate", row["uri"], reason)
+            return [asdict(AudioScore(name=row["name"], error=reason))]
+        scores = list(score_excerpt(excerpt, self.config, self.model, self.visqol))
+        gaps = {(score.task, score.damage): score.num_gaps for score in scores}
+        count("evaluate", tracks=1, gaps=sum(gaps.values()))
+        return [asdict(score) for score in scores]
 
 
 def load_model(config: EvaluateConfig) -> RestoreMagnitudes | None:

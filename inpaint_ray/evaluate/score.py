@@ -16,6 +16,7 @@ from inpaint_ray.checkpoints import open_checkpoint
 from inpaint_ray.data.batches import EVALUATION_SEED, Batch, damage_rows
 from inpaint_ray.data.shards import read_rows
 from inpaint_ray.inpainting.spectrogram import finite_patches, score_patches
+from inpaint_ray.metrics import count
 from inpaint_ray.models.checkpoint import Checkpoint
 
 BASELINES = ("damaged", "interpolation", "wiener")  # what a network must beat: lines, and what each bin's past tells
@@ -118,6 +119,7 @@ class ShardScorer:
 
     def __call__(self, row: dict[str, Any]) -> list[dict[str, Any]]:
         scores = score_shard(row["uri"], self.checkpoints, scale=self.scale, device=self.device, damage=self.damage)
+        count("evaluate", patches=sum(track.num_patches + track.num_infinite for track in scores))
         return [track.to_row() for track in scores]
 
 

@@ -32,6 +32,7 @@ from inpaint_ray.checkpoints import open_checkpoint
 from inpaint_ray.errors import AudioDecodeError
 from inpaint_ray.inpainting.calls import restorer_of
 from inpaint_ray.inpainting.waveform import LONGEST_AUTOREGRESSIVE_S, MAX_GAP_S, Method, RestoreMagnitudes, fill
+from inpaint_ray.metrics import count, reject
 from inpaint_ray.restore.archive import SourceFile, output_name
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.excerpts import Excerpts, encode_excerpts, excerpt_span, excerpt_uris
@@ -93,6 +94,7 @@ class Restorer:
         if not self.config.dry_run:
             self._forget(source, finished)
             write_row(self.config.output, finished)  # last: it says that all of it is there
+            _count(finished)
         return asdict(finished)
 
     def _restore(self, path: Path, source: SourceFile, start: ManifestRow) -> ManifestRow:
@@ -149,6 +151,13 @@ class Restorer:
         if survey.gaps:
             text = write_labels(survey.gaps, len(survey.sound.samples), survey.sound.sample_rate)
             storage.write_bytes(storage.join(self.config.output, f"{source.name}.txt"), text.encode())
+
+
+def _count(row: ManifestRow) -> None:
+    if row.status == "failed":
+        reject("restore", row.name, row.error)
+    else:
+        count("restore", tracks=1, gaps=row.gaps, restored_seconds=row.filled_s)
 
 
 def survey_file(path: Path, labels: str | None, *, min_gap_s: float) -> Survey:

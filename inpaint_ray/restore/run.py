@@ -99,14 +99,14 @@ def _run(config: RestoreConfig, todo: list[SourceFile], shown: list[ManifestRow]
     )
     progress = Progress("look" if config.dry_run else "restore", len(todo), "files")
     result: list[ManifestRow] = []
-    shown = shown or []
+    shown, num_failed = shown or [], 0
     for values in restored.iter_rows():
         row = ManifestRow(**values)
         result.append(row)
         if row.samples_replaced and not config.dry_run:
             candidates, shown = [*shown, row], most_repaired([*shown, row])
             drop_excerpts(config.output, [other for other in candidates if other not in shown])
-        num_failed = sum(row.status == "failed" for row in result)
+        num_failed += row.status == "failed"
         progress.add(1, f"{num_failed} failed" if num_failed else "")
     return result
 

@@ -24,6 +24,7 @@ from inpaint_ray.data.batches import EVALUATION_SEED, Batch, damage_rows
 from inpaint_ray.data.schema import Dataset
 from inpaint_ray.data.shards import PatchRows, read_rows, shard_rows, shard_uris
 from inpaint_ray.errors import InpaintError, StorageError
+from inpaint_ray.metrics import count, node_address
 from inpaint_ray.models.checkpoint import Checkpoint
 from inpaint_ray.models.registry import build_model
 from inpaint_ray.progress import Progress, format_duration
@@ -93,6 +94,8 @@ class _Run:
 
     def to_the_end(self) -> None:
         budget = self.config.budget
+        worker = f"worker {self.rank + 1} of {self.num_workers}"
+        print(f"train  {self.config.name}: {worker} on {self.device}  (node {node_address()})", flush=True)
         for epoch in range(self.state.epoch, budget.epochs):
             if over := budget.why_over(self.state.history):
                 self._say(f"stopped: {over}")
@@ -128,6 +131,7 @@ class _Run:
             self.submitted = 0.0
         if self.rank == 0:
             waiting, loss = sums.wait_s / max(sums.seconds, 1e-9), sums.loss_sum / sums.num_patches
+            count("train", patches=self.step_sizes[sums.steps - 1])
             self.progress.add(self.step_sizes[sums.steps - 1], f"loss {loss:.4g}  {waiting:.0%} waiting for data")
         if sums.steps % AGREE_EVERY or sums.steps == self.order.num_steps:
             return
