@@ -22,6 +22,7 @@ from ray.exceptions import RayError
 from inpaint_ray.errors import InpaintError, UsageError
 from inpaint_ray.storage import S3_ENVIRONMENT
 
+STARTS = 3  # of a private Ray
 LEAST_CPUS = 4  # of Ray's accounting on a laptop, so that workers and what feeds them fit on two cores
 
 PASSED_ON = ("MLFLOW_TRACKING_URI",)  # of the driver's environment, to workers on other machines
@@ -99,8 +100,20 @@ def start_ray() -> None:
         os.environ.setdefault("RAY_OVERRIDE_JOB_RUNTIME_ENV", "1")  # a submission may give the same variables
         ray.init(runtime_env=runtime_env)
     else:  # "local": never a cluster that happens to run on this machine
-        ray.init("local", runtime_env=runtime_env, num_cpus=max(LEAST_CPUS, os.cpu_count() or 1))
+        _start_private_ray(runtime_env)
     ray.data.DataContext.get_current().enable_progress_bars = False
+
+
+def _start_private_ray(runtime_env: dict[str, Any]) -> None:
+    for left in reversed(range(STARTS)):
+        try:
+            ray.init("local", runtime_env=runtime_env, num_cpus=max(LEAST_CPUS, os.cpu_count() or 1))
+            return
+        except Exception as error:  # Ray has no class of its own for it
+            if not left or "timed out during startup" not in str(error):
+                raise
+            print("Ray did not start within 30 s, as happens on a loaded machine; it is started again", flush=True)
+            ray.shutdown()
 
 
 def _required_flags(config_type: type) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 import ray
 from ray.runtime_env.runtime_env import _merge_runtime_env
 
-from inpaint_ray.command_line import parse, start_ray
+from inpaint_ray.command_line import _start_private_ray, parse, start_ray
 from inpaint_ray.data.config import PrepareConfig
 from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.train.config import TrainConfig
@@ -87,3 +87,20 @@ def test_a_submission_may_give_variables_that_jobs_set_themselves(monkeypatch: p
     override = os.environ["RAY_OVERRIDE_JOB_RUNTIME_ENV"] == "1"  # what ray.init looks at
     merged = _merge_runtime_env({"env_vars": of_submission}, given["runtime_env"], override=override)
     assert merged is not None and of_submission.items() <= merged["env_vars"].items()
+
+
+def test_a_ray_that_does_not_start_in_time_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [Exception("The current node timed out during startup."), None]
+    stopped = []
+
+    def init(*args: object, **kwargs: object) -> None:
+        if error := answers.pop(0):
+            raise error
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", lambda: stopped.append(True))
+    _start_private_ray({})
+    assert not answers and stopped == [True]
+    answers += [Exception("no space left on device")]
+    with pytest.raises(Exception, match="no space left"):
+        _start_private_ray({})

@@ -120,6 +120,8 @@ class TrainConfig:
     damage: tuple[str, ...] = ("frames",)
     """How frames are lost: `frames` as in the reference, `packets:20`, `bursts:20`, `gap:50` or `gap:5-100` (ms); where
     several are given, each patch draws one."""
+    validation_damage: tuple[str, ...] = ()
+    """How frames of validation patches are lost; default: as in training."""
     seed: int = 0
     """Of weights, damage and order."""
     init_from: str | None = None
@@ -160,6 +162,7 @@ class TrainConfig:
             raise ValueError(f"--run-name is one folder's name, got {self.run_name!r}")
         find_architecture(self.architecture)
         parse_damage(self.damage)
+        parse_damage(self.validation_damage or self.damage)
 
     @property
     def name(self) -> str:
@@ -182,6 +185,7 @@ class TrainConfig:
             "bf16": self.precision.bf16,
             "patches_per_epoch": self.budget.patches_per_epoch,
             "damage": list(self.damage),
+            "validation_damage": list(self.validation_damage or self.damage),
             "seed": self.seed,
             "init_from": self.init_from,
         }

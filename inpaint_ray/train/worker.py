@@ -174,7 +174,7 @@ class _Run:
             self._say("steps are cut differently now: this epoch begins again")
             state.sums = TrainingSums()
         if self.rank != 0:
-            state.sums = TrainingSums(steps=state.sums.steps)  # the first worker has what was counted
+            state.sums = replace(state.sums, num_patches=0, loss_sum=0.0)  # the first worker has what was counted
         state.num_lanes = self.order.num_lanes
         self._say(f"goes on with epoch {state.epoch + 1}, step {state.sums.steps + 1}")
         return state
@@ -239,7 +239,7 @@ def _validation_batches(config: TrainConfig, dataset: Dataset, rank: int, num_wo
     Where only some are wanted, every k-th row of each row group.
     """
     wanted, total = config.budget.validation_patches, dataset.num_patches("validation")
-    damage = parse_damage(config.damage)
+    damage = parse_damage(config.validation_damage or config.damage)
     stride = 1 if wanted is None else max(1, math.ceil(total / wanted))
     for rows in read_rows(shard_uris(dataset, "validation"), part=rank, num_parts=num_workers):
         thinned = PatchRows(

@@ -46,7 +46,7 @@ class TuneConfig:
     precision: Precision = field(default_factory=Precision)
     workers: Workers = field(default_factory=Workers)
     damage: tuple[str, ...] = ("frames",)
-    """How frames are lost, as for the train job; validation is damaged alike."""
+    """How frames are lost, as for the train job. Validation is damaged so, also where the space varies damage."""
     seed: int = 0
     """Of weights, damage and order, the same for all; and of the settings that are drawn."""
     max_concurrent: int = 1
@@ -100,6 +100,7 @@ class TuneConfig:
             precision=self.precision,
             workers=self.workers,
             damage=tuple(damage),
+            validation_damage=self.damage,  # the same for all
             seed=self.seed,
         )
 

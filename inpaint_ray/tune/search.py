@@ -133,7 +133,9 @@ def _optuna(seed: int) -> Searcher:
 
 
 def _asha(epochs: int) -> ASHAScheduler:
-    return ASHAScheduler(time_attr="epoch", metric="gain", mode="max", max_t=epochs, reduction_factor=REDUCTION)
+    return ASHAScheduler(
+        time_attr="epoch", metric="gain", mode="max", max_t=epochs, reduction_factor=REDUCTION, stop_last_trials=False
+    )
 
 
 def _entry(config: TuneConfig, architecture: str, settings: Settings, error: str) -> Entry:

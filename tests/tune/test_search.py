@@ -1,0 +1,100 @@
+"""Searches for real: a killed one, schedulers and samplers, mistakes."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.tune import kill_family
+from inpaint_ray.data.schema import Dataset
+from inpaint_ray.errors import UsageError
+from inpaint_ray.train.config import Budget, Optimisation, Workers
+from inpaint_ray.tune.config import TuneConfig
+from inpaint_ray.tune.entries import Entry
+from inpaint_ray.tune.search import search
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def config_of(prepared: Dataset, folder: Path, **changes: object) -> TuneConfig:
+    whole = TuneConfig(
+        data=prepared.uri,
+        output=str(folder),
+        architectures=("Gap_UNet", "UNet_Sun"),
+        budget=Budget(epochs=2, patches_per_epoch=24, validation_patches=5),
+        optimisation=Optimisation(batch_size=8),
+    )
+    return replace(whole, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_search_that_is_killed_goes_on_and_then_is_done(prepared: Dataset, tmp_path: Path) -> None:
+    """With three kills, beside a search that is left alone: python -m benchmarks.tune --kills 3."""
+    config = config_of(prepared, tmp_path, architectures=("Gap_UNet", "UNet_Sun"))
+    command = [sys.executable, "-m", "benchmarks.tune", "--search", json.dumps(asdict(config))]
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as job:
+        assert job.stdout is not None
+        assert any("epoch 1/2  loss" in line for line in job.stdout)
+        kill_family(job.pid)
+    entries = search(config)
+    assert {(entry.trial, entry.epochs, entry.patches, entry.stopped) for entry in entries} == {
+        ("Gap_UNet", 2, 48, "finished"), ("UNet_Sun", 2, 48, "finished")
+    }  # fmt: skip
+    before = (tmp_path / "tune/trials/Gap_UNet/metrics.csv").read_bytes()
+    assert search(config) == entries  # all is there: nothing is trained
+    assert (tmp_path / "tune/trials/Gap_UNet/metrics.csv").read_bytes() == before
+
+
+def by_name(entries: list[Entry]) -> dict[str, Entry]:
+    return {entry.trial: entry for entry in entries}
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_asha_stops_what_is_behind_and_a_failure_is_a_row(prepared: Dataset, tmp_path: Path) -> None:
+    rates = ("learning-rate=1e-3,1e30",)  # the second one is not finite after a step
+    config = config_of(
+        prepared, tmp_path, architectures=("Gap_UNet", "UNet_Sun"), space=rates, samples=2, scheduler="asha", seed=4
+    )
+    assert {settings["learning-rate"] for _, settings in config.planned()} == {1e-3, 1e30}
+    entries = search(config)
+    assert len(entries) == 4 and entries[0].architecture == "Gap_UNet" and entries[0].stopped == "finished"
+    assert {entry.stopped.split(" in a batch")[0] for entry in entries if not entry.epochs} <= {
+        "loss is nan", "training Gap_UNet failed: loss is nan", "training UNet_Sun failed: loss is nan",
+        "training Gap_UNet failed: loss is inf", "training UNet_Sun failed: loss is inf",
+    }  # fmt: skip
+    assert any(not entry.epochs for entry in entries)
+    stopped = [entry for entry in entries if entry.stopped == "stopped by ASHA"]
+    assert all(entry.epochs == 1 and entry.gain < entries[0].gain for entry in stopped)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_optuna_chooses_and_goes_on_with_the_same_trials(prepared: Dataset, tmp_path: Path) -> None:
+    config = config_of(
+        prepared,
+        tmp_path,
+        architectures=("Gap_UNet",),
+        space=("learning-rate=1e-4..1e-2", "loss=gap_db,gap_l1"),
+        samples=2,
+        sampler="optuna",
+        budget=Budget(epochs=1, patches_per_epoch=16, validation_patches=5),
+    )
+    first = search(config)
+    assert len({entry.trial for entry in first}) == 2
+    assert by_name(search(config)) == by_name(first)
+
+
+def test_what_does_not_fit_is_refused_with_what_would(prepared: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"need 9 CPUs, the cluster has 4; use --max-concurrent 3"):
+        search(config_of(prepared, tmp_path, max_concurrent=8))
+    with pytest.raises(UsageError, match=r"the cluster has 0; lower --max-concurrent or --num-workers, or leave"):
+        search(config_of(prepared, tmp_path, workers=Workers(use_gpu=True)))
