@@ -81,6 +81,7 @@ def _run_trials(config: TuneConfig) -> list[tuple[str, Settings, str]]:
             ray.tune.report({ERROR: str(error)})
 
     os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"  # a report within the first epoch has no gain yet
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # else Ctrl-C looks like an end, and half a search like a whole one
     filesystem, path = storage.locate(storage.join(config.output, config.run_name))
     planned = [{"architecture": name, "settings": settings} for name, settings in config.planned()]
     by_optuna = config.sampler == "optuna"
