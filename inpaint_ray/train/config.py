@@ -185,7 +185,7 @@ class TrainConfig:
             "bf16": self.precision.bf16,
             "patches_per_epoch": self.budget.patches_per_epoch,
             "damage": list(self.damage),
-            "validation_damage": list(self.validation_damage or self.damage),
+            "validation_damage": list(self.validation_damage) or None,
             "seed": self.seed,
             "init_from": self.init_from,
         }
