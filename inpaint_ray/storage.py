@@ -3,7 +3,9 @@
 Endpoint and credentials of S3 come from the standard AWS variables and files (AWS_ENDPOINT_URL included), never flags.
 """
 
+import fcntl
 import functools
+import hashlib
 import os
 import shutil
 import tempfile
@@ -31,6 +33,7 @@ os.environ.update({name: os.environ.get(name, value) for name, value in S3_ENVIR
 # Attempts of a request, with pauses that grow: a server that throttles or is away for half a minute is waited for.
 READ_ATTEMPTS, WRITE_ATTEMPTS = 10, 14  # pyarrow's pauses are longer than boto3's
 COPY_BYTES = 2**20  # at a time
+KEPT_FREE = 0.1  # of the disk or memory of kept copies
 
 
 @dataclass(frozen=True)
@@ -201,6 +204,33 @@ def local_file(uri: str) -> Iterator[Path]:
         with _reachable(uri), filesystem.open_input_stream(path) as stream, copy.open("wb") as file:
             shutil.copyfileobj(stream, file, COPY_BYTES)
         yield copy
+
+
+def keep_copy(uri: str, folder: str) -> str:
+    """The path of a copy of a stored file that is kept in a local folder, where all processes of a machine find it.
+
+    The first to ask makes it, the others wait. It is the URI itself that comes back where that is local, or where the
+    copy would take of the last tenth of the folder's disk or memory.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    if is_local(uri):
+        return uri
+    file = find_file(uri, uri)
+    if file is None:
+        raise FileNotFoundError(uri)
+    os.makedirs(folder, exist_ok=True)
+    target = os.path.join(folder, hashlib.sha256(f"{uri} {file.etag}".encode()).hexdigest())
+    with open(f"{target}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(target):
+            disk = shutil.disk_usage(folder)
+            if disk.free - file.size < KEPT_FREE * disk.total:
+                return uri
+            with local_file(uri) as path:
+                put_file(path, target)
+    return target
 
 
 def publish_folder(local: Path, uri: str) -> None:

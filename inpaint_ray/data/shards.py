@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from inpaint_ray.data.schema import Dataset, Dtype, patch_schema
 from inpaint_ray.errors import DatasetError
-from inpaint_ray.storage import join, locate, open_output
+from inpaint_ray.storage import join, keep_copy, locate, open_output
 
 ROW_GROUP_PATCHES = 128  # 8 MiB of float32
 FOOTER_KEY = b"inpaint_ray"
@@ -139,16 +140,22 @@ class PatchRows:
     magnitudes: NDArray  # (P, 128, 128) linear, float32 or float16
 
 
-def read_rows(uris: list[str], *, part: int = 0, num_parts: int = 1) -> Iterator[PatchRows]:
+@contextmanager
+def open_shard(uri: str, cache: str | None = None) -> Iterator[pq.ParquetFile]:
+    """A shard to read from, by way of this machine's copies where there is a folder for them."""
+    filesystem, path = locate(keep_copy(uri, cache) if cache else uri)
+    with filesystem.open_input_file(path) as file:
+        yield pq.ParquetFile(file)
+
+
+def read_rows(uris: list[str], *, part: int = 0, num_parts: int = 1, cache: str | None = None) -> Iterator[PatchRows]:
     """Every `num_parts`-th row group of the shards, beginning with number `part`: each patch in exactly one part.
 
     Memory is bounded by a row group, 128 patches.
     """
     number = 0
     for uri in uris:
-        filesystem, path = locate(uri)
-        with filesystem.open_input_file(path) as file:
-            parquet = pq.ParquetFile(file)
+        with open_shard(uri, cache) as parquet:
             for row_group in range(parquet.num_row_groups):
                 if number % num_parts == part:
                     yield rows_of(parquet.read_row_group(row_group))

@@ -16,7 +16,6 @@ from inpaint_ray.evaluate.audio_score import AudioScore, AudioScorer, cases_of
 from inpaint_ray.evaluate.config import AUDIO_DAMAGE, EvaluateConfig
 from inpaint_ray.evaluate.listening import Example, ExampleMaker, choose_examples
 from inpaint_ray.evaluate.methods import BASELINES, NEEDS_CHECKPOINT, WITH_MODEL, WITHOUT_MODEL
-from inpaint_ray.evaluate.pool import pool_of
 from inpaint_ray.evaluate.visqol import Visqol
 from inpaint_ray.progress import Progress
 
@@ -69,7 +68,7 @@ def _score(config: EvaluateConfig, uris: dict[str, str]) -> list[AudioScore]:
     """The scores of every file, in an order that no worker decides."""
     rows = [{"name": name, "uri": uri} for name, uri in uris.items()]
     scored = ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS)).flat_map(
-        AudioScorer, fn_constructor_kwargs={"config": config}, **pool_of(config, len(rows))
+        AudioScorer, fn_constructor_kwargs={"config": config}, **config.actors.pool(len(rows))
     )
     progress = Progress("evaluate", len(rows), "files")
     scores: list[AudioScore] = []
@@ -94,7 +93,7 @@ def _make_examples(
     )
     rows = [{"example": example, "uri": uris[example.name]} for example in examples]
     made = ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS)).map(
-        cast(Any, ExampleMaker), fn_constructor_kwargs={"config": config}, **pool_of(config, len(rows))
+        cast(Any, ExampleMaker), fn_constructor_kwargs={"config": config}, **config.actors.pool(len(rows))
     )
     progress = Progress("sounds", len(rows), "examples")
     for _ in made.iter_rows():

@@ -83,7 +83,7 @@ def load_model(config: EvaluateConfig) -> RestoreMagnitudes | None:
     """The checkpoint's model on the device that the configuration asks for; None without a checkpoint."""
     if not config.checkpoint:
         return None
-    device = torch.device("cuda" if config.use_gpu else "cpu")
+    device = torch.device("cuda" if config.actors.use_gpu else "cpu")
     checkpoint = open_checkpoint(config.checkpoint[0])
     checkpoint.model.to(device)
     fill_frames = restorer_of(checkpoint)

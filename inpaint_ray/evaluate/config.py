@@ -1,9 +1,10 @@
 """What an evaluation is asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from inpaint_ray.audio.damage import Damage
+from inpaint_ray.data.actors import Actors
 from inpaint_ray.evaluate.methods import MethodName
 
 Task = Literal["samples", "columns"]
@@ -41,10 +42,7 @@ class EvaluateConfig:
     """On audio: of the gaps; the same seed and files, the same gaps."""
     visqol: bool = False
     """On audio: score ViSQOL too, which needs `pip install inpaint-ray[visqol]`."""
-    num_actors: int | None = None
-    """Processes that do the work; default: one for each two CPUs of the cluster, or one for each GPU."""
-    use_gpu: bool = False
-    """One GPU for each of them."""
+    actors: Actors = field(default_factory=Actors)
 
     def __post_init__(self) -> None:
         for flag in self.damage:
@@ -58,5 +56,3 @@ class EvaluateConfig:
             raise ValueError(f"--seconds must be at least 1, got {self.seconds}")
         if self.seed < 0:
             raise ValueError(f"--seed must not be negative, got {self.seed}")
-        if self.num_actors is not None and self.num_actors < 1:
-            raise ValueError(f"--num-actors must be at least 1, got {self.num_actors}")

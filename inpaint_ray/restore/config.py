@@ -1,8 +1,9 @@
 """What a restoration is asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from inpaint_ray.data.actors import Actors
 from inpaint_ray.inpainting.waveform import MAX_GAP_S, NEEDS_MODEL, Method
 
 OutputFormat = Literal["same", "flac", "wav"]
@@ -32,12 +33,7 @@ class RestoreConfig:
     """`same` keeps lossless formats and makes NAME.mp3.flac of NAME.mp3; files without a gap are always copied."""
     dry_run: bool = False
     """Restore nothing; write the gaps of every file to the output, a folder apart, as Audacity label tracks."""
-    num_actors: int | None = None
-    """Most processes that restore; default: one for each CPU of the cluster but one, or one for each GPU."""
-    min_actors: int = 1
-    """Fewest of them; between the two, their number follows the work that is left."""
-    use_gpu: bool = False
-    """One GPU for each of them."""
+    actors: Actors = field(default_factory=Actors)
 
     def __post_init__(self) -> None:
         for flag, value in (("--input", self.input), ("--output", self.output), ("--gaps", self.gaps)):
@@ -47,9 +43,5 @@ class RestoreConfig:
             raise ValueError(f"--method {self.method} needs --checkpoint; or use --method auto")
         if not 0 < self.min_gap_ms <= 1000 * MAX_GAP_S:
             raise ValueError(f"--min-gap-ms must be above 0 and at most {1000 * MAX_GAP_S:g}, got {self.min_gap_ms:g}")
-        if self.min_actors < 1:
-            raise ValueError(f"--min-actors must be at least 1, got {self.min_actors}")
-        if self.num_actors is not None and self.num_actors < self.min_actors:
-            raise ValueError(f"--num-actors must be at least --min-actors {self.min_actors}, got {self.num_actors}")
-        if self.use_gpu and self.checkpoint is None:
+        if self.actors.use_gpu and self.checkpoint is None:
             raise ValueError("--use-gpu needs --checkpoint: without a model nothing runs on a GPU")

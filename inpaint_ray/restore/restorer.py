@@ -69,7 +69,9 @@ class Restorer:
     def __init__(self, config: RestoreConfig) -> None:
         torch.set_num_threads(1)  # the cores are busy with other files
         self.config = config
-        self.restore_magnitudes = None if config.checkpoint is None else _load(config.checkpoint, gpu=config.use_gpu)
+        self.restore_magnitudes = (
+            None if config.checkpoint is None else _load(config.checkpoint, gpu=config.actors.use_gpu)
+        )
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """A `SourceFile` as a row to its `ManifestRow` as one, after everything is written; a bad file is `failed`."""

@@ -10,7 +10,6 @@ import time
 from dataclasses import asdict, replace
 from typing import Any, cast
 
-import ray
 import ray.data
 
 from inpaint_ray import storage
@@ -89,14 +88,7 @@ def _run(config: RestoreConfig, todo: list[SourceFile], shown: list[ManifestRow]
     num_blocks = min(len(todo), MOST_BLOCKS)
     dealt = [source for first in range(num_blocks) for source in todo[first::num_blocks]]  # large files to all blocks
     rows = ray.data.from_items([asdict(source) for source in dealt], override_num_blocks=num_blocks)
-    most = _num_actors(config, len(todo))
-    restored = rows.map(
-        cast(Any, Restorer),
-        fn_constructor_kwargs={"config": config},
-        num_cpus=1,
-        num_gpus=1 if config.use_gpu else None,
-        compute=ray.data.ActorPoolStrategy(min_size=min(config.min_actors, most), max_size=most),
-    )
+    restored = rows.map(cast(Any, Restorer), fn_constructor_kwargs={"config": config}, **config.actors.pool(len(todo)))
     progress = Progress("look" if config.dry_run else "restore", len(todo), "files")
     result: list[ManifestRow] = []
     shown, num_failed = shown or [], 0
@@ -109,12 +101,6 @@ def _run(config: RestoreConfig, todo: list[SourceFile], shown: list[ManifestRow]
         num_failed += row.status == "failed"
         progress.add(1, f"{num_failed} failed" if num_failed else "")
     return result
-
-
-def _num_actors(config: RestoreConfig, num_files: int) -> int:
-    resources: dict[str, Any] = ray.cluster_resources()
-    share = resources.get("GPU", 0) if config.use_gpu else resources.get("CPU", 1) - 1
-    return min(config.num_actors or max(1, int(share)), num_files)
 
 
 def _absolute(config: RestoreConfig) -> RestoreConfig:

@@ -88,6 +88,9 @@ class Workers:
     """One GPU for each worker."""
     wait_s: float = 600.0
     """Wait so long for the resources of all workers, as a cluster grows."""
+    cache: str | None = None
+    """Folder of each node, on its disk or in its memory (/dev/shm/inpaint), that keeps a bucket's shards once they were
+    read, as long as there is room; all trainings on a node share it. Default: they are read anew in every epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +159,8 @@ class TrainConfig:
             raise ValueError(f"--ema is a decay between 0 and 1, such as 0.999, got {of.ema}")
         if workers.min_workers is not None and workers.min_workers > workers.num_workers:
             raise ValueError(f"--min-workers {workers.min_workers} is more than --num-workers {workers.num_workers}")
+        if workers.cache is not None and not workers.cache.startswith("/"):
+            raise ValueError(f"--cache is a folder of each node, with its whole path, got {workers.cache}")
         if of.batch_norm == "sync" and not workers.use_gpu:
             raise ValueError("--batch-norm sync needs --use-gpu: torch has it for GPUs alone")
         if self.run_name is not None and ("/" in self.run_name or self.run_name.startswith(".")):

@@ -9,15 +9,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import ray.data
 import torch
 from numpy.typing import NDArray
 
 from inpaint_ray.audio.damage import parse_damage
 from inpaint_ray.data.batches import Batch, draw_lost, make_batch
-from inpaint_ray.data.shards import rows_of
-from inpaint_ray.storage import locate
+from inpaint_ray.data.shards import open_shard, rows_of
 from inpaint_ray.train.order import Order, Window
 
 READERS = 2  # tasks that read for a worker at a time
@@ -33,6 +31,7 @@ def training_batches(
     first_step: int,
     scale: float,
     damage: tuple[str, ...],
+    cache: str | None,
 ) -> Iterator[tuple[Batch, float]]:
     """This worker's patches of each step of an epoch, with the weight that `Learner.step` wants.
 
@@ -44,9 +43,10 @@ def training_batches(
         first_step: where to take the epoch up.
         scale: the data set's.
         damage: as the flag names it.
+        cache: folder of each node for copies of shards.
     """
     windows = list(_by_need({lane: order.windows(lane, epoch, first_step) for lane in lanes}))
-    blocks = _read(windows, seed=order.seed + 1, epoch=epoch, damage=damage)
+    blocks = _read(windows, seed=order.seed + 1, epoch=epoch, damage=damage, cache=cache)
     waiting: dict[int, list[Rows]] = {lane: [] for lane in lanes}
     arriving = zip(windows, blocks, strict=True)
     totals = np.sum([order.step_sizes(lane) for lane in range(order.num_lanes)], axis=0)
@@ -88,7 +88,9 @@ def _take(parts: list[Rows], count: int) -> tuple[list[Rows], list[Rows]]:
     return taken, parts
 
 
-def _read(windows: list[Window], *, seed: int, epoch: int, damage: tuple[str, ...]) -> Iterator[Rows]:
+def _read(
+    windows: list[Window], *, seed: int, epoch: int, damage: tuple[str, ...], cache: str | None
+) -> Iterator[Rows]:
     """Each window's rows, in order, read and damaged by Ray Data ahead of their use."""
     items = [
         {"uri": window.piece.uri, "row_group": window.piece.row_group, "order": window.order.tolist()}
@@ -97,7 +99,7 @@ def _read(windows: list[Window], *, seed: int, epoch: int, damage: tuple[str, ..
     if not items:
         return iter(())
     rows = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
-        functools.partial(read_window, seed=seed, epoch=epoch, damage=damage),
+        functools.partial(read_window, seed=seed, epoch=epoch, damage=damage, cache=cache),
         batch_size=None,
         compute=ray.data.TaskPoolStrategy(READERS),
     )
@@ -105,12 +107,13 @@ def _read(windows: list[Window], *, seed: int, epoch: int, damage: tuple[str, ..
     return iter(rows.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=READERS))
 
 
-def read_window(items: dict[str, NDArray[Any]], *, seed: int, epoch: int, damage: tuple[str, ...]) -> Rows:
+def read_window(
+    items: dict[str, NDArray[Any]], *, seed: int, epoch: int, damage: tuple[str, ...], cache: str | None
+) -> Rows:
     """The rows of one window in their order, with the frames that each loses."""
     uri, row_group, order = (items[name][0] for name in ("uri", "row_group", "order"))
-    filesystem, path = locate(str(uri))
-    with filesystem.open_input_file(path) as file:
-        rows = rows_of(pq.ParquetFile(file).read_row_group(int(row_group)))
+    with open_shard(str(uri), cache) as parquet:
+        rows = rows_of(parquet.read_row_group(int(row_group)))
     chosen = np.asarray(order, dtype=np.int64)
     track_id, patch, magnitudes = rows.track_id[chosen], rows.patch[chosen], rows.magnitudes[chosen]
     lost = draw_lost(

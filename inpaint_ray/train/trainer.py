@@ -8,10 +8,8 @@ from dataclasses import replace
 import ray
 import ray.train
 import ray.train.torch
-from ray.exceptions import GetTimeoutError
 from ray.train import CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 from ray.tune.integration.ray_train import TuneReportCallback
-from ray.util.placement_group import placement_group, remove_placement_group
 
 from inpaint_ray import storage
 from inpaint_ray.checkpoints import absolute_checkpoint, open_checkpoint
@@ -19,13 +17,12 @@ from inpaint_ray.data.schema import Dataset, read_dataset
 from inpaint_ray.errors import JobFailedError, UsageError
 from inpaint_ray.progress import format_duration
 from inpaint_ray.train.config import TrainConfig, Workers, check_same_run
+from inpaint_ray.train.room import await_room, can_grow, resources_of_worker
 from inpaint_ray.train.state import Row, read_metrics
 from inpaint_ray.train.worker import FAILURE, train_worker
 
-CPUS_PER_WORKER = 0.5  # of Ray's accounting: what is left feeds the workers; torch uses the cores it finds
 RETRIES = 100  # of lost workers and nodes, each from the last checkpoint; what would fail again is not tried again
 STARTS_AGAIN = 20
-SAY_EVERY_S = 30.0
 RECORD = "run.json"
 
 
@@ -85,7 +82,7 @@ def _with_absolute_paths(config: TrainConfig) -> TrainConfig:
 
 
 def _fit(config: TrainConfig, dataset: Dataset, run_uri: str, *, for_tune: bool, submitted: float) -> None:
-    _await_resources(config)
+    _await_room(config, grows=for_tune or can_grow())  # a trial's place was there when its search began
     failure = storage.join(run_uri, FAILURE)
     if storage.exists(failure):
         storage.delete_file(failure)  # of a run before; now it may go well
@@ -115,7 +112,7 @@ def _trainer(
         scaling_config=ScalingConfig(
             num_workers=_elastic(workers),  # type: ignore[arg-type]  # pairs are meant for elastic groups
             use_gpu=workers.use_gpu,
-            resources_per_worker=resources_of_worker(config),
+            resources_per_worker=resources_of_worker(workers),
         ),
         run_config=RunConfig(
             name="state",
@@ -133,44 +130,22 @@ def _elastic(workers: Workers) -> int | tuple[int, int]:
     return workers.num_workers if workers.min_workers is None else (workers.min_workers, workers.num_workers)
 
 
-def resources_of_worker(config: TrainConfig) -> dict[str, float]:
-    """What a worker asks Ray for; Ray resizes groups of workers by whole CPUs."""
-    cpus = 1.0 if config.workers.min_workers else CPUS_PER_WORKER
-    return {"CPU": cpus} | ({"GPU": 1} if config.workers.use_gpu else {})
-
-
-def _await_resources(config: TrainConfig) -> None:
-    """Wait until there is room for the workers, while a cluster grows.
-
-    Raises:
-        UsageError: there is not after `wait_s`; names what is missing.
-    """
-    workers, bundle = config.workers, resources_of_worker(config)
+def _await_room(config: TrainConfig, *, grows: bool) -> None:
+    """Wait for the least that training can begin with."""
+    workers = config.workers
     count = workers.min_workers or workers.num_workers
-    wanted = {name: amount * count for name, amount in bundle.items()}
-    group = placement_group([bundle] * count)
-    deadline = time.monotonic() + workers.wait_s
-    try:
-        while True:
-            try:
-                ray.get(group.ready(), timeout=min(SAY_EVERY_S, max(deadline - time.monotonic(), 0.1)))
-                return
-            except GetTimeoutError:
-                having = ray.cluster_resources()
-                lacking = ", ".join(
-                    f"{amount:g} {name} (the cluster has {having.get(name, 0):g})"
-                    for name, amount in wanted.items()
-                    if having.get(name, 0) < amount
-                )
-                waiting = f"{count} workers need {lacking}" if lacking else f"others use what {count} workers need"
-                if time.monotonic() >= deadline:
-                    raise UsageError(
-                        f"{waiting}, after {format_duration(workers.wait_s)}; give fewer --num-workers, "
-                        f"{'leave --use-gpu out, ' if workers.use_gpu else ''}or wait longer with --wait-s"
-                    ) from None
-                print(f"waiting: {waiting}", flush=True)
-    finally:
-        remove_placement_group(group)
+    ways = [
+        "give fewer --num-workers",
+        *["leave --use-gpu out"] * workers.use_gpu,
+        *["wait longer with --wait-s"] * grows,
+    ]
+    await_room(
+        f"{count} workers",
+        [resources_of_worker(workers)] * count,
+        wait_s=workers.wait_s,
+        grows=grows,
+        remedy=lambda _: ", or ".join(ways),
+    )
 
 
 def _first_cause(error: BaseException) -> str:

@@ -120,6 +120,7 @@ class _Run:
             first_step=sums.steps,
             scale=self.dataset.scale,
             damage=self.config.damage,
+            cache=self.config.workers.cache,
         )
         train_epoch(self.learner, batches, sums, after_step=self._after_step)
 
@@ -241,7 +242,9 @@ def _validation_batches(config: TrainConfig, dataset: Dataset, rank: int, num_wo
     wanted, total = config.budget.validation_patches, dataset.num_patches("validation")
     damage = parse_damage(config.validation_damage or config.damage)
     stride = 1 if wanted is None else max(1, math.ceil(total / wanted))
-    for rows in read_rows(shard_uris(dataset, "validation"), part=rank, num_parts=num_workers):
+    for rows in read_rows(
+        shard_uris(dataset, "validation"), part=rank, num_parts=num_workers, cache=config.workers.cache
+    ):
         thinned = PatchRows(
             rows.track_id[::stride], rows.genre[::stride], rows.patch[::stride], rows.magnitudes[::stride]
         )

@@ -21,7 +21,8 @@ from inpaint_ray.errors import InpaintError, JobFailedError, UsageError
 from inpaint_ray.models.blocks import count_parameters
 from inpaint_ray.models.registry import build_model, find_architecture
 from inpaint_ray.progress import format_duration
-from inpaint_ray.train.trainer import CPUS_PER_WORKER, finished_epochs, train
+from inpaint_ray.train.room import await_room, can_grow, resources_of_worker
+from inpaint_ray.train.trainer import finished_epochs, train
 from inpaint_ray.tune.config import TuneConfig, multiply_adds
 from inpaint_ray.tune.entries import Entry, rank
 from inpaint_ray.tune.leaderboard import to_markdown, write_leaderboard
@@ -46,7 +47,7 @@ def search(config: TuneConfig) -> list[Entry]:
     started = time.monotonic()
     config = replace(config, data=storage.absolute(config.data), output=storage.absolute(config.output))
     read_dataset(config.data)
-    _check_cluster(config)
+    _await_room(config)
     entries = rank([_entry(config, *trial) for trial in _run_trials(config)])
     run_uri = storage.join(config.output, config.run_name)
     write_leaderboard(run_uri, config.run_name, entries)
@@ -163,23 +164,26 @@ def _entry(config: TuneConfig, architecture: str, settings: Settings, error: str
     )
 
 
-def _check_cluster(config: TuneConfig) -> None:
-    """Refuse what could only wait for ever."""
-    resources = ray.cluster_resources()
-    of_trial = DRIVER_CPUS + config.workers.num_workers * CPUS_PER_WORKER
-    needed = config.max_concurrent * of_trial + FEED_CPUS
-    having = resources.get("CPU", 0)
-    if needed > having:
-        fits = int((having - FEED_CPUS) / of_trial)
-        raise UsageError(
-            f"{config.max_concurrent} trials at once of {config.workers.num_workers} workers need {needed:g} CPUs, "
-            f"the cluster has {having:g}; use --max-concurrent {max(fits, 1)}"
-        )
-    if config.workers.use_gpu and config.max_concurrent * config.workers.num_workers > resources.get("GPU", 0):
-        raise UsageError(
-            f"{config.max_concurrent} trials at once of {config.workers.num_workers} workers need a GPU each, the "
-            f"cluster has {resources.get('GPU', 0):g}; lower --max-concurrent or --num-workers, or leave --use-gpu out"
-        )
+def _await_room(config: TuneConfig) -> None:
+    """Wait for all that runs at the same time; trials wait for no more than each other."""
+    count = config.max_concurrent
+    num_workers = config.workers.min_workers or config.workers.num_workers
+    of_trial = [{"CPU": DRIVER_CPUS}, *[resources_of_worker(config.workers)] * num_workers]
+
+    def remedy(having: dict[str, float]) -> str:
+        cpus = sum(bundle["CPU"] for bundle in of_trial)
+        fits = int((having.get("CPU", 0) - FEED_CPUS) / cpus)
+        if config.workers.use_gpu:
+            fits = min(fits, int(having.get("GPU", 0) / num_workers))
+        return f"use --max-concurrent {fits}" if fits > 0 else "lower --num-workers, or leave --use-gpu out"
+
+    await_room(
+        f"{count} trials at once of {num_workers} workers",
+        [*of_trial * count, {"CPU": FEED_CPUS}],
+        wait_s=config.workers.wait_s,
+        grows=can_grow(),
+        remedy=remedy,
+    )
 
 
 def _reason(error: BaseException) -> str:

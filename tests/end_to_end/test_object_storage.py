@@ -25,19 +25,21 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 REPOSITORY = Path(__file__).parents[2]
 
 TRAIN_TO_RESTORE = """
+import sys
+
 from inpaint_ray.command_line import start_ray
 from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.evaluate.run import evaluate
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.run import restore
-from inpaint_ray.train.config import Budget, Optimisation, TrainConfig
+from inpaint_ray.train.config import Budget, Optimisation, TrainConfig, Workers
 from inpaint_ray.train.trainer import train
 
 start_ray()
 small = Optimisation(batch_size=5)
 train(TrainConfig(
     data="s3://music/shards", output="s3://music/runs", architecture="Gap_UNet", optimisation=small,
-    budget=Budget(epochs=1),
+    budget=Budget(epochs=1), workers=Workers(cache=sys.argv[1]),
 ))
 best = "s3://music/runs/Gap_UNet/best"
 evaluate(EvaluateConfig(data="s3://music/shards", checkpoint=(best,), output="s3://music/results"))
@@ -91,10 +93,19 @@ def test_prepare_survives_a_server_that_goes_away_and_the_others_use_what_it_mad
     write_damaged_copy(archive, tmp_path)
     _upload(tmp_path / "damaged", "s3://music/tapes")
     run = subprocess.run(
-        [sys.executable, "-c", TRAIN_TO_RESTORE], cwd=REPOSITORY, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", TRAIN_TO_RESTORE, str(tmp_path / "cache")],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines()[-1] == "exit code 0"
+    shards = [
+        file for file in storage.list_files("s3://music/shards") if file.name.startswith(("train/", "validation/"))
+    ]
+    kept = [path.stat().st_size for path in (tmp_path / "cache").iterdir() if not path.suffix]
+    assert sorted(kept) == sorted(file.size for file in shards)  # each once
     names = {file.name for file in storage.list_files("s3://music")}
     assert {"runs/Gap_UNet/best/model.safetensors", "results/results.json", "restored/_restore/report.html"} <= names
     with storage.local_copy("s3://music/restored/_restore") as folder:

@@ -11,6 +11,7 @@ import torch
 
 from inpaint_ray.audio.damage import Damage
 from inpaint_ray.audio.stft import Grid
+from inpaint_ray.data.actors import Actors
 from inpaint_ray.errors import AudioDecodeError, UsageError
 from inpaint_ray.evaluate.archive import complete
 from inpaint_ray.evaluate.audio_score import HIGHEST_SNR, AudioScore, score_excerpt
@@ -163,7 +164,7 @@ def test_a_folder_of_audio_becomes_tables_and_sounds(local_ray: None, archive: P
         damage=("frames", "gap:10"),
         methods=("silence", "janssen", "model"),
         seconds=2.0,
-        num_actors=2,
+        actors=Actors(num_actors=2),
     )
     tasks = evaluate(config)
     assert [(task.task, [case.damage for case in task.cases]) for task in tasks] == [

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from inpaint_ray.data.actors import Actors
 from inpaint_ray.data.schema import Dataset
 from inpaint_ray.data.shards import PatchRows, shard_uris
 from inpaint_ray.errors import CheckpointError, DatasetError, UsageError
@@ -119,7 +120,7 @@ def test_the_job_writes_tables_for_programs_and_people(prepared: Dataset, tmp_pa
         data=prepared.uri,
         checkpoint=(str(tmp_path / "one/best"), str(tmp_path / "two/best")),
         output=str(tmp_path / "results"),
-        num_actors=1,
+        actors=Actors(num_actors=1),
     )
     rows = evaluate(config)
     assert [row.group for row in rows] == ["Classical", "Electronic", "Experimental", "Folk", "Rock", "all"]
@@ -137,7 +138,7 @@ def test_the_job_writes_tables_for_programs_and_people(prepared: Dataset, tmp_pa
     word = "beats" if rows[-1].gain("one") > max(gains.values()) else "does NOT beat"
     assert f"one {word} {best}" in (tmp_path / "results/results.md").read_text()
 
-    evaluate(replace(config, output=str(tmp_path / "again"), num_actors=3))
+    evaluate(replace(config, output=str(tmp_path / "again"), actors=Actors(num_actors=3)))
     assert json.loads((tmp_path / "again/results.json").read_text()) == record  # whatever the number of actors
 
 

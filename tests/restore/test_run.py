@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from inpaint_ray import storage
+from inpaint_ray.data.actors import Actors
 from inpaint_ray.errors import UsageError
 from inpaint_ray.restore.archive import fingerprint
 from inpaint_ray.restore.config import RestoreConfig
@@ -37,7 +38,7 @@ def test_an_archive_is_restored_and_a_second_run_does_what_is_left(
     for name, gaps in (("whole.wav", 0), ("a/one.flac", 1), ("a/<b>&.wav", 2)):
         write_damaged(source / name, gaps=gaps)
     (source / "empty.mp3").write_bytes(b"")
-    config = RestoreConfig(input=str(source), output=str(output), num_actors=2)
+    config = RestoreConfig(input=str(source), output=str(output), actors=Actors(num_actors=2))
 
     assert restore(config) == 3
     rows = pq.read_table(output / MANIFEST).to_pylist()

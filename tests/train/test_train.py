@@ -95,9 +95,14 @@ def test_a_run_that_cannot_go_well_stops_and_says_why(prepared: Dataset, tmp_pat
 
 
 @pytest.mark.ray
-def test_workers_that_there_is_no_room_for_are_named(prepared: Dataset, tmp_path: Path) -> None:
+def test_workers_that_there_is_no_room_for_are_named(
+    prepared: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = _config(prepared.uri, tmp_path, workers=Workers(use_gpu=True, wait_s=1.0))
-    with pytest.raises(UsageError, match=r"1 workers need 1 GPU \(the cluster has 0\), after 1s; give fewer"):
+    with pytest.raises(UsageError, match=r"1 workers need 1 GPUs \(the cluster has 0\); give fewer .* leave --use-gpu"):
+        train(config)
+    monkeypatch.setenv("RAY_ADDRESS", "of a cluster, which may grow")
+    with pytest.raises(UsageError, match=r"\(the cluster has 0\), after 1s; .* or wait longer with --wait-s"):
         train(config)
 
 
@@ -135,6 +140,7 @@ def test_first_weights_must_be_of_the_same_architecture(prepared: Dataset, tmp_p
     [
         ({"workers": Workers(num_workers=59)}, "--batch-size must be at least 59, got 58"),
         ({"workers": Workers(num_workers=2, min_workers=3)}, "--min-workers 3 is more than --num-workers 2"),
+        ({"workers": Workers(cache="s3://music/cache")}, "--cache is a folder of each node"),
         ({"optimisation": Optimisation(learning_rate=0.0)}, "--learning-rate must be above 0"),
         ({"optimisation": Optimisation(ema=1.0)}, "--ema is a decay between 0 and 1"),
         ({"optimisation": Optimisation(batch_norm="sync")}, "--batch-norm sync needs --use-gpu"),

@@ -1,0 +1,33 @@
+"""The actors that do a job's work."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import ray.data
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actors:
+    """How many there are."""
+
+    num_actors: int | None = None
+    """Most processes that do the work; default: as the cluster has CPUs, or GPUs, those that come later included."""
+    min_actors: int = 1
+    """Fewest of them; between the two, their number follows the work that is left."""
+    use_gpu: bool = False
+    """One GPU for each of them."""
+
+    def __post_init__(self) -> None:
+        if self.min_actors < 1:
+            raise ValueError(f"--min-actors must be at least 1, got {self.min_actors}")
+        if self.num_actors is not None and self.num_actors < self.min_actors:
+            raise ValueError(f"--num-actors must be at least --min-actors {self.min_actors}, got {self.num_actors}")
+
+    def pool(self, num_rows: int) -> dict[str, Any]:
+        """What Ray Data is told of them: no more than rows."""
+        most = min(self.num_actors or num_rows, num_rows)
+        return {
+            "compute": ray.data.ActorPoolStrategy(min_size=min(self.min_actors, most), max_size=most),
+            "num_cpus": 1,
+            "num_gpus": 1 if self.use_gpu else None,
+        }

@@ -1,0 +1,71 @@
+"""Room on the cluster: waiting for it while the cluster grows, and saying what would fit where it does not."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import ray
+from ray.exceptions import GetTimeoutError
+from ray.util.placement_group import placement_group, remove_placement_group
+
+from inpaint_ray.errors import UsageError
+from inpaint_ray.progress import format_duration
+from inpaint_ray.train.config import Workers
+
+CPUS_PER_WORKER = 0.5  # of Ray's accounting: what is left feeds the workers; torch uses the cores it finds
+SAY_EVERY_S = 30.0
+
+Resources = dict[str, float]
+
+
+def can_grow() -> bool:
+    """Whether nodes may come: to a cluster, not to a private Ray."""
+    return bool(os.environ.get("RAY_ADDRESS"))
+
+
+def resources_of_worker(workers: Workers) -> Resources:
+    """What a worker asks Ray for; Ray resizes groups of workers by whole CPUs."""
+    return {"CPU": 1.0 if workers.min_workers else CPUS_PER_WORKER} | ({"GPU": 1.0} if workers.use_gpu else {})
+
+
+def await_room(
+    who: str, bundles: list[Resources], *, wait_s: float, grows: bool, remedy: Callable[[Resources], str]
+) -> None:
+    """Wait until the cluster has room for all bundles at once; asking for them lets an autoscaler add nodes.
+
+    Args:
+        who: needs the room, in words.
+        bundles: resources of each process.
+        wait_s: how long others may keep what is there, or the cluster may take to grow.
+        grows: whether it can; one that cannot and is too small is refused at once.
+        remedy: what to do on a cluster of given resources.
+
+    Raises:
+        UsageError: there is no room; says what is missing, and the remedy.
+    """
+    wanted = sum(map(Counter, bundles), Counter())
+    group = placement_group(bundles)
+    deadline = time.monotonic() + wait_s
+    try:
+        while True:
+            having = ray.cluster_resources()
+            lacking = ", ".join(
+                f"{amount:g} {name}s (the cluster has {having.get(name, 0):g})"
+                for name, amount in wanted.items()
+                if having.get(name, 0) < amount
+            )
+            needs = f"{who} need {lacking}" if lacking else f"others use what {who} need"
+            left = deadline - time.monotonic() if grows or not lacking else 0.0
+            if left <= 0:
+                waited = f", after {format_duration(wait_s)}" if grows else ""
+                raise UsageError(f"{needs}{waited}; {remedy(having)}")
+            if lacking:
+                print(f"waiting: {needs}", flush=True)
+            try:
+                ray.get(group.ready(), timeout=min(SAY_EVERY_S, left))
+                return
+            except GetTimeoutError:
+                continue
+    finally:
+        remove_placement_group(group)
