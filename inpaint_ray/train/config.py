@@ -88,6 +88,8 @@ class Workers:
     """One GPU for each worker."""
     wait_s: float = 600.0
     """Wait so long for the resources of all workers, as a cluster grows."""
+    cpus_per_worker: int | None = None
+    """CPUs and threads of each; default: one CPU, and as threads its share of the cores of its node."""
     cache: str | None = None
     """Folder of each node, on its disk or in its memory (/dev/shm/inpaint), that keeps a bucket's shards once they were
     read, as long as there is room; all trainings on a node share it. Default: they are read anew in every epoch."""
@@ -135,6 +137,7 @@ class TrainConfig:
         for name, value, least in (
             ("num_workers", workers.num_workers, 1),
             ("min_workers", workers.min_workers or 1, 1),
+            ("cpus_per_worker", workers.cpus_per_worker or 1, 1),
             ("epochs", self.budget.epochs, 1),
             ("patches_per_epoch", self.budget.patches_per_epoch or of.batch_size, of.batch_size),
             ("validation_patches", self.budget.validation_patches or 1, 1),

@@ -12,6 +12,7 @@ import numpy as np
 import ray.data
 import torch
 from numpy.typing import NDArray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from inpaint_ray.audio.damage import parse_damage
 from inpaint_ray.data.batches import Batch, draw_lost, make_batch
@@ -98,10 +99,13 @@ def _read(
     ]
     if not items:
         return iter(())
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     rows = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
         functools.partial(read_window, seed=seed, epoch=epoch, damage=damage, cache=cache),
         batch_size=None,
         compute=ray.data.TaskPoolStrategy(READERS),
+        num_cpus=0,  # part of the worker's: else workers that fill a cluster would wait for them for ever
+        ray_remote_args_fn=lambda: {"scheduling_strategy": here},
     )
     rows.context.execution_options.preserve_order = True
     return iter(rows.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=READERS))

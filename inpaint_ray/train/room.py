@@ -13,7 +13,6 @@ from inpaint_ray.errors import UsageError
 from inpaint_ray.progress import format_duration
 from inpaint_ray.train.config import Workers
 
-CPUS_PER_WORKER = 0.5  # of Ray's accounting: what is left feeds the workers; torch uses the cores it finds
 SAY_EVERY_S = 30.0
 
 Resources = dict[str, float]
@@ -25,8 +24,8 @@ def can_grow() -> bool:
 
 
 def resources_of_worker(workers: Workers) -> Resources:
-    """What a worker asks Ray for; Ray resizes groups of workers by whole CPUs."""
-    return {"CPU": 1.0 if workers.min_workers else CPUS_PER_WORKER} | ({"GPU": 1.0} if workers.use_gpu else {})
+    """What a worker asks Ray for; the tasks that read for it run beside it and ask for nothing."""
+    return {"CPU": float(workers.cpus_per_worker or 1)} | ({"GPU": 1.0} if workers.use_gpu else {})
 
 
 def await_room(
@@ -51,7 +50,7 @@ def await_room(
         while True:
             having = ray.cluster_resources()
             lacking = ", ".join(
-                f"{amount:g} {name}s (the cluster has {having.get(name, 0):g})"
+                f"{_in_words(name, amount)} (the cluster has {_in_words(name, having.get(name, 0))})"
                 for name, amount in wanted.items()
                 if having.get(name, 0) < amount
             )
@@ -69,3 +68,7 @@ def await_room(
                 continue
     finally:
         remove_placement_group(group)
+
+
+def _in_words(name: str, amount: float) -> str:
+    return f"{amount / 2**30:.3g} GiB of memory" if name == "memory" else f"{amount:g} {name}s"

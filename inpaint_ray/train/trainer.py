@@ -112,6 +112,9 @@ def _trainer(
         scaling_config=ScalingConfig(
             num_workers=_elastic(workers),  # type: ignore[arg-type]  # pairs are meant for elastic groups
             use_gpu=workers.use_gpu,
+            placement_strategy="PACK"
+            if workers.use_gpu
+            else "SPREAD",  # torch takes a node's cores, not those asked for
             resources_per_worker=resources_of_worker(workers),
         ),
         run_config=RunConfig(

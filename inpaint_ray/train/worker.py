@@ -70,7 +70,8 @@ class _Run:
         context = ray.train.get_context()  # [1] who this worker is
         self.rank, self.num_workers = context.get_world_rank(), context.get_world_size()
         if not config.workers.use_gpu:
-            torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // context.get_local_world_size()))
+            cores = len(os.sched_getaffinity(0)) // context.get_local_world_size()
+            torch.set_num_threads(config.workers.cpus_per_worker or max(1, cores))
         shards, size = shard_rows(dataset, "train"), config.optimisation.batch_size
         num_lanes = count_lanes(size, config.workers.num_workers)
         patches = config.budget.patches_per_epoch or sum(shards.values())

@@ -29,8 +29,7 @@ from inpaint_ray.tune.leaderboard import to_markdown, write_leaderboard
 from inpaint_ray.tune.live import LiveTable
 from inpaint_ray.tune.space import Choice, Settings
 
-DRIVER_CPUS = 0.5  # of a trial's own process; Ray Tune refuses 0
-FEED_CPUS = 1.0  # the least that Ray Data needs to read shards
+DRIVER = {"memory": 2.0**29}  # of a trial's own process, which only waits
 REDUCTION = 3  # ASHA keeps one in three
 RETRIES = 10  # of a trial whose process or node died
 TRIAL, ERROR = "trial", "error"  # of what Ray Tune is given, and of what a trial reports
@@ -47,6 +46,7 @@ def search(config: TuneConfig) -> list[Entry]:
     started = time.monotonic()
     config = replace(config, data=storage.absolute(config.data), output=storage.absolute(config.output))
     read_dataset(config.data)
+    config = _shared(config)
     _await_room(config)
     entries = rank([_entry(config, *trial) for trial in _run_trials(config)])
     run_uri = storage.join(config.output, config.run_name)
@@ -87,7 +87,7 @@ def _run_trials(config: TuneConfig) -> list[tuple[str, Settings, str]]:
     planned = [{"architecture": name, "settings": settings} for name, settings in config.planned()]
     by_optuna = config.sampler == "optuna"
     tuner = ray.tune.Tuner(
-        ray.tune.with_resources(train_trial, {"CPU": DRIVER_CPUS}),
+        ray.tune.with_resources(train_trial, DRIVER),
         param_space={TRIAL: _searched(config) if by_optuna else ray.tune.grid_search(planned)},
         tune_config=ray.tune.TuneConfig(
             max_concurrent_trials=config.max_concurrent,
@@ -164,22 +164,28 @@ def _entry(config: TuneConfig, architecture: str, settings: Settings, error: str
     )
 
 
+def _shared(config: TuneConfig) -> TuneConfig:
+    """On one machine, trials at the same time share its cores."""
+    if config.workers.cpus_per_worker is not None or can_grow():
+        return config
+    share = (os.cpu_count() or 1) // (config.max_concurrent * config.workers.num_workers)
+    return replace(config, workers=replace(config.workers, cpus_per_worker=max(1, share)))
+
+
 def _await_room(config: TuneConfig) -> None:
     """Wait for all that runs at the same time; trials wait for no more than each other."""
     count = config.max_concurrent
     num_workers = config.workers.min_workers or config.workers.num_workers
-    of_trial = [{"CPU": DRIVER_CPUS}, *[resources_of_worker(config.workers)] * num_workers]
+    of_worker = resources_of_worker(config.workers)
 
     def remedy(having: dict[str, float]) -> str:
-        cpus = sum(bundle["CPU"] for bundle in of_trial)
-        fits = int((having.get("CPU", 0) - FEED_CPUS) / cpus)
-        if config.workers.use_gpu:
-            fits = min(fits, int(having.get("GPU", 0) / num_workers))
+        of_trial = {name: amount * num_workers for name, amount in of_worker.items()} | DRIVER
+        fits = int(min(having.get(name, 0) // amount for name, amount in of_trial.items()))
         return f"use --max-concurrent {fits}" if fits > 0 else "lower --num-workers, or leave --use-gpu out"
 
     await_room(
         f"{count} trials at once of {num_workers} workers",
-        [*of_trial * count, {"CPU": FEED_CPUS}],
+        [DRIVER, *[of_worker] * num_workers] * count,
         wait_s=config.workers.wait_s,
         grows=can_grow(),
         remedy=remedy,

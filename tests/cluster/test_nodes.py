@@ -1,41 +1,56 @@
 """Jobs on a cluster whose nodes come and go."""
 
-import re
+import csv
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 
-from inpaint_ray.data.schema import read_dataset
+from benchmarks.restore import check, make_damaged
+from inpaint_ray.audio.encode import write_blocks
+from inpaint_ray.data.schema import Dataset, read_dataset
 from inpaint_ray.data.shards import read_rows, shard_uris
+from inpaint_ray.train.state import read_metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 NUM_TRACKS, SECONDS = 60, 5
 
 
+def run_among_dying_nodes(work: Path, *jobs: str) -> None:
+    command = [sys.executable, "-m", "tests.support.dying_nodes", str(work), *jobs]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400)
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    said = [line for line in run.stdout.splitlines() if line.endswith("after their death on one that came late")]
+    assert [line.split(",")[0] for line in said] == [f"{job} ran on 2 nodes" for job in jobs]
+
+
 @pytest.mark.ray
 @pytest.mark.slow
-def test_prepare_outlives_all_its_workers_and_uses_one_that_joins_late(tmp_path: Path) -> None:
-    archive, output = tmp_path / "archive", tmp_path / "shards"
+def test_prepare_and_restore_outlive_all_their_nodes_and_use_one_that_joins_late(tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
     for number in range(NUM_TRACKS):
         path = archive / f"genre{number % 3}" / f"{number}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
-        samples = np.random.default_rng(number).normal(0, 0.1, (SECONDS * 44_100, 2))
-        soundfile.write(path, samples, 44_100)
-    command = [sys.executable, "-m", "tests.support.dying_nodes", str(archive), str(output)]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400)
-    assert run.returncode == 0, run.stderr[-3000:]
-    stood = re.search(r"shards: (\d+) before, (\d+) after", run.stdout)
-    assert stood is not None, run.stdout[-3000:]
-    before, after = map(int, stood.groups())
-    dataset = read_dataset(str(output))
+        write_blocks(path, [make_damaged(SECONDS, 0.02, container="WAV", seed=number % 10)])
+    run_among_dying_nodes(tmp_path, "prepare", "restore")
+    dataset = read_dataset(str(tmp_path / "prepare"))
     splits = [split for split in dataset.patches if dataset.num_patches(split)]
-    assert 3 <= before < after == sum(len(dataset.shards[split]) for split in splits)
     rows = [rows for split in splits for rows in read_rows(shard_uris(dataset, split))]
     patches = {(track, patch) for part in rows for track, patch in zip(part.track_id, part.patch, strict=True)}
     each = int(SECONDS / 0.004 / 128)
     assert len(patches) == sum(len(part.patch) for part in rows) == NUM_TRACKS * each  # each once
     assert dataset.rejected == 0
+    check(archive, tmp_path / "restore", NUM_TRACKS)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_train_and_tune_outlive_all_their_nodes_and_use_one_that_joins_late(prepared: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "shards").symlink_to(prepared.uri)
+    run_among_dying_nodes(tmp_path, "train", "tune")
+    history = read_metrics((tmp_path / "runs/Gap_UNet/metrics.csv").read_text())
+    assert [(row["epoch"], row["patches"]) for row in history] == [(1, 80), (2, 80)]
+    with (tmp_path / "runs/tune/leaderboard.csv").open() as file:
+        trials = {(row["trial"], row["epochs"], row["patches"], row["stopped"]) for row in csv.DictReader(file)}
+    assert trials == {(name, "2", "160", "finished") for name in ("Gap_UNet", "UNet_Sun")}
