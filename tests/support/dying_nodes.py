@@ -111,14 +111,9 @@ def outlive(cluster: Cluster, workers: list[Any], job: Job) -> tuple[int, Any]:
         assert thread.is_alive(), f"it ended before nodes could die; it ran on {len(used)}"
         used |= busy_nodes()
         time.sleep(0.02)
-    print("STAND", time.monotonic() - T0, len(used), flush=True)
     for worker in workers:  # nodes are added and removed in the main thread alone
         cluster.remove_node(worker, allow_graceful=False)
     late = cluster.add_node(num_cpus=CPUS)
-    print("LATE", time.monotonic() - T0, flush=True)
-    while thread.is_alive():
-        print("  ", round(time.monotonic() - T0), len(list(output.glob(job.finished))), len(busy_nodes()), flush=True)
-        time.sleep(3)
     thread.join(timeout=300)
     assert not thread.is_alive(), "it did not end"
     return len(used), late
