@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/bash
 
-.PHONY: demo test check setup clean
+.PHONY: demo test faults check setup clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   synthesise a small archive, then prepare, train, evaluate and restore it as Ray jobs"
-	@echo "make test   run the whole test suite"
+	@echo "make test   run the test suite but for what make faults runs"
+	@echo "make faults kill drivers, actors and nodes of every job, and join two hosts: the rest of the tests"
 	@echo "make check  format, lint, types, import direction"
 	@echo "make setup  install everything into .venv"
 	@echo "make clean  remove the virtual environment and what the demo made"
@@ -28,6 +29,9 @@ demo: setup
 
 test: setup
 	@$(BIN)/pytest
+
+faults: setup
+	@$(BIN)/pytest -m faults
 
 check: setup
 	@$(BIN)/ruff format --check .

@@ -6,12 +6,14 @@ from itertools import cycle
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from inpaint_ray.evaluate.plots import to_png
 from inpaint_ray.tune.entries import Entry, pareto_front
 
 GAIN = "gain over the damaged input, dB PSNR"
 STYLES = ("-", "--", ":", "-.")
+MARKERS = ("o", "s", "^", "D")
 
 
 def draw_pareto(entries: Sequence[Entry]) -> bytes:
@@ -29,19 +31,15 @@ def draw_pareto(entries: Sequence[Entry]) -> bytes:
         color="gray",
         label="Pareto front",
     )
-    axes.scatter([e.multiply_adds / 1e6 for e in done], [e.gain for e in done], zorder=3)
-    for entry in {e.architecture: e for e in reversed(done)}.values():
-        axes.annotate(
-            entry.architecture,
-            (entry.multiply_adds / 1e6, entry.gain),
-            textcoords="offset points",
-            xytext=(4, 4),
-            fontsize="x-small",
-        )
+    names = list(dict.fromkeys(entry.architecture for entry in done))
+    for number, (name, marker) in enumerate(zip(names, cycle(np.repeat(MARKERS, 10)), strict=False)):
+        points = [(entry.multiply_adds / 1e6, entry.gain) for entry in done if entry.architecture == name]
+        axes.scatter(*zip(*points, strict=True), color=f"C{number % 10}", marker=str(marker), zorder=3, label=name)
     axes.axhline(done[0].interpolation_gain, color="black", linewidth=1, linestyle="--", label="linear interpolation")
     axes.set(xscale="log", xlabel="million multiply-adds a patch", ylabel=GAIN)
+    axes.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:,.0f}", minor_formatter="")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
+    figure.legend(fontsize="xx-small", loc="outside right upper")
     return to_png(figure)
 
 

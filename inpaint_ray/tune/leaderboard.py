@@ -86,13 +86,14 @@ def to_markdown(entries: Sequence[Entry]) -> str:
 
 
 def write_leaderboard(run_uri: str, name: str, entries: Sequence[Entry]) -> None:
-    """Put leaderboard.csv, .md and .html into the folder of a search."""
+    """Put leaderboard.csv, .md and .html and their pictures into the folder of a search."""
     header, rows = to_rows(entries)
-    pictures = {
-        "Quality against cost": draw_pareto(entries),
-        "Learning": draw_curves(entries),
-        "Settings": draw_space(entries),
+    drawn = {
+        ("Quality against cost", "pareto.png"): draw_pareto(entries),
+        ("Learning", "curves.png"): draw_curves(entries),
+        ("Settings", "settings.png"): draw_space(entries),
     }
+    pictures = {title: png for title, png in drawn.items() if png}
     page = _environment().from_string(
         resources.files("inpaint_ray.tune").joinpath("leaderboard.html.jinja").read_text()
     )
@@ -101,12 +102,15 @@ def write_leaderboard(run_uri: str, name: str, entries: Sequence[Entry]) -> None
         header=header,
         rows=rows,
         agreement=published_agreement(entries),
-        pictures={title: picture(png) for title, png in pictures.items() if png},
+        pictures={title: picture(png) for (title, _), png in pictures.items()},
         version=VERSION,
     )
     storage.write_bytes(storage.join(run_uri, "leaderboard.csv"), to_csv(entries).encode())
-    storage.write_bytes(storage.join(run_uri, "leaderboard.md"), to_markdown(entries).encode())
+    links = "".join(f"\n![{title}]({file})\n" for title, file in pictures)
+    storage.write_bytes(storage.join(run_uri, "leaderboard.md"), (to_markdown(entries) + links).encode())
     storage.write_bytes(storage.join(run_uri, "leaderboard.html"), html.encode())
+    for (_, file), png in pictures.items():
+        storage.write_bytes(storage.join(run_uri, file), png)
 
 
 def _environment() -> jinja2.Environment:

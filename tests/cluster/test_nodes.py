@@ -5,12 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.restore import check, make_damaged
 from inpaint_ray.audio.encode import write_blocks
 from inpaint_ray.data.schema import Dataset, read_dataset
 from inpaint_ray.data.shards import read_rows, shard_uris
+from inpaint_ray.evaluate.audio_report import SCORES_FILE
 from inpaint_ray.train.state import read_metrics
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,14 +28,14 @@ def run_among_dying_nodes(work: Path, *jobs: str) -> None:
 
 
 @pytest.mark.ray
-@pytest.mark.slow
-def test_prepare_and_restore_outlive_all_their_nodes_and_use_one_that_joins_late(tmp_path: Path) -> None:
+@pytest.mark.faults
+def test_jobs_on_audio_outlive_all_their_nodes_and_use_one_that_joins_late(tmp_path: Path) -> None:
     archive = tmp_path / "archive"
     for number in range(NUM_TRACKS):
         path = archive / f"genre{number % 3}" / f"{number}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_blocks(path, [make_damaged(SECONDS, 0.02, container="WAV", seed=number % 10)])
-    run_among_dying_nodes(tmp_path, "prepare", "restore")
+    run_among_dying_nodes(tmp_path, "prepare", "restore", "evaluate")
     dataset = read_dataset(str(tmp_path / "prepare"))
     splits = [split for split in dataset.patches if dataset.num_patches(split)]
     rows = [rows for split in splits for rows in read_rows(shard_uris(dataset, split))]
@@ -42,11 +44,14 @@ def test_prepare_and_restore_outlive_all_their_nodes_and_use_one_that_joins_late
     assert len(patches) == sum(len(part.patch) for part in rows) == NUM_TRACKS * each  # each once
     assert dataset.rejected == 0
     check(archive, tmp_path / "restore", NUM_TRACKS)
+    scores = pq.read_table(tmp_path / "evaluate" / SCORES_FILE, columns=["name", "method", "error"]).to_pylist()
+    cases = {(score["name"], score["method"]) for score in scores if not score["error"]}
+    assert len(cases) == len(scores) == 2 * NUM_TRACKS
 
 
 @pytest.mark.ray
-@pytest.mark.slow
-def test_train_and_tune_outlive_all_their_nodes_and_use_one_that_joins_late(prepared: Dataset, tmp_path: Path) -> None:
+@pytest.mark.faults
+def test_trainings_outlive_all_their_nodes_and_use_one_that_joins_late(prepared: Dataset, tmp_path: Path) -> None:
     (tmp_path / "shards").symlink_to(prepared.uri)
     run_among_dying_nodes(tmp_path, "train", "tune")
     history = read_metrics((tmp_path / "runs/Gap_UNet/metrics.csv").read_text())

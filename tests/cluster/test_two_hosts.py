@@ -105,7 +105,7 @@ def submit(host: Host, *command: str, **more: str) -> subprocess.CompletedProces
 
 
 @pytest.mark.ray
-@pytest.mark.slow
+@pytest.mark.faults
 def test_two_hosts_form_a_cluster_that_keeps_others_out(hosts: list[Host], archive: Path, tmp_path: Path) -> None:
     head, other = hosts
     refused = other.run("cluster/local.sh", OTHER, f"{HEAD}:{PORT}")

@@ -10,7 +10,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.mark.ray
-@pytest.mark.slow
+@pytest.mark.faults
 def test_a_killed_actor_node_and_driver_lose_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.restore", "--work", str(tmp_path), "--kills", "--files", "60"]
     run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=400)

@@ -19,6 +19,8 @@ from ray.cluster_utils import Cluster
 
 from inpaint_ray.data.config import PrepareConfig
 from inpaint_ray.data.prepare import prepare
+from inpaint_ray.evaluate.config import EvaluateConfig
+from inpaint_ray.evaluate.run import evaluate
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.run import restore
 from inpaint_ray.train.config import Budget, Optimisation, TrainConfig, Workers
@@ -60,6 +62,18 @@ def jobs(work: Path) -> dict[str, Job]:
             RestoreConfig(input=source, output=str(work / "restore")),
             "_restore/rows/*.json",
             8,
+        ),
+        "evaluate": Job(
+            evaluate,
+            EvaluateConfig(
+                data=source,
+                output=str(work / "evaluate"),
+                damage=("packets:20",),
+                tasks=("samples",),
+                methods=("silence", "janssen"),
+            ),
+            "*",
+            0,  # there is nothing before its end
         ),
         "train": Job(
             train,

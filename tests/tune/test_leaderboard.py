@@ -76,6 +76,8 @@ def test_the_page_has_the_table_and_its_pictures(tmp_path: Path) -> None:
     write_leaderboard(str(tmp_path), "<search>", rank(varied))
     page = (tmp_path / "leaderboard.html").read_text()
     assert page.count("data:image/png;base64,") == 3
+    links = [(tmp_path / file).read_bytes()[:4] for file in ("pareto.png", "curves.png", "settings.png")]
+    assert links == [b"\x89PNG"] * 3 and "(settings.png)" in (tmp_path / "leaderboard.md").read_text()
     assert "&lt;search&gt;" in page and "learning-rate 0.3" in page and "out of memory" in page
     write_leaderboard(str(tmp_path), "failed", [BROKEN])
     assert "data:image" not in (tmp_path / "leaderboard.html").read_text()
