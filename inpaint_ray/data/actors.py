@@ -23,11 +23,12 @@ class Actors:
         if self.num_actors is not None and self.num_actors < self.min_actors:
             raise ValueError(f"--num-actors must be at least --min-actors {self.min_actors}, got {self.num_actors}")
 
-    def pool(self, num_rows: int) -> dict[str, Any]:
-        """What Ray Data is told of them: no more than rows."""
+    def pool(self, num_rows: int, *, memory_gib: float) -> dict[str, Any]:
+        """What Ray Data is told of them: no more than rows, and no more on a node than its memory holds."""
         most = min(self.num_actors or num_rows, num_rows)
         return {
             "compute": ray.data.ActorPoolStrategy(min_size=min(self.min_actors, most), max_size=most),
             "num_cpus": 1,
             "num_gpus": 1 if self.use_gpu else None,
+            "memory": memory_gib * 2**30,
         }

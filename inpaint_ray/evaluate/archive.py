@@ -13,7 +13,7 @@ from inpaint_ray.data.tracks import is_audio
 from inpaint_ray.errors import JobFailedError, UsageError
 from inpaint_ray.evaluate.audio_report import TaskResults, gather, write_audio_report
 from inpaint_ray.evaluate.audio_score import AudioScore, AudioScorer, cases_of
-from inpaint_ray.evaluate.config import AUDIO_DAMAGE, EvaluateConfig
+from inpaint_ray.evaluate.config import AUDIO_DAMAGE, MEMORY_GIB, EvaluateConfig
 from inpaint_ray.evaluate.listening import Example, ExampleMaker, choose_examples
 from inpaint_ray.evaluate.methods import BASELINES, NEEDS_CHECKPOINT, WITH_MODEL, WITHOUT_MODEL
 from inpaint_ray.evaluate.visqol import Visqol
@@ -68,7 +68,7 @@ def _score(config: EvaluateConfig, uris: dict[str, str]) -> list[AudioScore]:
     """The scores of every file, in an order that no worker decides."""
     rows = [{"name": name, "uri": uri} for name, uri in uris.items()]
     scored = ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS)).flat_map(
-        AudioScorer, fn_constructor_kwargs={"config": config}, **config.actors.pool(len(rows))
+        AudioScorer, fn_constructor_kwargs={"config": config}, **config.actors.pool(len(rows), memory_gib=MEMORY_GIB)
     )
     progress = Progress("evaluate", len(rows), "files")
     scores: list[AudioScore] = []
@@ -93,7 +93,9 @@ def _make_examples(
     )
     rows = [{"example": example, "uri": uris[example.name]} for example in examples]
     made = ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS)).map(
-        cast(Any, ExampleMaker), fn_constructor_kwargs={"config": config}, **config.actors.pool(len(rows))
+        cast(Any, ExampleMaker),
+        fn_constructor_kwargs={"config": config},
+        **config.actors.pool(len(rows), memory_gib=MEMORY_GIB),
     )
     progress = Progress("sounds", len(rows), "examples")
     for _ in made.iter_rows():

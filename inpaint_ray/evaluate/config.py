@@ -9,6 +9,7 @@ from inpaint_ray.evaluate.methods import MethodName
 
 Task = Literal["samples", "columns"]
 SHARD_DAMAGE = ("frames",)
+MEMORY_GIB = 1.25  # of an actor: benchmarks.evaluate
 AUDIO_DAMAGE = (
     *("frames", "packets:10", "packets:20", "packets:40", "bursts:20"),
     *("gap:5", "gap:20", "gap:50", "gap:100", "gap:200", "gap:500"),

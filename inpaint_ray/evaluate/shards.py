@@ -8,7 +8,7 @@ from inpaint_ray.checkpoints import open_checkpoint
 from inpaint_ray.data.schema import Dataset, read_dataset
 from inpaint_ray.data.shards import shard_uris
 from inpaint_ray.errors import DatasetError, UsageError
-from inpaint_ray.evaluate.config import SHARD_DAMAGE, EvaluateConfig
+from inpaint_ray.evaluate.config import MEMORY_GIB, SHARD_DAMAGE, EvaluateConfig
 from inpaint_ray.evaluate.report import gather, write_report
 from inpaint_ray.evaluate.score import ShardScorer, TrackScores
 from inpaint_ray.evaluate.table import TableRow
@@ -53,7 +53,7 @@ def _score(
     scored = ray.data.from_items([{"uri": uri} for uri in uris], override_num_blocks=len(uris)).flat_map(
         ShardScorer,
         fn_constructor_kwargs={"checkpoints": checkpoints, "scale": dataset.scale, "damage": damages},
-        **config.actors.pool(len(uris)),
+        **config.actors.pool(len(uris), memory_gib=MEMORY_GIB),
     )
     progress = Progress("evaluate", dataset.num_patches(split), "patches")
     tracks = []

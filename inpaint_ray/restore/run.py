@@ -28,6 +28,7 @@ from inpaint_ray.version import VERSION
 
 RUN = f"{FOLDER}/run.json"  # whose archive it is; written before any output
 MOST_BLOCKS = 2000  # of the data set; one file each up to that many
+MEMORY_GIB = 0.5  # of an actor: benchmarks.restore
 MOST_LINES = 20  # of failed files, printed
 SOME_FAILED = 3  # exit code
 
@@ -88,7 +89,11 @@ def _run(config: RestoreConfig, todo: list[SourceFile], shown: list[ManifestRow]
     num_blocks = min(len(todo), MOST_BLOCKS)
     dealt = [source for first in range(num_blocks) for source in todo[first::num_blocks]]  # large files to all blocks
     rows = ray.data.from_items([asdict(source) for source in dealt], override_num_blocks=num_blocks)
-    restored = rows.map(cast(Any, Restorer), fn_constructor_kwargs={"config": config}, **config.actors.pool(len(todo)))
+    restored = rows.map(
+        cast(Any, Restorer),
+        fn_constructor_kwargs={"config": config},
+        **config.actors.pool(len(todo), memory_gib=MEMORY_GIB),
+    )
     progress = Progress("look" if config.dry_run else "restore", len(todo), "files")
     result: list[ManifestRow] = []
     shown, num_failed = shown or [], 0

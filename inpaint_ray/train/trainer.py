@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import time
 from dataclasses import replace
 
@@ -82,7 +83,7 @@ def _with_absolute_paths(config: TrainConfig) -> TrainConfig:
 
 
 def _fit(config: TrainConfig, dataset: Dataset, run_uri: str, *, for_tune: bool, submitted: float) -> None:
-    _await_room(config, grows=for_tune or can_grow())  # a trial's place was there when its search began
+    _await_room(config, for_tune=for_tune)
     failure = storage.join(run_uri, FAILURE)
     if storage.exists(failure):
         storage.delete_file(failure)  # of a run before; now it may go well
@@ -112,9 +113,7 @@ def _trainer(
         scaling_config=ScalingConfig(
             num_workers=_elastic(workers),  # type: ignore[arg-type]  # pairs are meant for elastic groups
             use_gpu=workers.use_gpu,
-            placement_strategy="PACK"
-            if workers.use_gpu
-            else "SPREAD",  # torch takes a node's cores, not those asked for
+            placement_strategy="PACK" if workers.use_gpu else "SPREAD",  # torch takes a node's cores, asked for or not
             resources_per_worker=resources_of_worker(workers),
         ),
         run_config=RunConfig(
@@ -133,9 +132,9 @@ def _elastic(workers: Workers) -> int | tuple[int, int]:
     return workers.num_workers if workers.min_workers is None else (workers.min_workers, workers.num_workers)
 
 
-def _await_room(config: TrainConfig, *, grows: bool) -> None:
-    """Wait for the least that training can begin with."""
-    workers = config.workers
+def _await_room(config: TrainConfig, *, for_tune: bool) -> None:
+    """Wait for the least that training can begin with; a trial, whose search has seen that there is room, for ever."""
+    workers, grows = config.workers, for_tune or can_grow()
     count = workers.min_workers or workers.num_workers
     ways = [
         "give fewer --num-workers",
@@ -145,7 +144,7 @@ def _await_room(config: TrainConfig, *, grows: bool) -> None:
     await_room(
         f"{count} workers",
         [resources_of_worker(workers)] * count,
-        wait_s=workers.wait_s,
+        wait_s=math.inf if for_tune else workers.wait_s,
         grows=grows,
         remedy=lambda _: ", or ".join(ways),
     )

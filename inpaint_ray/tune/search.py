@@ -181,7 +181,8 @@ def _await_room(config: TuneConfig) -> None:
     def remedy(having: dict[str, float]) -> str:
         of_trial = {name: amount * num_workers for name, amount in of_worker.items()} | DRIVER
         fits = int(min(having.get(name, 0) // amount for name, amount in of_trial.items()))
-        return f"use --max-concurrent {fits}" if fits > 0 else "lower --num-workers, or leave --use-gpu out"
+        fewer = f"lower --num-workers{', or leave --use-gpu out' if config.workers.use_gpu else ''}"
+        return f"use --max-concurrent {fits}" if fits > 0 else fewer
 
     await_room(
         f"{count} trials at once of {num_workers} workers",

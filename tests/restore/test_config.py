@@ -34,7 +34,7 @@ def test_bounds_of_actors_that_cannot_work_name_their_flag(options: dict[str, in
 
 def test_a_pool_has_no_more_actors_than_rows() -> None:
     bounds = [
-        (actors.pool(5)["compute"].min_size, actors.pool(5)["compute"].max_size)
+        (actors.pool(5, memory_gib=1)["compute"].min_size, actors.pool(5, memory_gib=1)["compute"].max_size)
         for actors in (Actors(), Actors(min_actors=2, num_actors=3), Actors(min_actors=8, num_actors=9))
     ]
     assert bounds == [(1, 5), (2, 3), (5, 5)]
