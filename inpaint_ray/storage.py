@@ -7,6 +7,7 @@ import fcntl
 import functools
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -34,6 +35,7 @@ os.environ.update({name: os.environ.get(name, value) for name, value in S3_ENVIR
 READ_ATTEMPTS, WRITE_ATTEMPTS = 10, 14  # pyarrow's pauses are longer than boto3's
 COPY_BYTES = 2**20  # at a time
 KEPT_FREE = 0.1  # of the disk or memory of kept copies
+UNFINISHED = re.compile(r"\.[0-9a-f]{32}\.tmp$")  # ends the name of a file in a folder until it is whole
 
 
 @dataclass(frozen=True)
@@ -269,6 +271,14 @@ def local_copy(uri: str) -> Iterator[Path]:
 def delete_file(uri: str) -> None:
     filesystem, path = locate(uri)
     filesystem.delete_file(path)
+
+
+def delete_unfinished(uri: str) -> None:
+    """Delete what killed processes had begun to write below a prefix; nobody may be writing there."""
+    if is_local(uri):  # a bucket shows nothing before it is whole
+        for file in list_files(uri):
+            if UNFINISHED.search(file.name):
+                delete_file(file.uri)
 
 
 def delete_files(uri: str) -> None:

@@ -32,7 +32,7 @@ from inpaint_ray.progress import Progress, format_duration
 from inpaint_ray.version import VERSION
 
 SHARD_NAME = rf"({'|'.join((*SPLITS, REJECTED))})/\d{{5,}}(-[0-9a-f]{{16}}-\d{{3,}})?\.parquet"
-OWN_NAME = re.compile(rf"({SHARD_NAME}|{re.escape(UNMATCHED)})(\.[0-9a-f]{{32}}\.tmp)?")
+OWN_NAME = re.compile(rf"({SHARD_NAME}|{re.escape(UNMATCHED)})({storage.UNFINISHED.pattern})?")
 
 
 def prepare(config: PrepareConfig) -> Dataset:
@@ -60,6 +60,7 @@ def prepare(config: PrepareConfig) -> Dataset:
         flush=True,
     )
     stories = _run(plans, config, output)
+    storage.delete_unfinished(output)  # of nodes that died
     _write_rejected(output, stories)
     _write_unmatched(output, found)
     _check_rejected(config, output, stories, len(found.tracks))
@@ -126,11 +127,12 @@ def _foreign_names(output: str) -> Iterator[str]:
 
 def _clear_leftovers(output: str, plans: list[ShardPlan], config: PrepareConfig) -> None:
     """Delete what a killed run with other settings left; its shards of the same settings stay."""
+    storage.delete_unfinished(output)
     wanted = {plan.name: plan.fingerprint(config) for plan in plans}
     for file in storage.list_files(output):
         shard, _, further = file.name.removesuffix(".parquet").partition("-")
         fingerprint = wanted.get(f"{shard}.parquet")
-        if fingerprint is None or (further and not further.startswith(fingerprint)) or file.name.endswith(".tmp"):
+        if fingerprint is None or (further and not further.startswith(fingerprint)):
             storage.delete_file(file.uri)
 
 

@@ -47,7 +47,6 @@ PUBLISHED_SHA1 = {  # of the whole zips, by FMA's README
 OWN_NAMES = ("README.txt", "checksums")  # in every zip, and listed in no checksums
 AUDIO_NAME = r"fma_(small|medium|large|full)/(README\.txt|checksums|(\d{3})/\3\d{3}\.mp3)"
 LAYOUT = re.compile(rf"{AUDIO_NAME}|{METADATA}/\w[\w.-]*")
-TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.tmp$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,7 +238,7 @@ def _absent(archive: Archive, output: str) -> list[Member]:
     standing = {}
     for file in storage.list_files(storage.join(output, archive.root)):
         name = f"{archive.root}/{file.name}"
-        if TEMPORARY.sub("", name) in names - {name}:
+        if storage.UNFINISHED.sub("", name) in names - {name}:
             storage.delete_file(file.uri)
         standing[name] = file.size
     return [member for member in archive.members if standing.get(member.name) != member.size]

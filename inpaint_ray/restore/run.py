@@ -5,7 +5,6 @@ A file's place and name in the output follow from its own alone, so work that a 
 
 import json
 import os
-import re
 import time
 from dataclasses import asdict, replace
 from typing import Any, cast
@@ -31,8 +30,6 @@ MOST_BLOCKS = 2000  # of the data set; one file each up to that many
 MEMORY_GIB = 0.5  # of an actor: benchmarks.restore
 MOST_LINES = 20  # of failed files, printed
 SOME_FAILED = 3  # exit code
-
-_TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.tmp$")  # what a killed write leaves in a folder
 
 
 def restore(config: RestoreConfig) -> int:
@@ -61,7 +58,9 @@ def restore(config: RestoreConfig) -> int:
     _claim_output(config)
     manifest, unmerged = read_manifest(config.output), read_rows(config.output)
     earlier = {row.name: row for row in [*(manifest or []), *unmerged]}
-    todo, done = plan(config, files, model=model, earlier=earlier, present=_clear_leftovers(config.output))
+    storage.delete_unfinished(config.output)  # of a run that was killed
+    present = {file.name: file.size for file in storage.list_files(config.output)}
+    todo, done = plan(config, files, model=model, earlier=earlier, present=present)
     if not todo and not unmerged and manifest is not None and len(manifest) == len(done):
         _print_summary(done)
         print(f"{config.output} has all of this already; nothing to do")
@@ -71,6 +70,7 @@ def restore(config: RestoreConfig) -> int:
         f"restore  {len(todo)} of {len(files)} files{already}, method {config.method}, to {config.output}", flush=True
     )
     fresh = _run(config, todo, shown=most_repaired(done))
+    storage.delete_unfinished(config.output)  # of nodes that died
     rows = done + fresh
     merge_gaps(config.output, rows, {row.name for row in [*unmerged, *fresh]})
     write_manifest(config.output, rows)
@@ -168,17 +168,6 @@ def _claim_output(config: RestoreConfig) -> None:
         raise UsageError(f"{uri}: damaged; give a new --output, or delete that folder") from error
     if claimed != config.input:
         raise UsageError(f"--output {config.output} holds the restoration of {claimed}; give another folder")
-
-
-def _clear_leftovers(output: str) -> dict[str, int]:
-    """Name -> size of what stands in the output, without the unfinished files of a killed run, which are deleted."""
-    present = {}
-    for file in storage.list_files(output):
-        if _TEMPORARY.search(file.name):
-            storage.delete_file(file.uri)
-        else:
-            present[file.name] = file.size
-    return present
 
 
 def _print_gaps(rows: list[ManifestRow]) -> None:

@@ -1,4 +1,5 @@
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,10 @@ import soundfile
 from inpaint_ray import storage
 from inpaint_ray.data.actors import Actors
 from inpaint_ray.errors import UsageError
-from inpaint_ray.restore.archive import fingerprint
+from inpaint_ray.restore.archive import SourceFile, fingerprint
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.gap_table import GAPS
-from inpaint_ray.restore.manifest import MANIFEST
+from inpaint_ray.restore.manifest import MANIFEST, ManifestRow
 from inpaint_ray.restore.report import REPORT, draw_spectrograms, write_report
 from inpaint_ray.restore.restorer import Restorer
 from inpaint_ray.restore.run import _absolute, _check_files, _check_places, _claim_output, restore
@@ -95,6 +96,19 @@ def test_a_killed_run_is_finished_without_repeating_its_files(tmp_path: Path) ->
     assert pq.read_table(output / MANIFEST).column("name").to_pylist() == ["a.wav"]
     assert pq.read_table(output / GAPS).column("name").to_pylist() == ["a.wav"]
     assert sorted(path.name for path in (output / "_restore").iterdir() if path.is_dir()) == ["excerpts"]
+
+
+def test_what_a_dying_node_had_begun_is_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, output = tmp_path / "in", tmp_path / "out"
+    write_damaged(source / "a.wav")
+
+    def run(config: RestoreConfig, todo: list[SourceFile], shown: list[ManifestRow]) -> list[ManifestRow]:
+        (output / f"a.wav.{'0' * 32}.tmp").write_bytes(b"half")  # and then the node dies, and another does it
+        return [ManifestRow(**Restorer(config)(asdict(source))) for source in todo]
+
+    monkeypatch.setattr("inpaint_ray.restore.run._run", run)
+    assert restore(RestoreConfig(input=str(source), output=str(output))) == 0
+    assert sorted(path.name for path in output.iterdir()) == ["_restore", "a.wav"]
 
 
 @pytest.mark.parametrize(("source", "output"), [("a", "a"), ("a", "a/b"), ("a/b", "a"), ("a", "link/b")])
