@@ -36,7 +36,7 @@ from inpaint_ray.command_line import start_ray
 from inpaint_ray.data.config import PrepareConfig
 from inpaint_ray.data.patching import GRID, cut_patches, read_clip
 from inpaint_ray.data.prepare import prepare
-from inpaint_ray.data.shard_plan import make_shard, plan_shards
+from inpaint_ray.data.shard_plan import ShardPlan, make_shard, plan_shards
 from inpaint_ray.data.shards import ShardStory, TrackPatches, write_shard
 from inpaint_ray.data.tracks import list_folders
 
@@ -71,13 +71,14 @@ def config_of(tracks: Path, output: Path) -> PrepareConfig:
     return PrepareConfig(source=str(tracks), output=str(output), protocol="folders")
 
 
-def bare_loop(tracks: Path, output: Path) -> float:
-    """Seconds that plain processes take, one for each core, from when all of them are ready."""
+def bare_loop(tracks: Path, output: Path, num_processes: int = CORES) -> float:
+    """Seconds that plain processes take, from when all of them are ready."""
     config = config_of(tracks, output)
     plans = plan_shards(list_folders(config.source).tracks, seed=0)
     context = multiprocessing.get_context("spawn")
-    ready = context.Barrier(CORES + 1)
-    workers = [context.Process(target=_bare_worker, args=(config, part, ready)) for part in range(CORES)]
+    ready = context.Barrier(num_processes + 1)
+    parts = [plans[part::num_processes] for part in range(num_processes)]
+    workers = [context.Process(target=_bare_worker, args=(config, part, ready)) for part in parts]
     for worker in workers:
         worker.start()
     ready.wait()
@@ -89,12 +90,11 @@ def bare_loop(tracks: Path, output: Path) -> float:
     return time.monotonic() - started
 
 
-def _bare_worker(config: PrepareConfig, part: int, ready: Barrier) -> None:
+def _bare_worker(config: PrepareConfig, plans: list[ShardPlan], ready: Barrier) -> None:
     torch.set_num_threads(1)
-    plans = plan_shards(list_folders(config.source).tracks, seed=0)
     list(cut_patches(read_clip(Path(plans[0].tracks[0].uri).read_bytes())[0]))  # what is loaded at first use
     ready.wait()
-    for plan in plans[part::CORES]:
+    for plan in plans:
         make_shard(plan, config, config.output)
 
 

@@ -3,8 +3,9 @@
     OMP_NUM_THREADS=1 python -m benchmarks.scaling --work FOLDER
 
 Each number of workers has a Ray of its own with so many CPUs, and does the same work: 30 s MP3s become shards, and 30 s
-WAVs with 1 % of their samples lost are restored. Start-up is left out: prepare is timed when its workers have run
-before, restore from the moment when each actor has written two files.
+WAVs with 1 % of their samples lost are restored. Start-up is left out: prepare's time is what many tracks take longer
+than a few, restore's begins when each actor has written two files. Plain processes without Ray, which make the same
+shards by the same functions, say how far the machine itself scales.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from pathlib import Path
 import ray
 import ray.data
 
-from benchmarks.prepare import config_of, write_tracks
+from benchmarks.prepare import bare_loop, config_of, write_tracks
 from benchmarks.restore import make_damaged
 from inpaint_ray.audio.encode import write_blocks
 from inpaint_ray.data.actors import Actors
@@ -29,8 +30,9 @@ from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.run import restore
 
 WORKERS = (1, 2, 4)
-TRACKS, FILES, SECONDS = 160, 64, 30.0
+FEW, TRACKS, FILES, SECONDS = 16, 480, 64, 30.0
 CORES = os.cpu_count() or 1
+TITLES = ("plain processes, tracks/s", "prepare, tracks/s", "restore, times real time")
 
 
 def write_damaged(folder: Path) -> Path:
@@ -48,11 +50,20 @@ def write_damaged(folder: Path) -> Path:
 
 def prepare_rate(work: Path) -> float:
     """Tracks a second."""
-    prepare(config_of(write_tracks(work / "tracks", 16), work / "few"))
-    tracks = write_tracks(work / "tracks", TRACKS)
-    started = time.monotonic()
-    prepare(config_of(tracks, work / "shards"))
-    return TRACKS / (time.monotonic() - started)
+
+    def seconds(count: int) -> float:
+        config = config_of(write_tracks(work / "tracks", count), work / "shards")
+        started = time.monotonic()
+        prepare(config)
+        return time.monotonic() - started
+
+    seconds(FEW)  # worker processes start and import
+    return (TRACKS - FEW) / (seconds(TRACKS) - seconds(FEW))
+
+
+def plain_rate(work: Path, num_processes: int) -> float:
+    """Tracks a second of processes without Ray."""
+    return TRACKS / bare_loop(write_tracks(work / "tracks", TRACKS), work / "shards", num_processes)
 
 
 def restore_rate(work: Path, num_workers: int) -> float:
@@ -67,10 +78,11 @@ def restore_rate(work: Path, num_workers: int) -> float:
 
 
 def measure(work: Path, num_workers: int) -> None:
-    """The last line: both rates."""
+    """The last line: the three rates."""
+    plain = plain_rate(work, num_workers)
     ray.init("local", num_cpus=num_workers)
     ray.data.DataContext.get_current().enable_progress_bars = False
-    print(prepare_rate(work), restore_rate(work, num_workers))
+    print(plain, prepare_rate(work), restore_rate(work, num_workers))
 
 
 def main() -> None:
@@ -89,13 +101,14 @@ def main() -> None:
             command = [sys.executable, "-m", "benchmarks.scaling", "--work", str(work), "--workers", str(num_workers)]
             run = subprocess.run(command, capture_output=True, text=True, check=True)
             rates[num_workers].append(tuple(map(float, run.stdout.splitlines()[-1].split())))
-    print(f"{CORES} cores, median of {arguments.repeats} runs; of one worker: the share of its rate for each core used")
-    print("workers  prepare, tracks/s  of one worker  restore, times real time  of one worker")
+    print(f"{CORES} cores, median of {arguments.repeats} runs; in brackets the rate of each core used, of one worker's")
+    print(f"{'workers':>7}" + "".join(f"{title:>30}" for title in TITLES))
     one = [statistics.median(column) for column in zip(*rates[1], strict=True)]
     for num_workers, runs in rates.items():
-        prepared, restored = (statistics.median(column) for column in zip(*runs, strict=True))
-        shares = [rate / first / min(num_workers, CORES) for rate, first in zip((prepared, restored), one, strict=True)]
-        print(f"{num_workers:>7}  {prepared:>17.2f}  {shares[0]:>13.2f}  {restored:>24.1f}  {shares[1]:>13.2f}")
+        medians = [statistics.median(column) for column in zip(*runs, strict=True)]
+        shares = [rate / first / min(num_workers, CORES) for rate, first in zip(medians, one, strict=True)]
+        cells = [f"{rate:.1f} ({share:.2f})" for rate, share in zip(medians, shares, strict=True)]
+        print(f"{num_workers:>7}" + "".join(f"{cell:>30}" for cell in cells))
 
 
 if __name__ == "__main__":
