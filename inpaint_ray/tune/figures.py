@@ -4,16 +4,22 @@ from collections.abc import Sequence
 from itertools import cycle
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
+from numpy.typing import NDArray
 
 from inpaint_ray.evaluate.plots import to_png
 from inpaint_ray.tune.entries import Entry, pareto_front
+from inpaint_ray.tune.space import Value
 
 GAIN = "gain over the damaged input, dB PSNR"
 STYLES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "D")
+MOST_BANDS = 5  # of an axis with a band for each value
+
+Floats = NDArray[np.float64]
 
 
 def draw_pareto(entries: Sequence[Entry]) -> bytes:
@@ -66,37 +72,46 @@ def draw_space(entries: Sequence[Entry]) -> bytes:
     done = [entry for entry in entries if entry.epochs and entry.settings]
     if not done:
         return b""
-    names = ["architecture", *sorted({name for entry in done for name in entry.settings}), "gain"]
-    figure = Figure(figsize=(max(6.0, 2.2 * len(names)), 4.5), layout="constrained")
+    names = sorted({name for entry in done for name in entry.settings})
+    places = [
+        _bands([entry.architecture for entry in done]),
+        *(_along_axis([entry.settings[name] for entry in done]) for name in names),
+        _by_size([entry.gain for entry in done]),
+    ]
+    figure = Figure(figsize=(1.9 * len(places), 4.5), layout="constrained")
     axes: Axes = figure.subplots()
-    columns = []
-    for place, name in enumerate(names):
-        values = [_value(entry, name) for entry in done]
-        heights, ticks = _scale(values)
-        columns.append(heights)
-        for label, height in ticks.items():
-            axes.text(place + 0.03, height, label, fontsize="x-small", va="center")
-        axes.axvline(place, color="gray", linewidth=1)
-    gains = np.array(columns[-1])
-    for line, gain in zip(np.array(columns).T, gains, strict=True):
-        axes.plot(range(len(names)), line, color=(1 - gain, 0.3, gain), alpha=0.7)
-    axes.set_xticks(range(len(names)), [*names[:-1], GAIN])
-    axes.set(yticks=[], xlim=(-0.1, len(names) - 0.5))
+    for number, (_, labels) in enumerate(places):
+        axes.axvline(number, color="gray", linewidth=1)
+        for text, height in labels.items():
+            box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+            axes.text(number + 0.04, height, text, fontsize="small", va="center", bbox=box, zorder=3)
+    colours = colormaps["viridis_r"](np.linspace(1, 0.1, len(done)))  # from dark, the best, to light
+    for line, colour in zip(np.array([heights for heights, _ in places]).T, colours, strict=True):
+        axes.plot(range(len(places)), line, color=colour, marker=".")
+    axes.set_xticks(range(len(places)), ["architecture", *names, "gain, dB PSNR"])
+    axes.set(yticks=[], xlim=(-0.1, len(places) - 0.5))
     return to_png(figure)
 
 
-def _value(entry: Entry, name: str) -> object:
-    return {"architecture": entry.architecture, "gain": entry.gain}.get(name, entry.settings.get(name))
+def _along_axis(values: Sequence[Value]) -> tuple[Floats, dict[str, float]]:
+    """Heights from 0 to 1, and labels at some of them."""
+    numbers = [value for value in values if isinstance(value, int | float)]
+    few = len(set(values)) <= MOST_BANDS or len(numbers) < len(values)
+    return _bands(values) if few else _by_size(numbers)
 
 
-def _scale(values: list[object]) -> tuple[list[float], dict[str, float]]:
-    """Heights from 0 to 1, and labels at some of them: numbers by value, others evenly."""
-    numbers = [float(value) for value in values if isinstance(value, int | float)]
-    if len(numbers) == len(values) and min(numbers) < max(numbers):
-        scaled = np.log(numbers) if min(numbers) > 0 and max(numbers) > 10 * min(numbers) else np.array(numbers)
-        heights = (scaled - scaled.min()) / (scaled.max() - scaled.min())
-        ends = (int(np.argmin(numbers)), int(np.argmax(numbers)))
-        return heights.tolist(), {f"{numbers[end]:.4g}": float(heights[end]) for end in ends}
-    words = sorted({str(value) for value in values})
-    places = {word: number / max(len(words) - 1, 1) for number, word in enumerate(words)}
-    return [places[str(value)] for value in values], places
+def _bands(values: Sequence[Value]) -> tuple[Floats, dict[str, float]]:
+    """The same room for each value, and in it the trials by rank, the best above."""
+    distinct = sorted(set(values), key=lambda value: (value if isinstance(value, int | float) else 0.0, str(value)))
+    ranks = np.linspace(0.8, 0.2, len(values))
+    heights = np.array([distinct.index(value) + rank for value, rank in zip(values, ranks, strict=True)])
+    labels = {"none" if value is None else str(value): number + 0.5 for number, value in enumerate(distinct)}
+    return heights / len(distinct), {text: height / len(distinct) for text, height in labels.items()}
+
+
+def _by_size(numbers: Sequence[float]) -> tuple[Floats, dict[str, float]]:
+    """By logarithm where they span more than a decade."""
+    least, most = min(numbers), max(numbers)
+    scale = np.log if least > 0 and most > 10 * least else np.asarray
+    heights = (scale(numbers) - scale(least)) / (scale(most) - scale(least) or 1.0)
+    return heights, {f"{least:.4g}": 0.0, f"{most:.4g}": 1.0}

@@ -83,7 +83,7 @@ def jobs(work: Path) -> dict[str, Job]:
                 architecture="Gap_UNet",
                 optimisation=SMALL,
                 budget=BUDGET,
-                workers=Workers(num_workers=2, cpus_per_worker=1),
+                workers=Workers(num_workers=2, min_workers=1, cpus_per_worker=CPUS),  # then one, for lack of room
             ),
             "*/metrics.csv",
             1,
@@ -134,6 +134,7 @@ def outlive(cluster: Cluster, workers: list[Any], job: Job) -> tuple[int, Any]:
 
 
 def main(work: Path, names: list[str]) -> None:
+    os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = "20"  # then fewer workers are tried
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": SETTINGS})
     workers = [cluster.add_node(num_cpus=CPUS) for _ in range(2)]
     os.environ["RAY_ADDRESS"] = cluster.address
