@@ -12,13 +12,13 @@ import numpy as np
 import ray.data
 import torch
 from numpy.typing import NDArray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from inpaint_ray.audio.damage import parse_damage
 from inpaint_ray.data.batches import Batch, draw_lost, make_batch
 from inpaint_ray.data.shards import open_shard, rows_of
 from inpaint_ray.train.order import Order, Window
 
+NODE = "ray.io/node-id"  # Ray's own label of a node
 READERS = 2  # tasks that read for a worker at a time
 Rows = dict[str, NDArray[Any]]
 
@@ -99,13 +99,12 @@ def _read(
     ]
     if not items:
         return iter(())
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     rows = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
         functools.partial(read_window, seed=seed, epoch=epoch, damage=damage, cache=cache),
         batch_size=None,
         compute=ray.data.TaskPoolStrategy(READERS),
         num_cpus=0,  # part of the worker's: else workers that fill a cluster would wait for them for ever
-        ray_remote_args_fn=lambda: {"scheduling_strategy": here},
+        label_selector={NODE: ray.get_runtime_context().get_node_id()},  # beside the worker
     )
     rows.context.execution_options.preserve_order = True
     return iter(rows.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=READERS))

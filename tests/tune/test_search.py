@@ -61,9 +61,8 @@ def by_name(entries: list[Entry]) -> dict[str, Entry]:
 @pytest.mark.slow
 def test_asha_stops_what_is_behind_and_a_failure_is_a_row(prepared: Dataset, tmp_path: Path) -> None:
     rates = ("learning-rate=1e-3,1e30",)  # the second one is not finite after a step
-    config = config_of(
-        prepared, tmp_path, architectures=("Gap_UNet", "UNet_Sun"), space=rates, samples=2, scheduler="asha", seed=4
-    )
+    budget = Budget(epochs=6, patches_per_epoch=24, validation_patches=5)
+    config = config_of(prepared, tmp_path, space=rates, samples=2, scheduler="asha", seed=4, budget=budget)
     assert {settings["learning-rate"] for _, settings in config.planned()} == {1e-3, 1e30}
     entries = search(config)
     assert len(entries) == 4 and entries[0].architecture == "Gap_UNet" and entries[0].stopped == "finished"
@@ -72,8 +71,8 @@ def test_asha_stops_what_is_behind_and_a_failure_is_a_row(prepared: Dataset, tmp
         "training Gap_UNet failed: loss is inf", "training UNet_Sun failed: loss is inf",
     }  # fmt: skip
     assert any(not entry.epochs for entry in entries)
-    behind = [(entry.architecture, entry.epochs) for entry in entries if entry.stopped == "stopped by ASHA"]
-    assert behind == [("UNet_Sun", 1)]
+    (behind,) = (entry for entry in entries if entry.stopped == "stopped by ASHA")
+    assert behind.architecture == "UNet_Sun" and 1 <= behind.epochs < 6  # it goes on until it is told
 
 
 @pytest.mark.ray
