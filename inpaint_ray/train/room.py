@@ -28,6 +28,18 @@ def resources_of_worker(workers: Workers) -> Resources:
     return {"CPU": float(workers.cpus_per_worker or 1)} | ({"GPU": 1.0} if workers.use_gpu else {})
 
 
+def ways_to_fit(workers: Workers, having: Resources) -> list[str]:
+    """What lets a training begin on a cluster of given resources, in words."""
+    count = workers.min_workers or workers.num_workers
+    lacking = {name for name, each in resources_of_worker(workers).items() if having.get(name, 0) < count * each}
+    ways = {
+        "lower --num-workers" if workers.min_workers is None else "lower --min-workers": lacking and count > 1,
+        "lower --cpus-per-worker": "CPU" in lacking and (workers.cpus_per_worker or 1) > 1,
+        "leave --use-gpu out": "GPU" in lacking,
+    }
+    return [way for way, helps in ways.items() if helps] or ["take a larger cluster"]
+
+
 def await_room(
     who: str, bundles: list[Resources], *, wait_s: float, grows: bool, remedy: Callable[[Resources], str]
 ) -> None:

@@ -18,7 +18,7 @@ from inpaint_ray.data.schema import Dataset, read_dataset
 from inpaint_ray.errors import JobFailedError, UsageError
 from inpaint_ray.progress import format_duration
 from inpaint_ray.train.config import TrainConfig, Workers, check_same_run
-from inpaint_ray.train.room import await_room, can_grow, resources_of_worker
+from inpaint_ray.train.room import await_room, can_grow, resources_of_worker, ways_to_fit
 from inpaint_ray.train.state import Row, read_metrics
 from inpaint_ray.train.worker import FAILURE, train_worker
 
@@ -136,17 +136,13 @@ def _await_room(config: TrainConfig, *, for_tune: bool) -> None:
     """Wait for the least that training can begin with; a trial, whose search has seen that there is room, for ever."""
     workers, grows = config.workers, for_tune or can_grow()
     count = workers.min_workers or workers.num_workers
-    ways = [
-        "give fewer --num-workers",
-        *["leave --use-gpu out"] * workers.use_gpu,
-        *["wait longer with --wait-s"] * grows,
-    ]
+    wait = ["wait longer with --wait-s"] if grows else []
     await_room(
         f"{count} workers",
         [resources_of_worker(workers)] * count,
         wait_s=math.inf if for_tune else workers.wait_s,
         grows=grows,
-        remedy=lambda _: ", or ".join(ways),
+        remedy=lambda having: ", or ".join(ways_to_fit(workers, having) + wait),
     )
 
 

@@ -21,7 +21,7 @@ from inpaint_ray.errors import InpaintError, JobFailedError, UsageError
 from inpaint_ray.models.blocks import count_parameters
 from inpaint_ray.models.registry import build_model, find_architecture
 from inpaint_ray.progress import format_duration
-from inpaint_ray.train.room import await_room, can_grow, resources_of_worker
+from inpaint_ray.train.room import await_room, can_grow, resources_of_worker, ways_to_fit
 from inpaint_ray.train.trainer import finished_epochs, train
 from inpaint_ray.tune.config import TuneConfig, multiply_adds
 from inpaint_ray.tune.entries import Entry, rank
@@ -181,8 +181,7 @@ def _await_room(config: TuneConfig) -> None:
     def remedy(having: dict[str, float]) -> str:
         of_trial = {name: amount * num_workers for name, amount in of_worker.items()} | DRIVER
         fits = int(min(having.get(name, 0) // amount for name, amount in of_trial.items()))
-        fewer = f"lower --num-workers{', or leave --use-gpu out' if config.workers.use_gpu else ''}"
-        return f"use --max-concurrent {fits}" if fits > 0 else fewer
+        return f"use --max-concurrent {fits}" if fits > 0 else ", or ".join(ways_to_fit(config.workers, having))
 
     await_room(
         f"{count} trials at once of {num_workers} workers",

@@ -99,10 +99,13 @@ def test_workers_that_there_is_no_room_for_are_named(
     prepared: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = _config(prepared.uri, tmp_path, workers=Workers(use_gpu=True, wait_s=1.0))
-    with pytest.raises(
-        UsageError, match=r"1 workers need 1 GPUs \(the cluster has 0 GPUs\); give fewer .* leave --use-gpu"
-    ):
+    with pytest.raises(UsageError, match=r"1 workers need 1 GPUs \(the cluster has 0 GPUs\); leave --use-gpu out$"):
         train(config)
+    many = replace(config, workers=Workers(num_workers=8, cpus_per_worker=2, wait_s=1.0))
+    with pytest.raises(
+        UsageError, match=r"need 16 CPUs \(the cluster has 4 CPUs\); lower --num-workers, or lower --cpus-per-worker$"
+    ):
+        train(many)
     monkeypatch.setenv("RAY_ADDRESS", "of a cluster, which may grow")
     with pytest.raises(UsageError, match=r"\(the cluster has 0 GPUs\), after 1s; .* or wait longer with --wait-s"):
         train(config)
