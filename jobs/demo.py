@@ -181,9 +181,10 @@ def summary() -> str:
     """The table of the whole chain: patches of the test split, and gaps of the restored recordings."""
     total = json.loads((FOLDER / "results" / "results.json").read_text())["rows"][-1]
     gains = total["gains"]
-    rows = [["test patches, dB PSNR", *(f"{total['means']['damaged psnr'] + gain:.2f}"
-             for gain in (0.0, gains["interpolation"]["mean"], gains[ARCHITECTURE]["mean"]))]]  # fmt: skip
-    return "\n" + markdown_table(["score", "damaged", "interpolation", "model"], rows) + gap_summary()
+    means = [0.0, *(gains[name]["mean"] for name in ("interpolation", "wiener", ARCHITECTURE))]
+    rows = [["test patches, dB PSNR", *(f"{total['means']['damaged psnr'] + gain:.2f}" for gain in means)]]
+    header = ["score", "damaged", "interpolation", "Wiener interpolation", ARCHITECTURE]
+    return "\n" + markdown_table(header, rows) + gap_summary()
 
 
 def gap_summary() -> str:

@@ -42,8 +42,11 @@ def draw_pareto(entries: Sequence[Entry]) -> bytes:
         points = [(entry.multiply_adds / 1e6, entry.gain) for entry in done if entry.architecture == name]
         axes.scatter(*zip(*points, strict=True), color=f"C{number % 10}", marker=str(marker), zorder=3, label=name)
     axes.axhline(done[0].interpolation_gain, color="black", linewidth=1, linestyle="--", label="linear interpolation")
-    axes.set(xscale="log", xlabel="million multiply-adds a patch", ylabel=GAIN)
-    axes.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:,.0f}", minor_formatter="")
+    axes.set(xlabel="million multiply-adds a patch", ylabel=GAIN)
+    costs = [entry.multiply_adds for entry in done]
+    if max(costs) > 2 * min(costs):  # nearer ones have no ticks of their own on such an axis
+        axes.set_xscale("log")
+        axes.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:,.0f}", minor_formatter="")
     axes.grid(alpha=0.3)
     figure.legend(fontsize="xx-small", loc="outside right upper")
     return to_png(figure)

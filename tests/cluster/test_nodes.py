@@ -43,6 +43,8 @@ def test_jobs_on_audio_outlive_all_their_nodes_and_use_one_that_joins_late(tmp_p
     each = int(SECONDS / 0.004 / 128)
     assert len(patches) == sum(len(part.patch) for part in rows) == NUM_TRACKS * each  # each once
     assert dataset.rejected == 0
+    standing = {str(path) for split in splits for path in (tmp_path / "prepare" / split).iterdir()}
+    assert standing == {uri for split in splits for uri in shard_uris(dataset, split)}  # none doubled, none half
     check(archive, tmp_path / "restore", NUM_TRACKS)
     scores = pq.read_table(tmp_path / "evaluate" / SCORES_FILE, columns=["name", "method", "error"]).to_pylist()
     cases = {(score["name"], score["method"]) for score in scores if not score["error"]}

@@ -10,10 +10,10 @@ import pytest
 from inpaint_ray.audio.decode import decode
 from inpaint_ray.data.config import PrepareConfig
 from inpaint_ray.data.fma import list_fma
-from inpaint_ray.data.prepare import prepare
+from inpaint_ray.data.prepare import _run, prepare
 from inpaint_ray.data.schema import Dataset, read_dataset
 from inpaint_ray.data.shard_plan import ShardPlan, make_shard, plan_shards
-from inpaint_ray.data.shards import read_rows
+from inpaint_ray.data.shards import ShardStory, read_rows
 from inpaint_ray.data.tracks import Track
 from inpaint_ray.errors import DatasetError, JobFailedError, UsageError
 
@@ -123,6 +123,20 @@ def test_a_killed_run_is_finished_and_what_it_left_is_cleared(local_ray: None, a
     assert (tmp_path / plan.name).stat().st_mtime_ns == finished
     left = {path.name for path in (tmp_path / "train").iterdir()}
     assert left == {f"{number:05d}.parquet" for number in range(5)}
+
+
+@pytest.mark.ray
+def test_what_a_dying_node_had_begun_is_cleared(
+    local_ray: None, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(plans: list[ShardPlan], config: PrepareConfig, output: str) -> list[ShardStory]:
+        stories = _run(plans, config, output)
+        (tmp_path / f"train/00000.parquet.{'a' * 32}.tmp").write_bytes(b"half")  # by a node that then died
+        return stories
+
+    monkeypatch.setattr("inpaint_ray.data.prepare._run", run)
+    prepare(_config(archive, tmp_path))
+    assert not list(tmp_path.rglob("*.tmp"))
 
 
 @pytest.mark.ray
