@@ -16,6 +16,7 @@ from inpaint_ray.audio.detection import find_runs
 from inpaint_ray.audio.metrics import join_step, log_spectral_distance, snr, spectral_convergence
 from inpaint_ray.audio.stft import Grid, spectrogram
 from inpaint_ray.checkpoints import open_checkpoint
+from inpaint_ray.data.actors import choose_device
 from inpaint_ray.errors import AudioDecodeError
 from inpaint_ray.evaluate.cases import Case, Excerpt, cut, read_excerpt
 from inpaint_ray.evaluate.config import EvaluateConfig, Task
@@ -83,7 +84,7 @@ def load_model(config: EvaluateConfig) -> RestoreMagnitudes | None:
     """The checkpoint's model on the device that the configuration asks for; None without a checkpoint."""
     if not config.checkpoint:
         return None
-    device = torch.device("cuda" if config.actors.use_gpu else "cpu")
+    device = choose_device(use_gpu=config.actors.use_gpu)
     checkpoint = open_checkpoint(config.checkpoint[0])
     checkpoint.model.to(device)
     fill_frames = restorer_of(checkpoint)

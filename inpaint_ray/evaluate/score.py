@@ -13,6 +13,7 @@ from inpaint_ray.audio.detection import find_runs
 from inpaint_ray.audio.metrics import nrmse, psnr
 from inpaint_ray.audio.wiener import wiener_frames
 from inpaint_ray.checkpoints import open_checkpoint
+from inpaint_ray.data.actors import choose_device
 from inpaint_ray.data.batches import EVALUATION_SEED, Batch, damage_rows
 from inpaint_ray.data.shards import read_rows
 from inpaint_ray.inpainting.spectrogram import finite_patches, score_patches
@@ -110,8 +111,10 @@ def _add_up(
 class ShardScorer:
     """Holds the models; the state of a Ray Data actor."""
 
-    def __init__(self, checkpoints: dict[str, str], scale: float, damage: tuple[Damage, ...]) -> None:
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    def __init__(
+        self, checkpoints: dict[str, str], scale: float, damage: tuple[Damage, ...], *, use_gpu: bool = False
+    ) -> None:
+        self.device = choose_device(use_gpu=use_gpu)
         self.checkpoints = {name: open_checkpoint(uri) for name, uri in checkpoints.items()}
         for checkpoint in self.checkpoints.values():
             checkpoint.model.to(self.device)

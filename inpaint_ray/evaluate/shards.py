@@ -52,7 +52,12 @@ def _score(
     uris = shard_uris(dataset, split)
     scored = ray.data.from_items([{"uri": uri} for uri in uris], override_num_blocks=len(uris)).flat_map(
         ShardScorer,
-        fn_constructor_kwargs={"checkpoints": checkpoints, "scale": dataset.scale, "damage": damages},
+        fn_constructor_kwargs={
+            "checkpoints": checkpoints,
+            "scale": dataset.scale,
+            "damage": damages,
+            "use_gpu": config.actors.use_gpu,
+        },
         **config.actors.pool(len(uris), memory_gib=MEMORY_GIB),
     )
     progress = Progress("evaluate", dataset.num_patches(split), "patches")

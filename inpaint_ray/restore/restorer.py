@@ -29,6 +29,7 @@ from inpaint_ray.audio.encode import to_integers, write_blocks
 from inpaint_ray.audio.labels import place_labels, read_labels, write_labels
 from inpaint_ray.audio.tags import copy_tags
 from inpaint_ray.checkpoints import open_checkpoint
+from inpaint_ray.data.actors import choose_device
 from inpaint_ray.errors import AudioDecodeError
 from inpaint_ray.inpainting.calls import restorer_of
 from inpaint_ray.inpainting.waveform import LONGEST_AUTOREGRESSIVE_S, MAX_GAP_S, Method, RestoreMagnitudes, fill
@@ -363,7 +364,7 @@ def _note_target(survey: Survey, target: Target) -> str:
 
 
 def _load(uri: str, *, gpu: bool) -> Callable[[Tensor, Tensor], Tensor]:
-    device = torch.device("cuda" if gpu else "cpu")
+    device = choose_device(use_gpu=gpu)
     checkpoint = open_checkpoint(uri)
     checkpoint.model.to(device)
     restore = restorer_of(checkpoint)
