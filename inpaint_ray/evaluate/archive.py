@@ -11,8 +11,9 @@ from inpaint_ray import storage
 from inpaint_ray.checkpoints import open_checkpoint
 from inpaint_ray.data.tracks import is_audio
 from inpaint_ray.errors import JobFailedError, UsageError
-from inpaint_ray.evaluate.audio_report import TaskResults, gather, write_audio_report
+from inpaint_ray.evaluate.audio_report import TaskResults, gather, write_audio_report, write_scores
 from inpaint_ray.evaluate.audio_score import AudioScore, AudioScorer, cases_of
+from inpaint_ray.evaluate.audio_table import verdicts_to_markdown
 from inpaint_ray.evaluate.config import AUDIO_DAMAGE, MEMORY_GIB, EvaluateConfig
 from inpaint_ray.evaluate.listening import Example, ExampleMaker, choose_examples
 from inpaint_ray.evaluate.methods import BASELINES, NEEDS_CHECKPOINT, WITH_MODEL, WITHOUT_MODEL
@@ -24,6 +25,9 @@ MOST_BLOCKS = 2000  # of the data set; one file each up to that many
 
 def evaluate_archive(config: EvaluateConfig) -> list[TaskResults]:
     """Cut gaps into clean audio, fill them by every method, and score.
+
+    The tables are written before the sounds, and then again with them: an evaluation that is cut short leaves no sounds
+    without their scores, and no page with players that have nothing to play.
 
     Raises:
         UsageError: flags that do not go together.
@@ -41,8 +45,14 @@ def evaluate_archive(config: EvaluateConfig) -> list[TaskResults]:
     if not tasks:
         reason = next((score.error for score in scores), "no score")
         raise JobFailedError(f"{config.data}: no file gave a score, the first because: {reason}")
-    examples = _make_examples(config, scores, tasks, uris)
-    write_audio_report(config, tasks, scores, examples, architecture=architecture)
+    write_scores(config.output, scores)
+    write_audio_report(config, tasks, scores, architecture=architecture)
+    for task in tasks:
+        print(f"Task {task.task}, against the best baseline:\n\n{verdicts_to_markdown(task.cases)}", flush=True)
+    examples = _choose_examples(config, scores, tasks[0])
+    if examples:
+        _make_sounds(config, examples, uris)
+        write_audio_report(config, tasks, scores, examples, architecture=architecture)
     return tasks
 
 
@@ -81,16 +91,17 @@ def _score(config: EvaluateConfig, uris: dict[str, str]) -> list[AudioScore]:
     return sorted(scores, key=lambda score: (order[score.task, score.damage], score.name))
 
 
-def _make_examples(
-    config: EvaluateConfig, scores: Sequence[AudioScore], tasks: list[TaskResults], uris: dict[str, str]
-) -> list[Example]:
-    """Sounds of the first task, ranked by its best method."""
-    task = tasks[0]
-    examples = choose_examples(
+def _choose_examples(config: EvaluateConfig, scores: Sequence[AudioScore], task: TaskResults) -> list[Example]:
+    """Examples of a task, ranked by its best method."""
+    return choose_examples(
         [score for score in scores if score.task == task.task],
         _best_method(task),
         ["clean", "damaged", *(method for method in config.methods if method != "silence")],
     )
+
+
+def _make_sounds(config: EvaluateConfig, examples: list[Example], uris: dict[str, str]) -> None:
+    """Write the sounds and pictures of examples."""
     rows = [{"example": example, "uri": uris[example.name]} for example in examples]
     made = ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS)).map(
         cast(Any, ExampleMaker),
@@ -100,7 +111,6 @@ def _make_examples(
     progress = Progress("sounds", len(rows), "examples")
     for _ in made.iter_rows():
         progress.add(1)
-    return examples
 
 
 def _best_method(task: TaskResults) -> str:

@@ -54,26 +54,30 @@ def gather(scores: Sequence[AudioScore]) -> list[TaskResults]:
     ]
 
 
+def write_scores(output: str, scores: Sequence[AudioScore]) -> None:
+    """Write scores.parquet: a row for each file, task, damage and method."""
+    with storage.open_output(storage.join(output, SCORES_FILE)) as stream:
+        pq.write_table(pa.Table.from_pylist([asdict(score) for score in scores]), stream)
+
+
 def write_audio_report(
     config: EvaluateConfig,
     tasks: list[TaskResults],
     scores: Sequence[AudioScore],
-    examples: list[Example],
+    examples: Sequence[Example] = (),
     *,
     architecture: str,
 ) -> None:
-    """Write the files and print what beats the baselines, and what does not.
+    """Write results.json, results.md and results.html.
 
     Args:
         config: of the run, with its damage and methods named.
         tasks: the tables.
         scores: all of them, errors too.
-        examples: whose sounds are written already.
+        examples: what there is to listen to, whose sounds are written already.
         architecture: of the checkpoint; "" without one.
     """
     failed = [score for score in scores if score.error]
-    with storage.open_output(storage.join(config.output, SCORES_FILE)) as stream:
-        pq.write_table(pa.Table.from_pylist([asdict(score) for score in scores]), stream)
     write_results(
         config.output,
         record=_to_record(config, tasks, failed, examples, architecture),
@@ -89,15 +93,13 @@ def write_audio_report(
         format_p=format_p,
         format_speed=format_speed,
     )
-    for task in tasks:
-        print(f"Task {task.task}, against the best baseline:\n\n{verdicts_to_markdown(task.cases)}", flush=True)
 
 
 def _to_record(
     config: EvaluateConfig,
     tasks: list[TaskResults],
     failed: list[AudioScore],
-    examples: list[Example],
+    examples: Sequence[Example],
     architecture: str,
 ) -> dict[str, Any]:
     """What results.json holds, its format apart.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import ray.data
 import soundfile
 import torch
 
@@ -13,6 +14,7 @@ from inpaint_ray.audio.damage import Damage
 from inpaint_ray.audio.stft import Grid
 from inpaint_ray.data.actors import Actors
 from inpaint_ray.errors import AudioDecodeError, UsageError
+from inpaint_ray.evaluate import archive as archive_job
 from inpaint_ray.evaluate.archive import complete
 from inpaint_ray.evaluate.audio_score import HIGHEST_SNR, AudioScore, score_excerpt
 from inpaint_ray.evaluate.audio_table import tabulate_cases, verdicts_to_markdown
@@ -146,6 +148,24 @@ def test_too_short_a_file_is_named_and_visqol_is_asked_for_clearly(tmp_path: Pat
     except ImportError:
         with pytest.raises(UsageError, match=r"pip install inpaint-ray\[visqol\]"):
             Visqol()
+
+
+def test_an_evaluation_that_is_stopped_at_its_sounds_leaves_its_tables_and_no_players(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*given: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    soundfile.write(tmp_path / "a.wav", _tones(), RATE)
+    scores = [_score("a.wav", method, 1.0) for method in ("silence", "linear")]
+    monkeypatch.setattr(archive_job, "_score", lambda config, uris: scores)
+    monkeypatch.setattr(ray.data, "from_items", stop)
+    output = tmp_path / "results"
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(EvaluateConfig(data=str(tmp_path), output=str(output), damage=("gap:20",), tasks=("samples",)))
+    assert {path.name for path in output.iterdir()} == {"results.json", "results.md", "results.html", "scores.parquet"}
+    assert json.loads((output / "results.json").read_text())["examples"] == []
+    assert "<audio" not in (output / "results.html").read_text()
 
 
 @pytest.mark.ray
