@@ -1,8 +1,10 @@
 """The actors that do a job's work."""
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
+import ray
 import ray.data
 import torch
 
@@ -27,7 +29,13 @@ class Actors:
             raise ValueError(f"--num-actors must be at least --min-actors {self.min_actors}, got {self.num_actors}")
 
     def pool(self, num_rows: int, *, memory_gib: float) -> dict[str, Any]:
-        """What Ray Data is told of them: no more than rows, and no more on a node than its memory holds."""
+        """Tell Ray Data how many to start: no more than rows, and no more on a node than its memory holds.
+
+        Raises:
+            UsageError: --use-gpu on a private Ray without a GPU, which would wait for one for ever.
+        """
+        if self.use_gpu and not ray.cluster_resources().get("GPU") and not os.environ.get("RAY_ADDRESS"):
+            raise UsageError("--use-gpu: Ray finds no GPU on this machine; leave the flag out")
         most = min(self.num_actors or num_rows, num_rows)
         return {
             "compute": ray.data.ActorPoolStrategy(min_size=min(self.min_actors, most), max_size=most),

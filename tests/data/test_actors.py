@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import ray
 import torch
 
 from inpaint_ray.audio.damage import FRAMES
@@ -33,3 +34,12 @@ def test_every_actor_that_is_to_use_a_gpu_says_that_there_is_none(tmp_path: Path
         AudioScorer(EvaluateConfig(data=folder, output=folder, checkpoint=(PRETRAINED,), actors=actors))
     with pytest.raises(UsageError, match="--use-gpu"):
         Restorer(RestoreConfig(input=folder, output=folder, checkpoint=PRETRAINED, actors=actors))
+
+
+@pytest.mark.ray
+def test_a_private_ray_without_a_gpu_is_refused_and_not_waited_for(local_ray: None) -> None:
+    if ray.cluster_resources().get("GPU"):
+        pytest.skip("a GPU is here")
+    with pytest.raises(UsageError, match="--use-gpu: Ray finds no GPU on this machine"):
+        Actors(use_gpu=True).pool(1, memory_gib=1.0)
+    assert Actors().pool(3, memory_gib=1.0)["num_gpus"] is None
