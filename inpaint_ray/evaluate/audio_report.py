@@ -16,6 +16,7 @@ from inpaint_ray.evaluate.audio_table import (
     as_record,
     format_speed,
     gap_ms,
+    show_scores,
     tabulate_cases,
     tabulate_folders,
     to_markdown,
@@ -25,6 +26,7 @@ from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.evaluate.listening import Example
 from inpaint_ray.evaluate.page import picture, write_results
 from inpaint_ray.evaluate.plots import draw_bars, draw_lines
+from inpaint_ray.evaluate.statistics import FEWEST_TRACKS
 from inpaint_ray.evaluate.table import format_p
 
 SCORES_FILE = "scores.parquet"
@@ -92,6 +94,8 @@ def write_audio_report(
         examples=examples,
         format_p=format_p,
         format_speed=format_speed,
+        show_scores=show_scores,
+        fewest_files=FEWEST_TRACKS,
     )
 
 
@@ -105,8 +109,9 @@ def _to_record(
     """What results.json holds, its format apart.
 
     `tasks`: samples, columns -> `cases`, one for each damage, and `folders`. A case has `methods`, whose `scores` are
-    means over files with the low and high end of the 95 % interval, and `verdicts` against the best baseline, in
-    which a positive difference is for the method. `failed`: files and cases without a score, the first hundred.
+    means over files with the low and high end of the 95 % interval (null for one that `failed` on some files), and
+    `verdicts` against the best baseline, in which a positive difference is for the method. `failed`: files, cases and
+    methods without a score, the first hundred.
     """
     return {
         "task": "audio",

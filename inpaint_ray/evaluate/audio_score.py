@@ -33,7 +33,10 @@ DAMAGED = "damaged"  # the row of the file as it would be heard without any meth
 
 @dataclass(frozen=True, kw_only=True)
 class AudioScore:
-    """One method on one file, damaged in one way; or, with an error, why there is none."""
+    """One method on one file, damaged in one way; or, with an error, why there is none.
+
+    With an error and a method, it is the method that failed; without a method, the file or the case.
+    """
 
     name: str  # of the file below the folder
     task: str = ""
@@ -117,6 +120,8 @@ def score_excerpt(
             yield replace(start, error="nothing was lost, or all of it is recovered exactly")
         elif np.mean(excerpt.samples[case.touched] ** 2) < MIN_POWER:
             yield replace(start, error="silent where it was damaged")
+        elif not np.ptp(excerpt.samples):
+            yield replace(start, error="the same value throughout: no sound")
         else:
             yield from _score_case(excerpt, case, start, config, model, visqol)
 

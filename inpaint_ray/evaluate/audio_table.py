@@ -15,7 +15,8 @@ from inpaint_ray.evaluate.table import format_p
 from inpaint_ray.tables import markdown_table
 
 SCORES = ("snr_gap", "snr_file", "lsd", "convergence", "join_step", "visqol")
-JUDGED = {"snr_gap": 1.0, "lsd": -1.0}  # score -> its sign: less log-spectral distance is better
+LESS_IS_BETTER = ("lsd", "convergence", "join_step")
+JUDGED = ("snr_gap", "lsd")  # by which a method is compared with the baselines
 TITLES = {
     "snr_gap": "SNR in the gap (dB)",
     "snr_file": "SNR over the file (dB)",
@@ -33,6 +34,7 @@ class MethodRow:
     method: str
     scores: dict[str, Interval]  # of SCORES, those that were taken
     speed: float  # seconds of audio per second of work; infinite for what takes no time
+    failed: int = 0  # files on which it failed: then it has no mean
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,6 @@ class Verdict:
 
     score: str
     comparison: Comparison
-
-    @property
-    def beats(self) -> bool:
-        return self.comparison.difference.mean > 0
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,11 @@ class FolderRow:
 
 
 def tabulate_cases(scores: Sequence[AudioScore]) -> list[CaseTable]:
-    """A table for each task and damage, in the order of the scores; files on which a method failed are left out."""
+    """Tabulate each task and damage, in the order of the scores.
+
+    A method that failed on some file has no mean there, and beats none: to leave the file out would raise the mean of
+    one that fails where it would have been bad.
+    """
     cases: dict[tuple[str, str], dict[str, dict[str, AudioScore]]] = defaultdict(lambda: defaultdict(dict))
     for score in scores:
         if score.method:
@@ -79,11 +81,7 @@ def tabulate_cases(scores: Sequence[AudioScore]) -> list[CaseTable]:
     tables = []
     for (task, damage), files in cases.items():
         methods = list(dict.fromkeys(method for file in files.values() for method in file))
-        whole = [
-            [file[method] for method in methods]
-            for _, file in sorted(files.items())
-            if len(file) == len(methods) and not any(score.error for score in file.values())
-        ]
+        whole = [[file[method] for method in methods] for _, file in sorted(files.items()) if len(file) == len(methods)]
         if whole:
             tables.append(_tabulate(task, damage, methods, whole))
     return tables
@@ -93,7 +91,7 @@ def tabulate_folders(scores: Sequence[AudioScore]) -> list[FolderRow]:
     """SNR in the gap for each task and folder, a file counting once for each damage."""
     groups: dict[tuple[str, str], list[AudioScore]] = defaultdict(list)
     for score in scores:
-        if score.method and not score.error:
+        if score.method:
             groups[score.task, score.folder].append(score)
     rows = []
     for (task, folder), members in sorted(groups.items()):
@@ -110,12 +108,17 @@ def to_markdown(table: CaseTable) -> str:
     """Every score of every method."""
     taken = list(table.methods[0].scores)
     header = ["method", *(TITLES[name] for name in taken), "x real time"]
-    lines = [[row.method, *(str(row.scores[name]) for name in taken), format_speed(row.speed)] for row in table.methods]
+    lines = [[row.method, *show_scores(row), format_speed(row.speed)] for row in table.methods]
     return markdown_table(header, lines)
 
 
+def show_scores(row: MethodRow) -> list[str]:
+    """The scores of a method for people, or that it failed."""
+    return [f"failed on {row.failed}" if row.failed else str(interval) for interval in row.scores.values()]
+
+
 def verdicts_to_markdown(tables: Sequence[CaseTable]) -> str:
-    """Which methods beat the best baseline, and which do not."""
+    """Which methods beat the best baseline, which do not, and of which the intervals do not tell."""
     header = ["damage", "method", "score", "best baseline", "difference", "p (Wilcoxon)", "beats it"]
     lines = [
         [
@@ -125,7 +128,7 @@ def verdicts_to_markdown(tables: Sequence[CaseTable]) -> str:
             verdict.comparison.other,
             str(verdict.comparison.difference),
             format_p(verdict.comparison.p_value),
-            "yes" if verdict.beats else "NO",
+            verdict.comparison.answer,
         ]
         for table in tables
         for verdict in table.verdicts
@@ -145,23 +148,24 @@ def gap_ms(damage: str) -> float | None:
 
 
 def _tabulate(task: str, damage: str, methods: list[str], whole: list[list[AudioScore]]) -> CaseTable:
-    taken = [name for name in SCORES if getattr(whole[0][0], name) is not None]
+    taken = [name for name in SCORES if any(getattr(score, name) is not None for file in whole for score in file)]
     ones = np.ones(len(whole))
     values = {
-        method: np.array([[getattr(file[number], name) for name in taken] for file in whole])
+        method: np.array([[_value(file[number], name) for name in taken] for file in whole])
         for number, method in enumerate(methods)
     }
     rows = []
     for number, method in enumerate(methods):
-        wall_s = sum(file[number].wall_s for file in whole)
-        seconds = sum(file[number].seconds for file in whole)
+        done = [file[number] for file in whole if not file[number].error]
+        wall_s, seconds = sum(score.wall_s for score in done), sum(score.seconds for score in done)
         intervals = dict(zip(taken, mean_intervals(values[method], ones), strict=True))
-        rows.append(MethodRow(method, intervals, seconds / wall_s if wall_s else float("inf")))
+        speed = seconds / wall_s if wall_s else float("inf")
+        rows.append(MethodRow(method, intervals, speed, len(whole) - len(done)))
     first = [file[0] for file in whole]
     verdicts = [
         Verdict(name, comparison)
-        for name, sign in JUDGED.items()
-        for comparison in _judge({method: sign * each[:, taken.index(name)] for method, each in values.items()})
+        for name in JUDGED
+        for comparison in _judge({method: _sign(name) * each[:, taken.index(name)] for method, each in values.items()})
     ]
     lost_share = sum(score.lost_s for score in first) / sum(score.seconds for score in first)
     return CaseTable(task, damage, len(whole), sum(score.num_gaps for score in first), lost_share, rows, verdicts)
@@ -174,17 +178,27 @@ def _judge(values: dict[str, NDArray[np.float64]]) -> list[Comparison]:
         return []
     best = max(baselines, key=lambda method: float(values[method].mean()))
     return [
-        compare(method, best, values[method] - values[best], np.ones(len(values[best])))
+        compare(method, best, values[method], values[best], np.ones(len(values[best])))
         for method in values
         if method not in baselines
     ]
+
+
+def _value(score: AudioScore, name: str) -> float:
+    """A score by name; infinitely bad where the method failed."""
+    return -_sign(name) * np.inf if score.error else float(getattr(score, name))
+
+
+def _sign(name: str) -> float:
+    """1 where more of a score is better, -1 where less is."""
+    return -1.0 if name in LESS_IS_BETTER else 1.0
 
 
 def _interval_by_file(scores: list[AudioScore], names: list[str]) -> Interval:
     numbers = {name: number for number, name in enumerate(names)}
     sums, counts = np.zeros((len(names), 1)), np.zeros(len(names))
     for score in sorted(scores, key=lambda score: (score.name, score.damage)):
-        sums[numbers[score.name], 0] += score.snr_gap
+        sums[numbers[score.name], 0] += _value(score, "snr_gap")
         counts[numbers[score.name]] += 1
     return mean_intervals(sums, counts)[0]
 

@@ -47,16 +47,19 @@ class Example:
 
 
 def choose_examples(scores: Sequence[AudioScore], method: str, labels: Sequence[str]) -> list[Example]:
-    """The worst, the median and the best case of each folder by a method's SNR in the gap.
+    """Choose the worst, the median and the best case of each folder by a method's SNR in the gap.
+
+    A case in which any method failed cannot be heard by all of them, and is left out.
 
     Args:
         scores: of one task.
         method: whose scores rank the cases.
         labels: what is to be heard of each, methods included.
     """
+    failed = {(score.name, score.damage) for score in scores if score.error}
     folders: dict[str, list[AudioScore]] = defaultdict(list)
     for score in scores:
-        if score.method == method and not score.error:
+        if score.method == method and (score.name, score.damage) not in failed:
             folders[score.folder].append(score)
     examples: list[Example] = []
     for folder in sorted(folders)[:MOST_FOLDERS]:

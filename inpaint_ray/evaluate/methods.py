@@ -37,9 +37,16 @@ def restore(
         sample_rate: Hz.
         lost: (n,).
         model: fills lost frames of magnitudes, for the methods that need it.
+
+    Raises:
+        ValueError: the method fails: its equations have no solution, or what it gives is not finite.
     """
     if method == "janssen":
-        return fill_textbook(known, lost)
-    if method == "interpolation" or method == "wiener":
-        return fill(known, sample_rate, lost, method="model", restore_magnitudes=FRAMES_ALONE[method])
-    return fill(known, sample_rate, lost, method=method, restore_magnitudes=model)
+        restored = fill_textbook(known, lost)
+    elif method == "interpolation" or method == "wiener":
+        restored = fill(known, sample_rate, lost, method="model", restore_magnitudes=FRAMES_ALONE[method])
+    else:
+        restored = fill(known, sample_rate, lost, method=method, restore_magnitudes=model)
+    if not np.isfinite(restored).all():
+        raise ValueError(f"{method} gave samples that are not finite")
+    return restored

@@ -10,11 +10,12 @@ import jinja2
 from inpaint_ray import storage
 from inpaint_ray.evaluate.table import finite
 
-FORMAT = 2  # of results.json
+FORMAT = 3  # of results.json
+PAGE = "results.html"
 
 
 def write_results(output: str, *, record: dict[str, Any], text: str, template: str, **shown: Any) -> None:
-    """Write the three files, the page last.
+    """Write the three files, the page last: a folder without a page is of an evaluation that was cut short.
 
     Args:
         output: URI of the folder.
@@ -32,9 +33,11 @@ def write_results(output: str, *, record: dict[str, Any], text: str, template: s
     )
     page = environment.get_template(template).render(**shown)
     whole = finite({"format": FORMAT, **record})
+    if storage.exists(storage.join(output, PAGE)):
+        storage.delete_file(storage.join(output, PAGE))  # of an evaluation before, whose tables go now
     storage.write_bytes(storage.join(output, "results.json"), (json.dumps(whole, indent=2) + "\n").encode())
     storage.write_bytes(storage.join(output, "results.md"), text.encode("utf-8", "replace"))
-    storage.write_bytes(storage.join(output, "results.html"), page.encode("utf-8", "replace"))
+    storage.write_bytes(storage.join(output, PAGE), page.encode("utf-8", "replace"))
 
 
 def picture(png: bytes) -> str:

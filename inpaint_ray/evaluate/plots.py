@@ -22,10 +22,12 @@ def draw_bars(groups: Sequence[str], values: Mapping[str, Sequence[Interval]], *
     places = np.arange(len(groups))
     width = 0.8 / len(values)
     for number, (method, intervals) in enumerate(values.items()):
-        means = [interval.mean for interval in intervals]
+        means = _means(intervals)
         offset = (number - (len(values) - 1) / 2) * width
-        axes.bar(places + offset, means, width, label=method, yerr=_errors(intervals), error_kw={"linewidth": 1})
-    axes.set_xticks(places, groups, rotation=30, ha="right")
+        axes.bar(
+            places + offset, means, width, label=_plain(method), yerr=_errors(intervals), error_kw={"linewidth": 1}
+        )
+    axes.set_xticks(places, [_plain(group) for group in groups], rotation=30, ha="right")
     axes.set(ylabel=quantity)
     axes.axhline(0, color="gray", linewidth=1)
     axes.grid(axis="y", alpha=0.3)
@@ -45,13 +47,23 @@ def draw_lines(classes: Sequence[str], values: Mapping[str, Sequence[Interval]],
     figure = Figure(figsize=(7.5, 4), layout="constrained")
     axes = figure.subplots()
     for method, intervals in values.items():
-        means = [interval.mean for interval in intervals]
-        axes.errorbar(range(len(classes)), means, yerr=_errors(intervals), marker="o", capsize=3, label=method)
+        means = _means(intervals)
+        axes.errorbar(range(len(classes)), means, yerr=_errors(intervals), marker="o", capsize=3, label=_plain(method))
     axes.set_xticks(range(len(classes)), classes)
     axes.set(xlabel=along, ylabel=quantity)
     axes.grid(alpha=0.3)
     figure.legend(fontsize="small", loc="outside upper center", ncols=4)
     return to_png(figure)
+
+
+def _plain(name: str) -> str:
+    """A name that is drawn as it is, dollar signs too, which matplotlib would read as formulas."""
+    return name.replace("$", r"\$")
+
+
+def _means(intervals: Sequence[Interval]) -> list[float]:
+    """What is drawn: nothing (NaN) where a method failed or there is no mean."""
+    return [interval.mean if np.isfinite(interval.mean) else np.nan for interval in intervals]
 
 
 def _errors(intervals: Sequence[Interval]) -> np.ndarray:

@@ -10,6 +10,7 @@ from inpaint_ray.evaluate.page import picture, write_results
 from inpaint_ray.evaluate.plots import draw_bars, draw_lines
 from inpaint_ray.evaluate.published import Published, is_fma, published_figures
 from inpaint_ray.evaluate.score import TrackScores
+from inpaint_ray.evaluate.statistics import FEWEST_TRACKS, Answer
 from inpaint_ray.evaluate.table import (
     TableRow,
     comparisons_to_markdown,
@@ -60,7 +61,8 @@ class ShardResults:
     def is_fma(self) -> bool:
         return is_fma(self.dataset.source)
 
-    def verdicts(self) -> list[str]:
+    def verdicts(self) -> list[tuple[Answer, str]]:
+        """For each checkpoint, whether it beats the best baseline, and the sentence that says so."""
         return [_verdict(name, self.total) for name in self.checkpoints]
 
 
@@ -107,6 +109,7 @@ def write_report(output: str, results: ShardResults) -> None:
         template="shards.html.jinja",
         results=results,
         format_p=format_p,
+        fewest_tracks=FEWEST_TRACKS,
         bars=_draw_genres(results),
         share_lines=_draw_classes(results.shares, results.methods, "share of lost frames"),
         run_lines=_draw_classes(results.runs, results.methods, "longest run of lost frames"),
@@ -118,7 +121,8 @@ def _to_record(results: ShardResults) -> dict[str, Any]:
     """What results.json holds, its format apart.
 
     `rows`, `by_share`, `by_run`: a list of groups, `all` the last of the rows; in each `group`, `tracks`, `patches`
-    that count, `infinite` (patches left out), `means` ("METHOD psnr": dB), `gains` (method: mean, low and high of the
+    that count, `silent` (patches left out: nothing but silence was lost), `failed` (method: patches for which its
+    output is not finite; it has no mean then), `means` ("METHOD psnr": dB), `gains` (method: mean, low and high of the
     95 % interval, dB), `comparisons` (method, other, difference with interval, p_value). `published`: the
     reference's figures beside ours. null is what cannot be told, such as an interval over two tracks.
     """
@@ -148,8 +152,8 @@ def _to_summary(results: ShardResults) -> str:
         f"Gain in dB PSNR over the damaged input, split {results.split}, magnitude task, damage "
         f"{', '.join(results.damage)}; in brackets the 95 % interval over tracks.",
         to_markdown(results.genres, results.methods),
-        "\n".join(results.verdicts()),
-        f"{results.total.infinite} patches with an infinite PSNR were left out.",
+        "\n".join(sentence for _, sentence in results.verdicts()),
+        f"{results.total.silent} patches in which nothing but silence was lost are left out.",
     )
 
 
@@ -212,18 +216,15 @@ def _draw_classes(rows: list[TableRow], methods: list[str], along: str) -> str:
     return picture(draw_lines([row.group for row in rows], values, along=along, quantity=GAIN))
 
 
-def _verdict(name: str, total: TableRow) -> str:
-    """One sentence on a model and the best of the baselines, which it must beat."""
+def _verdict(name: str, total: TableRow) -> tuple[Answer, str]:
+    """Whether a model beats the best of the baselines, and a sentence on it."""
+    if total.failed[name]:
+        return "NO", f"{name} FAILED: its output is not finite on {total.failed[name]} of {total.patches} patches."
     best = max((method for method in total.gains if method in BASELINE_TITLES), key=total.gain)
     against = next(c for c in total.comparisons if (c.method, c.other) == (name, best))
+    few = f" ({total.tracks} tracks are too few for an interval)" if math.isnan(against.difference.low) else ""
     bare = total.means[f"{name} network_psnr"] - total.means["damaged psnr"]
-    word = "beats" if against.difference.mean > 0 else "does NOT beat"
-    unsure = ""
-    if math.isnan(against.difference.low):
-        unsure = " (too few tracks for an interval)"
-    elif against.difference.low <= 0 <= against.difference.high:
-        unsure = ", an interval that holds zero"
-    return (
-        f"{name} {word} {BASELINE_TITLES[best]}: {against.difference} dB against it{unsure}; its bare output, as the "
-        f"paper scores it, gains {bare:.2f} dB."
+    return against.answer, (
+        f"{name} {against.verb} {BASELINE_TITLES[best]}: {against.difference} dB against it{few}; its bare output, as "
+        f"the paper scores it, gains {bare:.2f} dB."
     )

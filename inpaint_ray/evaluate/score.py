@@ -1,5 +1,6 @@
 """Scores of one shard's patches, summed by track and damage: they add up to any table, on any number of workers."""
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +11,12 @@ from numpy.typing import NDArray
 
 from inpaint_ray.audio.damage import FRAMES, Damage
 from inpaint_ray.audio.detection import find_runs
-from inpaint_ray.audio.metrics import nrmse, psnr
 from inpaint_ray.audio.wiener import wiener_frames
 from inpaint_ray.checkpoints import open_checkpoint
 from inpaint_ray.data.actors import choose_device
 from inpaint_ray.data.batches import EVALUATION_SEED, Batch, damage_rows
 from inpaint_ray.data.shards import read_rows
-from inpaint_ray.inpainting.spectrogram import finite_patches, score_patches
+from inpaint_ray.inpainting.spectrogram import find_changed, score_magnitudes, score_patches
 from inpaint_ray.metrics import count
 from inpaint_ray.models.checkpoint import Checkpoint
 
@@ -32,8 +32,9 @@ class TrackScores:
     track_id: int
     genre: str
     num_patches: int  # that count
-    num_infinite: int  # left out: nothing was lost in them, or a method was perfect
-    sums: dict[str, float]  # "METHOD psnr", "METHOD nrmse" -> sum over the patches that count
+    num_silent: int  # left out: nothing but silence was lost in them
+    sums: dict[str, float]  # "METHOD psnr", "METHOD nrmse" -> sum over the patches that count; "METHOD failed" -> those
+    # of them for which its output is not finite
     share: int = 0  # of lost frames, in whole tenths: 1 is 10 to below 20 %
     run: int = 0  # the longest run of lost frames: the largest of RUN_EDGES that is not above it
 
@@ -43,7 +44,7 @@ class TrackScores:
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> "TrackScores":
         sums = {str(name): float(value) for name, value in zip(row["names"], row["sums"], strict=True)}
-        kept = ("track_id", "genre", "num_patches", "num_infinite", "share", "run")
+        kept = ("track_id", "genre", "num_patches", "num_silent", "share", "run")
         return cls(**{name: row[name] for name in kept}, sums=sums)
 
 
@@ -75,8 +76,13 @@ def score_shard(
             )
             scores |= {_column(name, score): values for score, values in given.items()}
         scores |= _score_wiener(batch)
+        scores |= {
+            f"{name.removesuffix(' psnr')} failed": (values == -math.inf).double()
+            for name, values in scores.items()
+            if name.endswith(" psnr")
+        }
         names = list(scores)
-        counted = finite_patches(scores)
+        counted = find_changed(batch.damaged, batch.target)
         table = torch.stack([counted, *(torch.where(counted, values, 0.0) for values in scores.values())], dim=1)
         classes = (classify(lost) for lost in batch.lost.cpu().numpy())
         patches = zip(batch.track_id.tolist(), batch.genre, classes, table.cpu().numpy(), strict=True)
@@ -86,9 +92,9 @@ def score_shard(
 
 
 def _score_wiener(batch: Batch) -> dict[str, torch.Tensor]:
-    truth = batch.target.squeeze(1)
     filled = wiener_frames(batch.damaged.squeeze(1), batch.lost)
-    return {"wiener psnr": psnr(filled, truth), "wiener nrmse": nrmse(filled, truth)}
+    psnr, nrmse = score_magnitudes(filled, batch.target.squeeze(1))
+    return {"wiener psnr": psnr, "wiener nrmse": nrmse}
 
 
 def classify(lost: NDArray[np.bool_]) -> tuple[int, int]:
@@ -122,7 +128,7 @@ class ShardScorer:
 
     def __call__(self, row: dict[str, Any]) -> list[dict[str, Any]]:
         scores = score_shard(row["uri"], self.checkpoints, scale=self.scale, device=self.device, damage=self.damage)
-        count("evaluate", patches=sum(track.num_patches + track.num_infinite for track in scores))
+        count("evaluate", patches=sum(track.num_patches + track.num_silent for track in scores))
         return [track.to_row() for track in scores]
 
 

@@ -1,5 +1,7 @@
 """An evaluation on shards: Ray Data with a pool of actors that hold the models, then tables and a page."""
 
+from itertools import count
+
 import ray
 import ray.data
 
@@ -10,7 +12,7 @@ from inpaint_ray.data.shards import shard_uris
 from inpaint_ray.errors import DatasetError, UsageError
 from inpaint_ray.evaluate.config import MEMORY_GIB, SHARD_DAMAGE, EvaluateConfig
 from inpaint_ray.evaluate.report import gather, write_report
-from inpaint_ray.evaluate.score import ShardScorer, TrackScores
+from inpaint_ray.evaluate.score import BASELINES, ShardScorer, TrackScores
 from inpaint_ray.evaluate.table import TableRow
 from inpaint_ray.progress import Progress
 
@@ -29,7 +31,7 @@ def evaluate_shards(config: EvaluateConfig) -> list[TableRow]:
     split = _split(config, dataset)
     damage = config.damage or SHARD_DAMAGE
     damages = parse_damage(damage)
-    checkpoints = {name: uri for name, uri in zip(_names(config.checkpoint), config.checkpoint, strict=True)}
+    checkpoints = {name: uri for name, uri in zip(name_checkpoints(config.checkpoint), config.checkpoint, strict=True)}
     architectures = {name: open_checkpoint(uri).architecture for name, uri in checkpoints.items()}
     num_patches = dataset.num_patches(split)
     print(f"evaluate  {num_patches} {split} patches of {dataset.num_tracks(split)} tracks: {', '.join(checkpoints)}")
@@ -65,26 +67,30 @@ def _score(
     for row in scored.iter_rows():
         track = TrackScores.from_row(row)
         tracks.append(track)
-        progress.add(track.num_patches + track.num_infinite)
+        progress.add(track.num_patches + track.num_silent)
     return tracks
 
 
 def _split(config: EvaluateConfig, dataset: Dataset) -> str:
     """The split to score: the one that is asked for, else test, else validation."""
-    if config.split != "auto":
-        return config.split
-    for split in ("test", "validation"):
+    splits = ("test", "validation") if config.split == "auto" else (config.split,)
+    for split in splits:
         if dataset.num_patches(split):
             return split
-    raise DatasetError(f"{dataset.uri}: neither a test nor a validation split; give --split train, or prepare again")
+    raise DatasetError(f"{dataset.uri}: no patches in split {' or '.join(splits)}; give another --split")
 
 
-def _names(uris: tuple[str, ...]) -> list[str]:
-    """What to call each checkpoint: its run's folder where it is a run's best or last, with a number if taken."""
+def name_checkpoints(uris: tuple[str, ...]) -> list[str]:
+    """Name the columns of checkpoints, each differently, and none as a baseline or the damaged input.
+
+    A checkpoint is called as its folder, or as its run where it is a run's best or last.
+    """
     names: list[str] = []
     for uri in uris:
-        parts = [part for part in uri.rstrip("/").split("/") if part]
+        parts = [part for part in uri.split("/") if part]
         name = parts[-2] if parts[-1] in ("best", "last") and len(parts) > 1 else parts[-1]
-        taken = sum(other == name or other.startswith(f"{name} ") for other in names)
-        names.append(f"{name} {taken + 1}" if taken else name)
+        if name in BASELINES:
+            name = f"checkpoint {name}"
+        numbered = (name if number == 1 else f"{name} {number}" for number in count(1))
+        names.append(next(free for free in numbered if free not in names))
     return names

@@ -1,33 +1,35 @@
-"""How sure a mean is: bootstrap intervals over tracks, and paired comparisons of methods.
+"""How sure a mean is: confidence intervals over tracks, and paired comparisons of methods.
 
-Tracks are resampled whole, because the patches of one track are alike (Efron and Tibshirani, 1993). Only the raw
-output of numpy's Philox generator is used, whose stream numpy guarantees.
+The patches of one track are alike, so a track counts as one observation, whatever the number of its patches.
 
-Shapes: N = tracks, R = resamples, K = quantities.
+Shapes: N = tracks, K = quantities.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import scipy.stats
 from numpy.typing import NDArray
 
-NUM_RESAMPLES = 1000
 CONFIDENCE = 0.95
-RESAMPLES_AT_ONCE = 50  # memory is this many times the tracks, however many resamples
-FEWEST_TRACKS = 3  # fewer give no interval that is worth its name
+FEWEST_TRACKS = 6  # fewer get no interval, and no paired test: see `mean_intervals`
+
+Answer = Literal["yes", "NO", "not sure"]
+VERBS: dict[Answer, str] = {"yes": "beats", "NO": "does NOT beat", "not sure": "is not sure to beat"}
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and its confidence interval; without one (NaN) where there are too few tracks."""
+    """A mean and its confidence interval; without one (NaN) where there are too few tracks, or a method failed."""
 
     mean: float
     low: float
     high: float
 
     def __str__(self) -> str:
+        if not np.isfinite(self.mean):
+            return "-"
         return f"{self.mean:.2f}" if np.isnan(self.low) else f"{self.mean:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
 
@@ -41,63 +43,80 @@ class Comparison:
     p_value: float  # of Wilcoxon's signed ranks over tracks, two-sided; NaN where there are too few
 
     @property
-    def is_better(self) -> bool:
-        """The whole interval is above zero."""
-        return self.difference.low > 0
+    def answer(self) -> Answer:
+        """Whether the method beats the other: sure only where the whole interval lies on one side of zero.
+
+        A method that failed, whose difference is minus infinity, beats none.
+        """
+        if self.difference.low > 0:
+            return "yes"
+        if self.difference.high < 0 or self.difference.mean == -np.inf:
+            return "NO"
+        return "not sure"
+
+    @property
+    def verb(self) -> str:
+        """The answer between the names of the two: "A does NOT beat B"."""
+        return VERBS[self.answer]
 
 
-def mean_intervals(sums: NDArray[np.float64], counts: NDArray[np.float64], *, seed: int = 0) -> list[Interval]:
-    """Means over all patches, with intervals by resampling tracks.
+def mean_intervals(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> list[Interval]:
+    """Means over all patches, with 95 % intervals that regard tracks as the observations.
+
+    The standard error of this ratio of two sums is the delete-one jackknife's over tracks (Efron and Tibshirani, 1993,
+    chapter 11), and the interval Student's t with N - 1 degrees of freedom. Where all tracks have as many patches, this
+    is the textbook's interval of a mean. Coverage, in % of 20,000 draws, for as many patches in each track and for
+    1 to 10 at random:
+
+        tracks               3           6          13          40
+        normal         95.1  93.4  94.9  93.6  95.0  94.2  95.0  94.5
+        uniform        92.0  90.4  93.6  91.4  94.8  93.3  95.1  94.5
+        lognormal 0.5  92.3  90.8  91.6  90.1  92.2  91.0  93.7  93.2
+        lognormal 1    83.5  83.1  82.3  80.6  85.1  83.4  89.4  88.3
+
+    With fewer than 6 tracks there is none: the signed ranks could not tell any difference at that level either.
 
     Args:
         sums: (N, K) of each quantity over the patches of each track.
         counts: (N,) patches of each track.
-        seed: of the resampling.
     """
     keep = counts > 0
     sums, counts = sums[keep], counts[keep]
-    if not len(counts):
-        return [Interval(float("nan"), float("nan"), float("nan"))] * sums.shape[1]
-    means = sums.sum(axis=0) / counts.sum()
-    if len(counts) < FEWEST_TRACKS:
-        return [Interval(float(mean), float("nan"), float("nan")) for mean in means]
-    resampled = np.concatenate(
-        [(weights @ sums) / (weights @ counts)[:, None] for weights in _draw_weights(len(counts), seed)]
-    )
-    tail = (1 - CONFIDENCE) / 2
-    lows, highs = np.quantile(resampled, [tail, 1 - tail], axis=0)
-    return [Interval(*map(float, values)) for values in zip(means, lows, highs, strict=True)]
+    num_tracks, total = len(counts), counts.sum()
+    if not num_tracks:
+        return [Interval(np.nan, np.nan, np.nan)] * sums.shape[1]
+    means = sums.sum(axis=0) / total
+    margins = np.full_like(means, np.nan)
+    finite = np.isfinite(means)
+    if num_tracks >= FEWEST_TRACKS:
+        without = (sums[:, finite] - means[finite] * counts[:, None]) / (total - counts)[:, None]  # shifts of the mean
+        errors = np.sqrt((num_tracks - 1) / num_tracks * (without**2).sum(axis=0))
+        margins[finite] = scipy.stats.t.ppf((1 + CONFIDENCE) / 2, num_tracks - 1) * errors
+    return [Interval(*map(float, values)) for values in zip(means, means - margins, means + margins, strict=True)]
 
 
 def compare(
-    method: str, other: str, differences: NDArray[np.float64], counts: NDArray[np.float64], *, seed: int = 0
+    method: str, other: str, sums: NDArray[np.float64], other_sums: NDArray[np.float64], counts: NDArray[np.float64]
 ) -> Comparison:
-    """A paired comparison.
+    """Compare two methods in pairs, track by track.
 
     Args:
         method: the one that is hoped to be better.
         other: the one that it is compared with.
-        differences: (N,) of the sums over the patches of each track.
+        sums: (N,) of the method's scores over the patches of each track, the higher the better; minus infinity where
+            it failed, and then it is worse than the other, even if that failed too.
+        other_sums: (N,) of the other's.
         counts: (N,) patches of each track.
-        seed: of the resampling.
     """
-    interval = mean_intervals(differences[:, None], counts, seed=seed)[0]
+    differences = np.full_like(sums, -np.inf)
+    np.subtract(sums, other_sums, out=differences, where=sums != -np.inf)
+    interval = mean_intervals(differences[:, None], counts)[0]
     keep = counts > 0
     means = differences[keep] / counts[keep]
-    if len(means) < FEWEST_TRACKS:
+    if len(means) < FEWEST_TRACKS or not np.isfinite(interval.mean):
         p_value = float("nan")
     elif not means.any():
         p_value = 1.0  # the same on every track
     else:
         p_value = float(scipy.stats.wilcoxon(means).pvalue)
     return Comparison(method, other, interval, p_value)
-
-
-def _draw_weights(num_tracks: int, seed: int) -> Iterator[NDArray[np.float64]]:
-    """How often each track is drawn in each resample, a part of (R, N) at a time."""
-    generator = np.random.Philox(np.random.SeedSequence([seed, num_tracks]))
-    for first in range(0, NUM_RESAMPLES, RESAMPLES_AT_ONCE):
-        rows = min(RESAMPLES_AT_ONCE, NUM_RESAMPLES - first)
-        drawn = (generator.random_raw(rows * num_tracks) % np.uint64(num_tracks)).astype(np.int64)
-        places = drawn.reshape(rows, num_tracks) + num_tracks * np.arange(rows)[:, None]
-        yield np.bincount(places.ravel(), minlength=rows * num_tracks).reshape(rows, num_tracks).astype(np.float64)

@@ -25,14 +25,24 @@ class TableRow:
     group: str
     tracks: int
     patches: int  # that count
-    infinite: int  # left out
+    silent: int  # left out: nothing but silence was lost in them
+    failed: dict[str, int]  # method -> patches for which its output is not finite
     means: dict[str, float]  # "METHOD psnr", "METHOD nrmse" -> mean
     gains: dict[str, Interval]  # method -> dB PSNR over the damaged input, with its interval over tracks
     comparisons: tuple[Comparison, ...]  # of each method with every one before it, in dB PSNR
 
     def gain(self, method: str) -> float:
-        """DB PSNR over the damaged input."""
+        """DB PSNR over the damaged input; minus infinity for a method that failed on some patch."""
         return self.gains[method].mean
+
+    def shown(self, method: str) -> str:
+        """The gain for people, or on how many patches there is none."""
+        return f"failed on {self.failed[method]}" if self.failed[method] else str(self.gains[method])
+
+    def is_best(self, method: str) -> bool:
+        """Whether no gain is larger; none is the best where there is no gain at all."""
+        best = max((gain.mean for gain in self.gains.values() if math.isfinite(gain.mean)), default=math.nan)
+        return self.gain(method) == best
 
 
 def tabulate(tracks: Sequence[TrackScores]) -> list[TableRow]:
@@ -70,20 +80,22 @@ def methods_of(tracks: Sequence[TrackScores]) -> list[str]:
 
 
 def to_markdown(rows: list[TableRow], methods: list[str], *, group: str = "genre") -> str:
-    """Damaged PSNR, and each method's gain in dB with its interval; the best gain of a row in bold."""
+    """Damaged PSNR, and each method's gain in dB with its interval; the best gain of a row in bold.
+
+    A method has no gain in a row where it failed on some patch.
+    """
     header = [group, "tracks", "patches", "damaged PSNR", *(f"{method} gain" for method in methods)]
     lines = []
     for row in rows:
-        best = max(row.gain(method) for method in methods)
-        shown = [f"**{row.gains[m]}**" if row.gain(m) == best else str(row.gains[m]) for m in methods]
+        shown = [f"**{row.shown(method)}**" if row.is_best(method) else row.shown(method) for method in methods]
         lines.append([row.group, str(row.tracks), str(row.patches), f"{row.means['damaged psnr']:.2f}", *shown])
     return markdown_table(header, lines)
 
 
 def comparisons_to_markdown(comparisons: Sequence[Comparison]) -> str:
     """Paired differences, with the p-value."""
-    header = ["method", "against", "difference", "p (Wilcoxon)"]
-    lines = [[c.method, c.other, str(c.difference), format_p(c.p_value)] for c in comparisons]
+    header = ["method", "against", "difference", "p (Wilcoxon)", "beats it"]
+    lines = [[c.method, c.other, str(c.difference), format_p(c.p_value), c.answer] for c in comparisons]
     return markdown_table(header, lines, num_left=2)
 
 
@@ -120,19 +132,21 @@ def _rows(
 def _row(group: str, tracks: Sequence[TrackScores]) -> TableRow:
     counts, sums = _sum_by_track(tracks)
     patches = int(counts.sum())
-    means = {name: float(column.sum() / patches) if patches else float("nan") for name, column in sums.items()}
     methods = methods_of(tracks)
+    failed = {method: int(sums.pop(f"{method} failed").sum()) for method in ("damaged", *methods)}
+    means = {name: float(column.sum() / patches) if patches else math.nan for name, column in sums.items()}
     gained = {method: sums[f"{method} psnr"] - sums["damaged psnr"] for method in methods}
     intervals = mean_intervals(np.stack(list(gained.values()), axis=1), counts)
     return TableRow(
         group=group,
         tracks=len(counts),
         patches=patches,
-        infinite=sum(track.num_infinite for track in tracks),
+        silent=sum(track.num_silent for track in tracks),
+        failed=failed,
         means=means,
         gains=dict(zip(methods, intervals, strict=True)),
         comparisons=tuple(
-            compare(method, other, gained[method] - gained[other], counts) for other, method in combinations(methods, 2)
+            compare(method, other, gained[method], gained[other], counts) for other, method in combinations(methods, 2)
         ),
     )
 

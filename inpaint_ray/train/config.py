@@ -6,6 +6,7 @@ from typing import Any, Literal
 from inpaint_ray.audio.damage import parse_damage
 from inpaint_ray.errors import UsageError
 from inpaint_ray.models.registry import LossName, find_architecture
+from inpaint_ray.train.history import best_row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +31,7 @@ class Budget:
         if history and self.minutes is not None and sum(row["seconds"] for row in history) >= 60 * self.minutes:
             return f"{self.minutes:g} minutes of training"
         if history and self.patience is not None:
-            best = max(history, key=lambda row: row["psnr"])
-            if len(history) - best["epoch"] >= self.patience:
+            if len(history) - best_row(history)["epoch"] >= self.patience:
                 return f"no better validation PSNR in {self.patience} epochs"
         return ""
 

@@ -6,6 +6,7 @@ They lie beside the checkpoint's own files, in the folders that Ray keeps.
 import csv
 import io
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from inpaint_ray.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from inpaint_ray.train.epoch import TrainingSums
+from inpaint_ray.train.history import best_row
 from inpaint_ray.train.learner import Learner
 
 TENSORS, RECORD = "state.safetensors", "state.json"
@@ -38,7 +40,7 @@ class RunState:
 
     def best(self) -> Row:
         """The row of the best epoch, by validation PSNR."""
-        return max(self.history, key=lambda row: row["psnr"])
+        return best_row(self.history)
 
 
 def save_state(folder: Path, state: RunState, learner: Learner, checkpoint: Checkpoint) -> None:
@@ -88,9 +90,10 @@ def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def metrics_csv(history: list[Row]) -> str:
-    """One line an epoch, with a header."""
+    """One line an epoch, with a header; `nan` where a version before had no such column."""
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=list(history[0]), lineterminator="\n")
+    columns = dict.fromkeys(name for row in history for name in row)
+    writer = csv.DictWriter(buffer, fieldnames=list(columns), restval=math.nan, lineterminator="\n")
     writer.writeheader()
     for row in history:
         writer.writerow({name: round(value, 6) for name, value in row.items()})

@@ -18,6 +18,7 @@ from inpaint_ray.data.schema import Dataset, read_dataset
 from inpaint_ray.errors import JobFailedError, UsageError
 from inpaint_ray.progress import format_duration
 from inpaint_ray.train.config import TrainConfig, Workers, check_same_run
+from inpaint_ray.train.history import best_row
 from inpaint_ray.train.room import await_room, can_grow, resources_of_worker, ways_to_fit
 from inpaint_ray.train.state import Row, read_metrics
 from inpaint_ray.train.worker import FAILURE, train_worker
@@ -57,11 +58,11 @@ def train(config: TrainConfig, *, for_tune: bool = False) -> Row:
     else:
         _fit(config, dataset, run_uri, for_tune=for_tune, submitted=time.time())
         history = finished_epochs(run_uri)
-    best = max(history, key=lambda row: row["psnr"])
-    verdict = "better than" if best["gain"] > best["interpolation_gain"] else "NOT better than"
+    best = best_row(history)
+    beside = best["gain"] - best["interpolation_gain"]
     print(
-        f"best epoch {int(best['epoch'])}: gain {best['gain']:.2f} dB over the damaged input, {verdict} "
-        f"interpolation's {best['interpolation_gain']:.2f} dB\n"
+        f"best epoch {int(best['epoch'])}: mean gain {best['gain']:.2f} dB over the damaged input, {beside:+.2f} dB "
+        f"beside interpolation's {best['interpolation_gain']:.2f} dB\n"
         f"trained {config.architecture} in {format_duration(time.monotonic() - started)}: "
         f"{run_uri}/best  {run_uri}/run.html",
         flush=True,

@@ -188,6 +188,7 @@ class _Run:
             f"validation {row['psnr']:.2f} dB PSNR  gain {row['gain']:.2f} dB  "
             f"(interpolation {row['interpolation_gain']:.2f} dB)  {row['patches_per_s']:.1f} patches/s  "
             f"{row['wait_share']:.0%} waiting for data"
+            + (f"  output NOT FINITE on {row['failed_patches']:.0f} patches" if row["failed_patches"] else "")
         )
         if self.rank == 0:
             example = next(_validation_batches(self.config, self.dataset, 0, 1))

@@ -1,12 +1,11 @@
 """What became of the trials of a search."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from inpaint_ray.train.state import Row
 from inpaint_ray.tune.space import Settings
-
-LOWEST = float("-inf")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,16 +28,21 @@ class Entry:
     stopped: str  # why: finished, what ended it before, or the error
     history: list[Row] = field(default_factory=list, repr=False)  # a row of metrics for each epoch
 
+    @property
+    def has_score(self) -> bool:
+        """Whether it can be ranked: some epoch was finished in which the network's output was finite on every patch."""
+        return self.epochs > 0 and math.isfinite(self.gain)
+
 
 def rank(entries: Sequence[Entry]) -> list[Entry]:
-    """Best gain first; trials that failed last."""
-    return sorted(entries, key=lambda entry: entry.gain if entry.epochs else LOWEST, reverse=True)
+    """Best gain first; trials without a score last."""
+    return sorted(entries, key=lambda entry: entry.gain if entry.has_score else -math.inf, reverse=True)
 
 
 def pareto_front(entries: Sequence[Entry]) -> list[Entry]:
     """Those that no cheaper or equally cheap one beats, cheapest first."""
     front: list[Entry] = []
-    for entry in sorted((e for e in entries if e.epochs), key=lambda e: (e.multiply_adds, -e.gain)):
+    for entry in sorted((e for e in entries if e.has_score), key=lambda e: (e.multiply_adds, -e.gain)):
         if not front or entry.gain > front[-1].gain:
             front.append(entry)
     return front

@@ -23,8 +23,8 @@ Floats = NDArray[np.float64]
 
 
 def draw_pareto(entries: Sequence[Entry]) -> bytes:
-    """Gain against multiply-adds, and the front of those that nothing cheaper beats; empty if nothing was trained."""
-    done = [entry for entry in entries if entry.epochs]
+    """Gain against multiply-adds, and the front of those that nothing cheaper beats; empty without a score."""
+    done = [entry for entry in entries if entry.has_score]
     if not done:
         return b""
     figure = Figure(figsize=(8, 4.5), layout="constrained")
@@ -53,8 +53,8 @@ def draw_pareto(entries: Sequence[Entry]) -> bytes:
 
 
 def draw_curves(entries: Sequence[Entry]) -> bytes:
-    """Gain against patches seen, a line for each trial; empty where nothing was trained."""
-    done = [entry for entry in entries if entry.epochs]
+    """Gain against patches seen, a line for each trial; empty where nothing has a score."""
+    done = [entry for entry in entries if entry.has_score]
     if not done:
         return b""
     figure = Figure(figsize=(8, 4.5), layout="constrained")
@@ -72,7 +72,7 @@ def draw_curves(entries: Sequence[Entry]) -> bytes:
 
 def draw_space(entries: Sequence[Entry]) -> bytes:
     """Parallel coordinates: each trial a line through its settings to its gain; empty where nothing was varied."""
-    done = [entry for entry in entries if entry.epochs and entry.settings]
+    done = [entry for entry in entries if entry.has_score and entry.settings]
     if not done:
         return b""
     names = sorted({name for entry in done for name in entry.settings})

@@ -54,7 +54,7 @@ def to_rows(entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
         scores = [f"{entry.psnr:.2f}", f"{entry.gain:.2f}", f"{over:+.2f}", f"{entry.nrmse:.3f}"]
         row = [entry.architecture, *([in_words(entry.settings)] if with_settings else []), str(number)]
         row += [f"{entry.parameters:,}", f"{entry.multiply_adds / 1e6:,.0f}", str(entry.epochs), f"{entry.patches:,}"]
-        row += scores if entry.epochs else [""] * len(scores)
+        row += scores if entry.has_score else [""] * len(scores)
         row += ["" if entry.published_psnr is None else f"{entry.published_psnr:.2f}"]
         rows.append([*row, f"{entry.seconds:.0f}", entry.stopped])
     return header, rows
@@ -64,7 +64,7 @@ def published_agreement(entries: Sequence[Entry]) -> str:
     """How far the ranks here are those of the published validation PSNRs, in a sentence."""
     best: dict[str, Entry] = {}
     for entry in entries:  # in the order of ranks: the first of an architecture is its best
-        if entry.epochs and entry.published_psnr is not None:
+        if entry.has_score and entry.published_psnr is not None:
             best.setdefault(entry.architecture, entry)
     if len(best) < FEWEST_RANKS:
         return f"{len(best)} of these have a published PSNR: too few to compare ranks."

@@ -4,6 +4,7 @@ What was trained is in the trials' folders. A search that is run again gives Ray
 there, as if they had just been trained, and goes on from them: nothing of Ray Tune's own state is needed.
 """
 
+import math
 import os
 import time
 from dataclasses import replace
@@ -21,6 +22,7 @@ from inpaint_ray.errors import InpaintError, JobFailedError, UsageError
 from inpaint_ray.models.blocks import count_parameters
 from inpaint_ray.models.registry import build_model, find_architecture
 from inpaint_ray.progress import format_duration
+from inpaint_ray.train.history import best_row
 from inpaint_ray.train.room import await_room, can_grow, resources_of_worker, ways_to_fit
 from inpaint_ray.train.trainer import finished_epochs, train
 from inpaint_ray.tune.config import TuneConfig, multiply_adds
@@ -53,7 +55,7 @@ def search(config: TuneConfig) -> list[Entry]:
     write_leaderboard(run_uri, config.run_name, entries)
     print(to_markdown(entries))
     winner = entries[0]
-    if not winner.epochs:
+    if not winner.has_score:
         raise JobFailedError(f"every trial failed; the first: {winner.stopped}")
     of_winner = storage.join(run_uri, "trials", winner.trial, "best")
     with storage.local_copy(of_winner) as best:
@@ -144,8 +146,9 @@ def _entry(config: TuneConfig, architecture: str, settings: Settings, error: str
     """What the trial's folder says of it."""
     run = config.trial(architecture, settings)
     history = finished_epochs(storage.join(run.output, run.name))
-    best = max(history, key=lambda row: row["psnr"]) if history else dict.fromkeys(SCORES, 0.0)
+    best = best_row(history) if history else dict.fromkeys(SCORES, 0.0)
     unfinished = "stopped by ASHA" if history and config.scheduler == "asha" else "no epoch was finished"
+    not_finite = "" if math.isfinite(best["gain"]) else "its output was not finite on some patch in every epoch"
     with torch.device("meta"):
         parameters = count_parameters(build_model(architecture))
     return Entry(
@@ -159,7 +162,7 @@ def _entry(config: TuneConfig, architecture: str, settings: Settings, error: str
         **{name: best[name] for name in SCORES},
         published_psnr=find_architecture(architecture).published_psnr,
         seconds=sum(row["seconds"] for row in history),
-        stopped=error or run.budget.why_over(history) or unfinished,
+        stopped=error or not_finite or run.budget.why_over(history) or unfinished,
         history=history,
     )
 

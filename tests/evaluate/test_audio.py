@@ -1,6 +1,7 @@
 """Gaps cut into clean audio: what is lost, what the baselines make of it, and the whole job on a small folder."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from inpaint_ray.audio.stft import Grid
 from inpaint_ray.data.actors import Actors
 from inpaint_ray.errors import AudioDecodeError, UsageError
 from inpaint_ray.evaluate import archive as archive_job
+from inpaint_ray.evaluate import methods
 from inpaint_ray.evaluate.archive import complete
 from inpaint_ray.evaluate.audio_score import HIGHEST_SNR, AudioScore, score_excerpt
-from inpaint_ray.evaluate.audio_table import tabulate_cases, verdicts_to_markdown
+from inpaint_ray.evaluate.audio_table import tabulate_cases, tabulate_folders, to_markdown, verdicts_to_markdown
 from inpaint_ray.evaluate.cases import Excerpt, cut, lose_columns, read_excerpt
 from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.evaluate.janssen import fill_textbook
@@ -90,6 +92,8 @@ def test_what_is_silent_or_recovered_exactly_is_said_and_not_scored() -> None:
     config = _config(damage=("gap:20",), methods=("silence",), tasks=("samples",))
     (score,) = score_excerpt(Excerpt("a", np.zeros(2 * RATE), RATE), config, None)
     assert score.error == "silent where it was damaged" and not score.method
+    (score,) = score_excerpt(Excerpt("a", np.full(2 * RATE, 0.5), RATE), config, None)
+    assert score.error == "the same value throughout: no sound"
     (score,) = score_excerpt(Excerpt("a", _tones(0.5)[:10], RATE), config, None)
     assert score.error.startswith("nothing was lost")
 
@@ -107,16 +111,43 @@ def test_a_method_that_does_not_beat_the_best_baseline_is_shown_as_such() -> Non
     (table,) = tabulate_cases(scores)
     assert [row.speed for row in table.methods] == [2.0, 2.0, 2.0] and table.files == 8
     by_snr, by_lsd = table.verdicts
-    assert by_snr.comparison.other == "janssen" and not by_snr.beats and by_snr.comparison.p_value < 0.05
-    assert by_lsd.comparison.other == "silence" and by_lsd.beats
+    assert (
+        by_snr.comparison.other == "janssen" and by_snr.comparison.answer == "NO" and by_snr.comparison.p_value < 0.05
+    )
+    assert by_lsd.comparison.other == "silence" and by_lsd.comparison.answer == "yes"
     lines = verdicts_to_markdown([table]).splitlines()
     assert "NO |" in lines[2] and "yes |" in lines[3]
 
 
-def test_files_on_which_a_method_failed_are_left_out_of_the_comparison() -> None:
-    scores = [_score(n, m, 1.0) for n in "abcd" for m in ("silence", "model")]
-    scores[-1] = replace(scores[-1], error="not finite")
-    assert tabulate_cases(scores)[0].files == 3
+def test_a_method_that_failed_on_a_file_has_no_mean_and_beats_none() -> None:
+    gains = {"silence": 0.0, "janssen": 1.0, "model": 9.0}
+    scores = [_score(f"x/{n}", m, gains[m]) for n in range(8) for m in gains]
+    scores[-1] = replace(scores[-1], error="model gave samples that are not finite", wall_s=0.0)
+    (table,) = tabulate_cases(scores)
+    silence, janssen, model = table.methods
+    assert table.files == 8 and (silence.failed, janssen.failed, model.failed) == (0, 0, 1) and model.speed == 2.0
+    assert janssen.scores["snr_gap"].mean == 1.0 and not math.isfinite(model.scores["lsd"].mean)
+    assert [verdict.comparison.answer for verdict in table.verdicts] == ["NO", "NO"]
+    assert "failed on 1" in to_markdown(table) and "inf" not in to_markdown(table)
+    (folder,) = tabulate_folders(scores)
+    assert folder.snr_gap["model"].mean == -math.inf and folder.snr_gap["janssen"].mean == 1.0
+
+
+def test_a_case_in_which_a_method_failed_is_not_played() -> None:
+    scores = [_score(f"x/{n}", m, float(n)) for n in range(3) for m in ("silence", "model")]
+    scores[-2] = replace(scores[-2], error="silence gave samples that are not finite")
+    assert [e.name for e in choose_examples(scores, "model", ["clean", "model"])] == ["x/1", "x/0"]
+
+
+def test_what_a_method_gives_that_is_not_finite_is_its_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def give_nan(known: np.ndarray, lost: np.ndarray) -> np.ndarray:
+        return np.where(lost, np.nan, known)
+
+    monkeypatch.setattr(methods, "fill_textbook", give_nan)
+    config = _config(damage=("gap:20",), methods=("janssen", "model"), tasks=("samples",), checkpoint=("any",))
+    janssen, model = score_excerpt(Excerpt("a", _tones(), RATE), config, lambda magnitudes, lost: magnitudes * np.nan)
+    assert janssen.error == "janssen gave samples that are not finite"
+    assert model.error == "restore_magnitudes gave magnitudes that are not finite"
 
 
 def test_examples_are_the_worst_the_median_and_the_best_of_each_folder() -> None:
@@ -192,7 +223,7 @@ def test_a_folder_of_audio_becomes_tables_and_sounds(local_ray: None, archive: P
         ("columns", ["frames", "gap:10"]),
     ]
     record = json.loads((tmp_path / "results/results.json").read_text())
-    assert record["format"] == 2 and record["task"] == "audio" and set(record["tasks"]) == {"samples", "columns"}
+    assert record["format"] == 3 and record["task"] == "audio" and set(record["tasks"]) == {"samples", "columns"}
     assert [failed["name"] for failed in record["failed"]] == ["one/broken.wav"]
     case = record["tasks"]["columns"]["cases"][0]
     assert case["files"] == 3 and [row["method"] for row in case["methods"]][0] == "damaged"

@@ -1,12 +1,14 @@
 """Scores by genre: the same numbers however the shards are spread, and baselines in every table."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from inpaint_ray.data.actors import Actors
 from inpaint_ray.data.schema import Dataset
@@ -17,19 +19,22 @@ from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.evaluate.published import is_fma, published_figures
 from inpaint_ray.evaluate.run import evaluate
 from inpaint_ray.evaluate.score import TrackScores, classify, score_shard
+from inpaint_ray.evaluate.shards import name_checkpoints
 from inpaint_ray.evaluate.table import run_label, share_label, tabulate, tabulate_shares, to_json, to_markdown
+from inpaint_ray.inpainting.spectrogram import HIGHEST_PSNR
 from inpaint_ray.models.checkpoint import Checkpoint, save_checkpoint
 from inpaint_ray.models.registry import ARCHITECTURES, build_model
 
 
 def _track(track_id: int, genre: str, patches: int, psnr: float, share: int = 1) -> TrackScores:
     sums = {"damaged psnr": 40.0 * patches, "interpolation psnr": 48.0 * patches, "A psnr": psnr * patches}
+    sums |= {"damaged failed": 0.0, "interpolation failed": 0.0, "A failed": float(psnr == -math.inf)}
     return TrackScores(track_id, genre, patches, 1, sums, share=share)
 
 
 def test_means_are_over_patches_and_not_over_tracks() -> None:
     rows = tabulate([_track(1, "Rock", 3, 50.0), _track(2, "Rock", 1, 54.0), _track(3, "Jazz", 4, 41.0)])
-    assert [(row.group, row.tracks, row.patches, row.infinite) for row in rows] == [
+    assert [(row.group, row.tracks, row.patches, row.silent) for row in rows] == [
         ("Jazz", 1, 4, 1),
         ("Rock", 2, 4, 2),
         ("all", 3, 8, 3),
@@ -88,16 +93,59 @@ def test_every_published_architecture_is_one_of_ours() -> None:
         assert ARCHITECTURES[name].published_psnr == pytest.approx(figures["validation_psnr"], abs=0.006)
 
 
-def test_perfect_patches_are_counted_and_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    silent, loud = np.zeros((128, 128), np.float32), np.ones((128, 128), np.float32)
+class FailsOnLoud(nn.Module):
+    """Gives back the truth of quiet patches, whose every bin is below 0.5, and a constant for the others."""
+
+    def __init__(self, output: float) -> None:
+        super().__init__()
+        self.output = output
+
+    def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
+        loud = magnitudes.amax(dim=(-2, -1), keepdim=True) > 0.5
+        return torch.where(loud, self.output, magnitudes.amax(dim=-2, keepdim=True).expand_as(magnitudes))
+
+
+def _score(monkeypatch: pytest.MonkeyPatch, model: nn.Module) -> list[TrackScores]:
+    """Scores of three patches: of silence, of one quiet constant, and of a loud one that moves."""
+    silent = np.zeros((128, 128), np.float32)
+    loud = silent + 1.0
     loud[::2] = 2.0
-    rows = PatchRows(np.array([1, 1]), ["Rock", "Rock"], np.array([0, 1], np.int16), np.stack([silent, loud]))
+    genres = ["Rock", "Folk", "Jazz"]
+    rows = PatchRows(np.array([1, 2, 3]), genres, np.zeros(3, np.int16), np.stack([silent, silent + 0.2, loud]))
     monkeypatch.setattr(score, "read_rows", lambda uris: iter([rows]))
-    checkpoint = Checkpoint(model=build_model("Gap_UNet").eval(), architecture="Gap_UNet", scale=2.0)
-    tracks = score_shard("any", {"A": checkpoint}, scale=2.0, device=torch.device("cpu"))
-    assert sum(t.num_patches for t in tracks) == 1 and sum(t.num_infinite for t in tracks) == 1
-    row = tabulate(tracks)[-1]
-    assert row.infinite == 1 and np.isfinite(row.means["A psnr"])
+    checkpoint = Checkpoint(model=model.eval(), architecture="Gap_UNet", scale=2.0)
+    return score_shard("any", {"A": checkpoint}, scale=2.0, device=torch.device("cpu"))
+
+
+def test_patches_of_silence_are_left_out_and_perfect_ones_count_with_the_highest_psnr(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folk, jazz, rock, total = tabulate(_score(monkeypatch, FailsOnLoud(0.7)))
+    assert [(row.patches, row.silent) for row in (folk, jazz, rock, total)] == [(1, 0), (1, 0), (0, 1), (2, 1)]
+    assert folk.means["A psnr"] == folk.means["interpolation psnr"] == HIGHEST_PSNR
+    assert np.isfinite(list(total.means.values())).all() and not any(total.failed.values())
+
+
+@pytest.mark.parametrize("output", [math.nan, math.inf, -math.inf])
+def test_a_network_that_fails_on_loud_patches_has_no_gain_there_and_never_wins(
+    monkeypatch: pytest.MonkeyPatch, output: float
+) -> None:
+    rows = tabulate(_score(monkeypatch, FailsOnLoud(output)))
+    folk, jazz, _, total = rows
+    assert [row.failed["A"] for row in rows] == [0, 1, 0, 1]
+    assert folk.means["A psnr"] == HIGHEST_PSNR and jazz.gain("A") == total.gain("A") == -math.inf
+    assert total.means["A nrmse"] == math.inf and not total.failed["wiener"]
+    assert not total.is_best("A") and total.is_best("interpolation") != total.is_best("wiener")
+    assert {c.answer for c in total.comparisons if c.method == "A"} == {"NO"}
+    lines = to_markdown(rows, ["interpolation", "wiener", "A"]).splitlines()
+    assert "failed on 1 |" in lines[3] and "failed on 1 |" in lines[5] and "failed" not in lines[2]
+    assert to_json(rows)[-1]["gains"]["A"] == {"mean": None, "low": None, "high": None}
+
+
+def test_a_row_without_any_gain_has_no_best() -> None:
+    empty = tabulate([_track(1, "Rock", 0, 50.0)])[-1]
+    assert math.isnan(empty.gain("A")) and not empty.is_best("A")
+    assert "**" not in to_markdown([empty], ["interpolation", "A"])
 
 
 def test_every_patch_of_a_shard_is_scored(prepared: Dataset) -> None:
@@ -106,7 +154,7 @@ def test_every_patch_of_a_shard_is_scored(prepared: Dataset) -> None:
     tracks = [
         t for u in uris for t in score_shard(u, {"A": checkpoint}, scale=prepared.scale, device=torch.device("cpu"))
     ]
-    assert sum(track.num_patches + track.num_infinite for track in tracks) == prepared.num_patches("validation")
+    assert sum(track.num_patches + track.num_silent for track in tracks) == prepared.num_patches("validation")
     for track in tracks:  # an untrained network of ours is the interpolation
         assert track.sums["A psnr"] == pytest.approx(track.sums["interpolation psnr"], rel=1e-3)
 
@@ -124,19 +172,18 @@ def test_the_job_writes_tables_for_programs_and_people(prepared: Dataset, tmp_pa
     )
     rows = evaluate(config)
     assert [row.group for row in rows] == ["Classical", "Electronic", "Experimental", "Folk", "Rock", "all"]
-    assert rows[-1].patches + rows[-1].infinite == prepared.num_patches("test")
+    assert rows[-1].patches + rows[-1].silent == prepared.num_patches("test")
     assert rows[-1].gain("two") == pytest.approx(rows[-1].gain("one"), abs=0.01)
     record = json.loads((tmp_path / "results/results.json").read_text())
-    assert record["format"] == 2 and record["split"] == "test" and not record["data_is_fma"]
+    assert record["format"] == 3 and record["split"] == "test" and not record["data_is_fma"]
     assert record["rows"][-1]["gains"]["interpolation"]["mean"] == rows[-1].gain("interpolation")
-    assert sum(row["patches"] + row["infinite"] for row in record["by_share"]) == prepared.num_patches("test")
-    assert sum(row["patches"] + row["infinite"] for row in record["by_run"]) == prepared.num_patches("test")
+    assert sum(row["patches"] + row["silent"] for row in record["by_share"]) == prepared.num_patches("test")
+    assert sum(row["patches"] + row["silent"] for row in record["by_run"]) == prepared.num_patches("test")
     page = (tmp_path / "results/results.html").read_text()
     assert "data:image/png;base64," in page and "Experimental" in page
     gains = {name: rows[-1].gain(name) for name in ("interpolation", "wiener")}
     best = "Wiener interpolation" if gains["wiener"] > gains["interpolation"] else "linear interpolation"
-    word = "beats" if rows[-1].gain("one") > max(gains.values()) else "does NOT beat"
-    assert f"one {word} {best}" in (tmp_path / "results/results.md").read_text()
+    assert f"one is not sure to beat {best}" in (tmp_path / "results/results.md").read_text()  # five tracks
 
     evaluate(replace(config, output=str(tmp_path / "again"), actors=Actors(num_actors=3)))
     assert json.loads((tmp_path / "again/results.json").read_text()) == record  # whatever the number of actors
@@ -150,6 +197,23 @@ def test_an_absent_checkpoint_is_named(prepared: Dataset, tmp_path: Path) -> Non
 def test_shards_without_a_checkpoint_are_a_wrong_usage(prepared: Dataset, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--checkpoint needs"):
         evaluate(EvaluateConfig(data=prepared.uri, output=str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("uris", "names"),
+    [
+        (("runs/A/best", "runs/B/last", "pretrained"), ["A", "B", "pretrained"]),
+        (
+            ("x/wiener/best", "y/damaged", "interpolation"),
+            [f"checkpoint {name}" for name in ("wiener", "damaged", "interpolation")],
+        ),
+        (("x/wiener/best", "y/wiener/best"), ["checkpoint wiener", "checkpoint wiener 2"]),
+        (("x/a 2/best", "y/a/best", "z/a/best"), ["a 2", "a", "a 3"]),
+        (("x/all/best", "x/all/best", "my run"), ["all", "all 2", "my run"]),
+    ],
+)
+def test_checkpoints_are_told_apart_from_each_other_and_from_baselines(uris: tuple[str, ...], names: list[str]) -> None:
+    assert name_checkpoints(uris) == names
 
 
 def test_a_folder_that_is_not_prepared_is_named(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """The files that an evaluation on shards leaves, from scores made by hand."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 
 from inpaint_ray.data.schema import Dataset
+from inpaint_ray.errors import StorageError
 from inpaint_ray.evaluate.report import gather, write_report
 from inpaint_ray.evaluate.score import TrackScores
 
@@ -20,7 +22,17 @@ def _dataset(source: str) -> Dataset:
 def _track(number: int, genre: str, psnr: float, run: int) -> TrackScores:
     means = {"damaged": 40.0, "interpolation": 48.0, "A": psnr}
     sums = {f"{name} psnr": 2 * mean for name, mean in means.items()} | {"A network_psnr": 2 * (psnr - 3)}
-    return TrackScores(number, genre, 2, 0, sums | {f"{name} nrmse": 0.5 for name in means}, 1 + number % 6, run)
+    return TrackScores(
+        number,
+        genre,
+        2,
+        0,
+        sums
+        | {f"{name} nrmse": 0.5 for name in means}
+        | {f"{name} failed": float(mean == -math.inf) for name, mean in means.items()},
+        1 + number % 6,
+        run,
+    )
 
 
 def _write(folder: Path, psnr: float, source: str = "music/fma_small") -> tuple[dict, str, str]:
@@ -40,7 +52,7 @@ def _write(folder: Path, psnr: float, source: str = "music/fma_small") -> tuple[
 
 def test_the_record_has_every_table_with_intervals(tmp_path: Path) -> None:
     record, _, _ = _write(tmp_path, 51.0)
-    assert record["format"] == 2 and record["task"] == "magnitude" and record["data_is_fma"]
+    assert record["format"] == 3 and record["task"] == "magnitude" and record["data_is_fma"]
     assert [row["group"] for row in record["rows"]] == ["Jazz", "Rock", "all"]
     assert [row["group"] for row in record["by_share"]][::5] == ["10-20 %", "60-70 %"]
     assert [row["group"] for row in record["by_run"]] == ["4-12 ms", "32-60 ms"]
@@ -56,9 +68,48 @@ def test_the_record_has_every_table_with_intervals(tmp_path: Path) -> None:
 def test_a_network_that_does_not_beat_interpolation_is_shown_as_such(tmp_path: Path) -> None:
     _, text, page = _write(tmp_path / "worse", 44.0)
     assert "A does NOT beat linear interpolation: -3.4" in text and '<p class="worse">A does NOT beat' in page
-    assert '<td class="best">8.00' in page
-    _, text, _ = _write(tmp_path / "unsure", 47.5)
-    assert "an interval that holds zero" in text
+    assert '<td class="best">8.00' in page and "<td>NO</td>" in page and "|       NO |" in text
+    _, text, page = _write(tmp_path / "better", 51.0)
+    assert "A beats linear interpolation: 3.55" in text and "<p>A beats" in page and "<td>yes</td>" in page
+
+
+@pytest.mark.parametrize("psnr", [47.3, 47.5])
+def test_what_an_interval_leaves_open_is_called_so_everywhere(tmp_path: Path, psnr: float) -> None:
+    _, text, page = _write(tmp_path, psnr)
+    assert "A is not sure to beat linear interpolation: " in text and "| not sure |" in text
+    assert '<p class="note">A is not sure to beat' in page and "<td>not sure</td>" in page
+
+
+def test_a_network_that_failed_is_named_with_its_count(tmp_path: Path) -> None:
+    record, text, page = _write(tmp_path, -math.inf)
+    assert record["rows"][-1]["failed"]["A"] == 12 and record["rows"][-1]["gains"]["A"]["mean"] is None
+    for shown in (text, page):
+        assert "A FAILED: its output is not finite on 12 of 24 patches." in shown and "failed on 12" in shown
+
+
+def test_a_folder_without_a_page_holds_no_whole_evaluation(tmp_path: Path) -> None:
+    _write(tmp_path, 51.0)
+    (tmp_path / "results.md").unlink()
+    (tmp_path / "results.md").mkdir()  # so that the second file cannot be written
+    with pytest.raises(StorageError):
+        _write(tmp_path, 44.0)
+    assert not (tmp_path / "results.html").exists()
+
+
+def test_names_that_are_markup_are_shown_as_they_are(tmp_path: Path) -> None:
+    tracks = [_track(number, "a|b $x$ <i>", 50.0, 1) for number in range(6)]
+    results = gather(
+        tracks,
+        dataset=_dataset("music"),
+        split="test",
+        damage=("frames",),
+        checkpoints={"A": "runs/A/best"},
+        architectures={"A": "Gap_UNet"},
+    )
+    write_report(str(tmp_path), results)
+    table = (tmp_path / "results.md").read_text().split("\n\n")[1].splitlines()
+    assert len({len(line) for line in table}) == 1 and "a\\|b $x$ <i>" in table[2]
+    assert "a|b $x$ &lt;i&gt;" in (tmp_path / "results.html").read_text()
 
 
 def test_published_figures_are_marked_where_the_data_are_not_fma(tmp_path: Path) -> None:

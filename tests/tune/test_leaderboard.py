@@ -1,10 +1,15 @@
 """The ranking, its sentence on the published ranks, and its files."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
 
 from inpaint_ray.tune.entries import Entry, pareto_front, rank
 from inpaint_ray.tune.leaderboard import published_agreement, to_csv, to_markdown, write_leaderboard
+from inpaint_ray.tune.search import _asha
 
 HISTORY = [{"patches": 100.0, "gain": 8.0}, {"patches": 100.0, "gain": 9.5}]
 
@@ -36,6 +41,27 @@ ENTRIES = [entry("UNet", 7.5, published_psnr=55.77), BROKEN, entry("Gap_UNet", 9
 
 def test_the_best_gain_is_first_and_failures_are_last() -> None:
     assert [entry.architecture for entry in rank(ENTRIES)] == ["Gap_UNet", "UNet", "Broken"]
+
+
+@pytest.mark.parametrize("failed", [math.nan, -math.inf, math.inf])
+def test_a_trial_whose_output_is_not_finite_wins_nowhere(tmp_path: Path, failed: float) -> None:
+    bad = entry("b", failed, multiply_adds=10, published_psnr=60.0, stopped="not finite", settings={"ema": 0.9})
+    entries = [entry("a", 1.0), bad, BROKEN, entry("c", 2.0)]
+    assert [each.trial for each in rank(entries)][:2] == ["c", "a"]
+    assert [each.trial for each in pareto_front(entries)] == ["c"]
+    assert published_agreement(entries).startswith("0 of these")
+    assert "nan" not in to_markdown(entries) and "inf" not in to_markdown(entries)
+    write_leaderboard(str(tmp_path), "search", rank(entries))
+
+
+def test_asha_stops_a_trial_whose_output_is_not_finite() -> None:
+    scheduler = _asha(epochs=9)
+    decisions = []
+    for name, gain in (("a", 1.0), ("b", 3.0), ("c", 2.0), ("failed", -math.inf)):
+        trial = SimpleNamespace(trial_id=name)
+        scheduler.on_trial_add(None, trial)
+        decisions.append(scheduler.on_trial_result(None, trial, {"epoch": 1, "gain": gain}))
+    assert decisions[1] == scheduler.CONTINUE and decisions[3] == scheduler.STOP
 
 
 def test_the_table_says_how_far_each_is_from_interpolation() -> None:
