@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from inpaint_ray.data.schema import Dataset
-from inpaint_ray.errors import StorageError
+from inpaint_ray.errors import DatasetError, StorageError
+from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.evaluate.report import gather, write_report
 from inpaint_ray.evaluate.score import TrackScores
+from inpaint_ray.evaluate.shards import _split
 
 
 def _dataset(source: str) -> Dataset:
@@ -94,6 +96,12 @@ def test_a_folder_without_a_page_holds_no_whole_evaluation(tmp_path: Path) -> No
     with pytest.raises(StorageError):
         _write(tmp_path, 44.0)
     assert not (tmp_path / "results.html").exists()
+
+
+def test_a_split_without_patches_is_refused_before_anything_is_scored() -> None:
+    for split, named in (("train", "split train"), ("auto", "split test or validation")):
+        with pytest.raises(DatasetError, match=f"shards: no patches in {named}"):
+            _split(EvaluateConfig(data="shards", output="results", split=split), _dataset("music"))
 
 
 def test_names_that_are_markup_are_shown_as_they_are(tmp_path: Path) -> None:
