@@ -16,7 +16,7 @@ CONFIDENCE = 0.95
 FEWEST_TRACKS = 6  # fewer get no interval, and no paired test: see `mean_intervals`
 
 Answer = Literal["yes", "NO", "not sure"]
-VERBS: dict[Answer, str] = {"yes": "beats", "NO": "does NOT beat", "not sure": "is not sure to beat"}
+VERBS: dict[Answer, str] = {"yes": "beats", "NO": "does NOT beat", "not sure": "may or may not beat"}
 
 
 @dataclass(frozen=True)
