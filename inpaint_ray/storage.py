@@ -24,6 +24,7 @@ from boto3.exceptions import Boto3Error
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from pyarrow import fs
+from s3transfer.exceptions import S3DownloadFailedError  # type: ignore[import-untyped]
 
 from inpaint_ray.errors import StorageError, UsageError
 
@@ -236,22 +237,18 @@ def keep_copy(uri: str, folder: str) -> str:
 
 
 def publish_folder(local: Path, uri: str) -> None:
-    """Put a local folder's files at a URI, in place of what is there.
+    """Put a local folder's files at a URI, in place of those that are there; nobody else may be writing there.
 
-    In a local folder it appears by renaming, whole; in a bucket the files appear one by one, in order of name.
+    Each file appears whole, the largest first; those that the folder does not have are deleted at the end.
     """
-    filesystem, path = locate(uri)
-    if not isinstance(filesystem, fs.LocalFileSystem):
-        for file in sorted(file for file in local.rglob("*") if file.is_file()):
-            write_bytes(join(uri, file.relative_to(local).as_posix()), file.read_bytes())
-        return
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    arriving, leaving = f"{path}.{uuid.uuid4().hex}.tmp", f"{path}.{uuid.uuid4().hex}.old"
-    shutil.copytree(local, arriving)
-    if os.path.exists(path):
-        os.rename(path, leaving)
-    os.rename(arriving, path)
-    shutil.rmtree(leaving, ignore_errors=True)
+    delete_unfinished(uri)
+    files = {file.relative_to(local).as_posix(): file for file in local.rglob("*") if file.is_file()}
+    files = {name: file for name, file in files.items() if not UNFINISHED.search(name)}
+    for name in sorted(files, key=lambda name: (-files[name].stat().st_size, name)):
+        put_file(files[name], join(uri, name))
+    for file in list_files(uri):
+        if file.name not in files:
+            delete_file(file.uri)
 
 
 @contextmanager
@@ -264,8 +261,21 @@ def local_copy(uri: str) -> Iterator[Path]:
         for file in list_files(uri):
             target = Path(folder, safe_name(file.name))
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(read_bytes(file.uri))
+            with _reachable(file.uri):
+                _download(file.uri, target)
         yield Path(folder)
+
+
+def _download(uri: str, target: Path) -> None:
+    """Copy an object as it is at one moment, though it may be replaced meanwhile: not a part of each of two."""
+    bucket, _, key = locate(uri)[1].partition("/")
+    for _ in range(READ_ATTEMPTS):
+        try:
+            _client().download_file(bucket, key, str(target))
+            return
+        except S3DownloadFailedError:  # it is another one by now
+            continue
+    raise StorageError(f"{uri}: was replaced whenever it was read; try again when what writes there has ended")
 
 
 def delete_file(uri: str) -> None:

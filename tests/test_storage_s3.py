@@ -1,5 +1,6 @@
 """The same functions on s3:// URIs, against a server on loopback."""
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -21,6 +22,7 @@ from inpaint_ray.errors import CheckpointError, UsageError
 from inpaint_ray.models.checkpoint import Checkpoint, save_checkpoint
 from inpaint_ray.models.registry import build_model
 from tests.support.faulty_proxy import Fate, FaultyProxy
+from tests.train.test_publish import read_while_replaced, whole_scale, write_checkpoint
 
 
 def forget_clients() -> None:
@@ -111,6 +113,38 @@ def test_a_checkpoint_goes_there_and_back(bucket: str, tmp_path: Path) -> None:
     assert open_checkpoint(f"{bucket}/runs/best").scale == 12.0
     with pytest.raises(CheckpointError, match="s3://music/runs/last: not a checkpoint"):
         open_checkpoint(f"{bucket}/runs/last")
+
+
+def test_a_kill_at_any_request_leaves_the_former_or_the_new_checkpoint(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    former, new = write_checkpoint(tmp_path / "1", 1.0), write_checkpoint(tmp_path / "2", 2.0)
+    put, uri, seen = storage.put_file, f"{bucket}/killed/best", []
+    for after in range(4):
+        storage.publish_folder(former, uri)
+        left = after
+
+        def put_or_die(path: Path, uri: str) -> None:
+            nonlocal left
+            if left == 0:
+                raise Killed
+            left -= 1
+            put(path, uri)
+
+        with monkeypatch.context() as patch, contextlib.suppress(Killed):
+            patch.setattr(storage, "put_file", put_or_die)
+            storage.publish_folder(new, uri)
+        seen.append(whole_scale(open_checkpoint(uri)))
+    assert seen == [1.0, 2.0, 2.0, 2.0]
+    assert {file.name for file in storage.list_files(uri)} == {"model.safetensors", "config.json", "README.md"}
+
+
+def test_who_reads_a_bucket_while_checkpoints_are_replaced_gets_whole_ones(bucket: str, tmp_path: Path) -> None:
+    folders = [write_checkpoint(tmp_path / str(scale), scale) for scale in (1.0, 2.0)]
+    read_while_replaced(folders, f"{bucket}/replaced/best", times=12)
 
 
 def test_tracks_become_a_shard(bucket: str, archive: Path) -> None:

@@ -17,6 +17,7 @@ from inpaint_ray.version import VERSION
 
 FORMAT = 1
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+SHA256 = "weights_sha256"  # key of a config: the digest of model.safetensors; within it, of its tensors
 PRETRAINED = "pretrained"  # in place of a folder: the checkpoint that ships with the package
 PRETRAINED_FOLDER = Path(__file__).parent / PRETRAINED
 
@@ -32,19 +33,25 @@ class Checkpoint:
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
-    """Write the checkpoint into a folder; config.json, which has the SHA-256 of the weights, is written last."""
+    """Write the checkpoint into a folder.
+
+    model.safetensors alone is the whole of it, because weights carry their settings in the header: a checkpoint is
+    replaced by replacing one file. config.json has the settings for people and other tools, and is written last.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.model.state_dict().items()}
-    data = safetensors.torch.save(weights)
-    (folder / WEIGHTS).write_bytes(data)
     config = {
         "format": FORMAT,
         "architecture": checkpoint.architecture,
         "scale": checkpoint.scale,
         "training": checkpoint.training,
         "inpaint_ray": VERSION,
-        "weights_sha256": hashlib.sha256(data).hexdigest(),
     }
+    _, tensors = _header_and_tensors(safetensors.torch.save(weights))
+    carried = config | {SHA256: hashlib.sha256(tensors).hexdigest()}  # of a file within which it stands it cannot be
+    data = safetensors.torch.save(weights, metadata={CONFIG: json.dumps(carried)})
+    (folder / WEIGHTS).write_bytes(data)
+    config |= {SHA256: hashlib.sha256(data).hexdigest()}
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
 
 
@@ -60,17 +67,22 @@ def load_checkpoint(folder: str | Path, *, name: str | None = None) -> Checkpoin
     """
     place = name or str(folder)
     folder = PRETRAINED_FOLDER if str(folder) == PRETRAINED else Path(folder)
-    config = _read_config(folder, place)
-    try:
-        data = (folder / WEIGHTS).read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{place}: no {WEIGHTS} beside {CONFIG}; copy the whole checkpoint folder") from error
-    if hashlib.sha256(data).hexdigest() != config["weights_sha256"]:
-        raise CheckpointError(f"{place}: {WEIGHTS} is damaged or not the one {CONFIG} was written for; copy it again")
+    beside, data = _content(folder / CONFIG), _content(folder / WEIGHTS)
+    if data is None and beside is not None:
+        raise CheckpointError(f"{place}: no {WEIGHTS} beside {CONFIG}; copy the whole checkpoint folder")
+    config = None if beside is None else _parse_config(beside, place)
+    if config is None or hashlib.sha256(data or b"").hexdigest() != config[SHA256]:  # or it is just being replaced
+        config = _carried_config(data or b"", place)
+    if config is None:
+        raise CheckpointError(
+            f"{place}: not a checkpoint: no {CONFIG} there; give a run's best or last folder"
+            if beside is None
+            else f"{place}: {WEIGHTS} is damaged or not the one {CONFIG} was written for; copy it again"
+        )
     try:
         with torch.device("meta"):  # no weights are drawn only to be replaced
             model = build_model(config["architecture"])
-        model.load_state_dict(safetensors.torch.load(data), assign=True)
+        model.load_state_dict(safetensors.torch.load(data or b""), assign=True)
     except UsageError as error:
         raise CheckpointError(f"{place}: {error}; a later version of inpaint_ray may know it") from error
     except (RuntimeError, safetensors.SafetensorError) as error:
@@ -84,16 +96,36 @@ def load_checkpoint(folder: str | Path, *, name: str | None = None) -> Checkpoin
     )
 
 
-def _read_config(folder: Path, place: str) -> dict[str, Any]:
+def _content(path: Path) -> bytes | None:
     try:
-        config = json.loads((folder / CONFIG).read_text())
-    except OSError as error:
-        raise CheckpointError(
-            f"{place}: not a checkpoint: no {CONFIG} there; give a run's best or last folder"
-        ) from error
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _header_and_tensors(data: bytes) -> tuple[bytes, memoryview]:
+    """The parts of a safetensors file: the length of the header in 8 bytes, the header as JSON, the tensors."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    return data[8:end], memoryview(data)[end:]
+
+
+def _carried_config(data: bytes, place: str) -> dict[str, Any] | None:
+    """The settings that weights carry; None where they carry none, or are not the ones that these were written for."""
+    header, tensors = _header_and_tensors(data)
+    try:
+        text = json.loads(header)["__metadata__"][CONFIG]
+    except (ValueError, LookupError, TypeError):
+        return None
+    config = _parse_config(text, place)
+    return config if config[SHA256] == hashlib.sha256(tensors).hexdigest() else None
+
+
+def _parse_config(text: str | bytes, place: str) -> dict[str, Any]:
+    try:
+        config = json.loads(text)
     except ValueError as error:
         raise CheckpointError(f"{place}: {CONFIG} is damaged: {error}") from error
-    needed = {"format", "architecture", "scale", "training", "weights_sha256"}
+    needed = {"format", "architecture", "scale", "training", SHA256}
     if not isinstance(config, dict) or not needed <= config.keys():
         raise CheckpointError(f"{place}: {CONFIG} lacks {', '.join(sorted(needed - set(config)))}")
     if config["format"] != FORMAT:
