@@ -3,8 +3,8 @@
 Shapes: B = patches, T = frames, F = bins.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+import itertools
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import torch
@@ -37,11 +37,17 @@ class Batch:
         moved = {name: getattr(self, name).to(device, non_blocking=True) for name in ("target", "damaged", "lost")}
         return replace(self, **moved)
 
-    def split(self, parts: int) -> Iterator["Batch"]:
-        """At most so many batches of nearly equal size."""
-        tensors = (self.target, self.damaged, self.lost, self.track_id, self.patch)
-        for chunks in zip(*(tensor.chunk(parts) for tensor in tensors), strict=True):
-            yield Batch(*chunks)
+    def split(self, parts: int) -> list["Batch"]:
+        """Split the batch into so many parts, or one a patch where it has fewer.
+
+        The sizes of parts differ by one at most, the larger ones first.
+        """
+        parts = min(parts, len(self))
+        edges = [number * (len(self) // parts) + min(number, len(self) % parts) for number in range(parts + 1)]
+        return [self._rows(slice(*pair)) for pair in itertools.pairwise(edges)]
+
+    def _rows(self, rows: slice) -> "Batch":
+        return Batch(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
 def damage_rows(

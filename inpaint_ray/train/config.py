@@ -166,6 +166,8 @@ class TrainConfig:
             raise ValueError(f"--cache is a folder of each node, with its whole path, got {workers.cache}")
         if of.batch_norm == "sync" and not workers.use_gpu:
             raise ValueError("--batch-norm sync needs --use-gpu: torch has it for GPUs alone")
+        if of.batch_norm == "sync" and of.accumulate > 1:
+            raise ValueError("--batch-norm sync takes statistics of the whole batch, --accumulate computes parts of it")
         if self.run_name is not None and ("/" in self.run_name or self.run_name.startswith(".")):
             raise ValueError(f"--run-name is one folder's name, got {self.run_name!r}")
         find_architecture(self.architecture)

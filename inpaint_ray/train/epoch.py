@@ -52,7 +52,7 @@ def train_epoch(
     for batch, weight in batches:
         started = time.monotonic()
         sums.wait_s += started - asked
-        loss = learner.step(batch.to(learner.device), weight)
+        loss = learner.step(batch, weight)
         sums.steps += 1
         sums.num_patches += len(batch)
         sums.loss_sum += loss * len(batch)

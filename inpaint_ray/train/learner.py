@@ -3,11 +3,13 @@
 Shapes: batches of (B, 1, T, F) patches (inpaint_ray.data.batches.Batch).
 """
 
+import contextlib
 import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -54,6 +56,9 @@ class Learner:
             averaging = get_ema_multi_avg_fn(optimisation.ema)
             self.average = AveragedModel(self.model, multi_avg_fn=averaging, use_buffers=True)
         wrapped = distribute(self.model)
+        self.without_averaging = (
+            wrapped.no_sync if isinstance(wrapped, DistributedDataParallel) else contextlib.nullcontext
+        )
         self.forward: nn.Module = torch.compile(wrapped) if precision.compile else wrapped  # type: ignore[assignment]
 
     @property
@@ -73,7 +78,7 @@ class Learner:
         """One step of the optimiser.
 
         Args:
-            batch: this process's patches, on the device.
+            batch: this process's patches, at least one.
             weight: of their mean in the mean over processes: their share of the step's patches times the processes.
 
         Returns:
@@ -82,15 +87,24 @@ class Learner:
         Raises:
             JobFailedError: the loss is not finite, or memory is short; the message says what would do.
         """
+        try:
+            return self._step(batch, weight)
+        except torch.OutOfMemoryError:
+            pass
+        # Said here and not in the handler: the error that it holds keeps the tensors of the step in memory.
+        raise JobFailedError(self._what_fits(batch))
+
+    def _step(self, batch: Batch, weight: float) -> float:
+        batch = batch.to(self.device)
         self.optimizer.zero_grad(set_to_none=True)
         value = 0.0
-        try:
-            for part in batch.split(self.optimisation.accumulate):
+        parts = batch.split(self.optimisation.accumulate)
+        for number, part in enumerate(parts, 1):
+            # Processes may have different numbers of parts: gradients are averaged once a step, with the last of each.
+            with contextlib.nullcontext() if number == len(parts) else self.without_averaging():
                 loss = self._loss(self.forward, part) * (len(part) / len(batch))
                 (loss * weight).backward()
-                value += float(loss.detach())
-        except torch.OutOfMemoryError as error:
-            raise JobFailedError(self._what_fits(batch)) from error
+            value += float(loss.detach())
         if not math.isfinite(value):
             raise JobFailedError(f"loss is {value} in a batch of {_tracks(batch)}; try a lower --learning-rate")
         if self.optimisation.clip_norm is not None:
@@ -109,18 +123,36 @@ class Learner:
         return total_loss(output, lambda restored: self.loss(restored.float(), batch.target, batch.lost))
 
     def _what_fits(self, batch: Batch) -> str:
-        """Try ever smaller parts of the batch, and say which flag would help."""
-        for parts in (2**power for power in range(1, 11) if 2**power <= len(batch)):
-            self.optimizer.zero_grad(set_to_none=True)
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
-            try:
-                self._loss(self.model, next(batch.split(parts))).backward()
-            except torch.OutOfMemoryError:
-                continue
-            times = parts * self.optimisation.accumulate
-            return f"out of memory with {len(batch)} patches a worker; they fit with --accumulate {times}"
-        return f"out of memory with {len(batch)} patches a worker, and with a single one; take a smaller architecture"
+        """Say which flag would help, by trying steps in ever smaller parts; the weights are of no use afterwards."""
+        problem = f"out of memory with {len(batch)} patches a worker"
+        if self.optimisation.batch_norm == "sync":  # needs all processes, and they do not try along
+            return f"{problem}; lower --batch-size, or take more --num-workers"
+        for parts in (2**power for power in range(1, 11)):
+            if self.optimisation.accumulate < parts < 2 * len(batch) and self._fits(batch.split(parts)[0]):
+                return f"{problem}; they fit with --accumulate {parts}"
+        return f"{problem}, and with a single one; take a smaller architecture"
+
+    def _fits(self, part: Batch) -> bool:
+        """Whether memory suffices for steps of this part alone, by two of them outside of the process group.
+
+        The second is beside what a first one leaves: gradients and the optimiser's moments.
+        """
+        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.state.clear()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        weights = [weight for weight in self.model.parameters() if weight.requires_grad]
+        try:
+            part = part.to(self.device)
+            for _ in range(2):
+                # DDP's hooks are called by backward(), which counts the gradients of a step, and not by grad().
+                gradients = torch.autograd.grad(self._loss(self.model, part), weights, allow_unused=True)
+                for weight, gradient in zip(weights, gradients, strict=True):
+                    weight.grad = gradient
+                self.optimizer.step()
+        except torch.OutOfMemoryError:
+            return False
+        return True
 
 
 def learning_rate_of(optimisation: Optimisation, total_steps: int) -> Callable[[int], float]:

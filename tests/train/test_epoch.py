@@ -138,15 +138,71 @@ def test_long_gradients_are_shortened(batch: Batch) -> None:
     assert torch.cat([p.grad.flatten() for p in model.parameters()]).norm().item() <= 1.001e-3
 
 
-def test_memory_that_is_short_is_answered_with_the_flag_that_helps(batch: Batch) -> None:
+def _short_of_memory(where: str, most: int) -> Learner:
+    """A learner whose memory is too small for more patches than a few at once."""
+
     class Hungry(nn.Conv2d):
         def forward(self, input: torch.Tensor) -> torch.Tensor:
-            if len(input) > 1:
+            self.num_patches = len(input)
+            if where == "forward" and len(input) > most:
                 raise torch.OutOfMemoryError
             return super().forward(input)
 
-    with pytest.raises(JobFailedError, match="out of memory with 4 patches a worker; they fit with --accumulate 4"):
-        _train(_learner(Hungry(1, 1, 1)), batch)
+    class HungryAdam(torch.optim.Adam):
+        def step(self, closure: None = None) -> None:  # type: ignore[override]
+            if where == "optimiser" and model.num_patches > most:
+                raise torch.OutOfMemoryError
+            super().step(closure)
+
+    model = Hungry(1, 1, 1)
+    learner = _learner(model)
+    learner.optimizer = HungryAdam(model.parameters())
+    learner.schedule = torch.optim.lr_scheduler.LambdaLR(learner.optimizer, lambda _: 1.0)
+    return learner
+
+
+@pytest.mark.parametrize("where", ["forward", "optimiser"])
+@pytest.mark.parametrize(
+    ("most", "advice"),
+    [
+        (2, "out of memory with 4 patches a worker; they fit with --accumulate 2$"),
+        (1, "out of memory with 4 patches a worker; they fit with --accumulate 4$"),
+        (0, "out of memory with 4 patches a worker, and with a single one; take a smaller architecture$"),
+    ],
+)
+def test_memory_that_is_short_is_answered_with_the_flag_that_helps(
+    batch: Batch, where: str, most: int, advice: str
+) -> None:
+    with pytest.raises(JobFailedError, match=advice):
+        _train(_short_of_memory(where, most), batch)
+
+
+def test_memory_that_is_short_for_the_copy_to_the_device_is_answered_too(batch: Batch) -> None:
+    class Large(Batch):
+        def to(self, device: torch.device) -> Batch:
+            if len(self) > 2:
+                raise torch.OutOfMemoryError
+            return super().to(device)
+
+    large = Large(**vars(batch))
+    with pytest.raises(JobFailedError, match="they fit with --accumulate 2$"):
+        _train(_learner(nn.Conv2d(1, 1, 1)), large)
+
+
+def test_the_flag_that_helps_is_more_than_the_one_that_did_not(batch: Batch) -> None:
+    learner = _short_of_memory("forward", 1)
+    learner.optimisation = Optimisation(accumulate=2)
+    with pytest.raises(JobFailedError, match="they fit with --accumulate 4$"):
+        _train(learner, batch)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 4, 9])
+def test_a_batch_is_split_into_as_many_parts_as_asked_for_or_single_patches(batch: Batch, parts: int) -> None:
+    cut = batch.split(parts)
+    sizes = [len(part) for part in cut]
+    assert len(cut) == min(parts, 4) and sum(sizes) == 4 and max(sizes) - min(sizes) <= 1
+    assert torch.equal(torch.cat([part.target for part in cut]), batch.target)
+    assert sum((part.genre for part in cut), []) == batch.genre
 
 
 def test_half_precision_and_channels_last_train_alike(batch: Batch) -> None:

@@ -144,6 +144,10 @@ def test_first_weights_must_be_of_the_same_architecture(prepared: Dataset, tmp_p
     ("changes", "message"),
     [
         ({"workers": Workers(num_workers=59)}, "--batch-size must be at least 59, got 58"),
+        (
+            {"optimisation": Optimisation(batch_norm="sync", accumulate=2), "workers": Workers(use_gpu=True)},
+            "--batch-norm sync takes statistics of the whole batch, --accumulate computes parts of it",
+        ),
         ({"workers": Workers(num_workers=2, min_workers=3)}, "--min-workers 3 is more than --num-workers 2"),
         ({"workers": Workers(cache="s3://music/cache")}, "--cache is a folder of each node"),
         ({"optimisation": Optimisation(learning_rate=0.0)}, "--learning-rate must be above 0"),
