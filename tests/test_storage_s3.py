@@ -122,20 +122,20 @@ def test_a_kill_at_any_request_leaves_the_former_or_the_new_checkpoint(
         pass
 
     former, new = write_checkpoint(tmp_path / "1", 1.0), write_checkpoint(tmp_path / "2", 2.0)
-    put, uri, seen = storage.put_file, f"{bucket}/killed/best", []
+    upload, uri, seen = storage._client().upload_file, f"{bucket}/killed/best", []
     for after in range(4):
         storage.publish_folder(former, uri)
         left = after
 
-        def put_or_die(path: Path, uri: str) -> None:
+        def upload_or_die(*arguments: str) -> None:
             nonlocal left
             if left == 0:
                 raise Killed
             left -= 1
-            put(path, uri)
+            upload(*arguments)
 
         with monkeypatch.context() as patch, contextlib.suppress(Killed):
-            patch.setattr(storage, "put_file", put_or_die)
+            patch.setattr(storage._client(), "upload_file", upload_or_die)
             storage.publish_folder(new, uri)
         seen.append(whole_scale(open_checkpoint(uri)))
     assert seen == [1.0, 2.0, 2.0, 2.0]
