@@ -39,10 +39,13 @@ class Window:
     order: NDArray[np.int64]  # rows of the piece, those that are wanted, in the order that they are taken in
 
 
-def count_lanes(batch_size: int, num_workers: int) -> int:
-    """Lanes of a batch: the same for every number of workers up to a few; each gives a whole number of patches."""
+def count_lanes(batch_size: int, num_workers: int, num_patches: int) -> int:
+    """Lanes of a batch: the same for every number of workers up to a few; each gives a whole number of patches.
+
+    Where there are fewer patches than that, each is a lane of its own, and all of them are one step.
+    """
     fewest = max(num_workers, min(FEWEST_LANES, batch_size))
-    return next(lanes for lanes in range(fewest, batch_size + 1) if batch_size % lanes == 0)
+    return min(num_patches, next(lanes for lanes in range(fewest, batch_size + 1) if batch_size % lanes == 0))
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Order:
     shards: dict[str, int]  # URI -> patches
     seed: int
     batch_size: int
-    num_lanes: int
+    num_lanes: int  # at most as many as there are patches
     patches_per_epoch: int  # more or fewer than there are: an epoch goes on where the one before ended
 
     @property

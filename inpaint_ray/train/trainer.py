@@ -3,7 +3,9 @@
 import functools
 import json
 import math
+import re
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import ray
@@ -15,17 +17,17 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from inpaint_ray import storage
 from inpaint_ray.checkpoints import absolute_checkpoint, open_checkpoint
 from inpaint_ray.data.schema import Dataset, read_dataset
-from inpaint_ray.errors import JobFailedError, UsageError
+from inpaint_ray.errors import InpaintError, JobFailedError, StorageError, UsageError
 from inpaint_ray.progress import format_duration
 from inpaint_ray.train.config import TrainConfig, Workers, check_same_run
 from inpaint_ray.train.history import best_row
 from inpaint_ray.train.room import await_room, can_grow, resources_of_worker, ways_to_fit
 from inpaint_ray.train.state import Row, read_metrics
-from inpaint_ray.train.worker import FAILURE, train_worker
+from inpaint_ray.train.worker import train_worker
 
-RETRIES = 100  # of lost workers and nodes, each from the last checkpoint; what would fail again is not tried again
-STARTS_AGAIN = 20
+FAILURES = 3  # in a row, without a save between, end a run
 RECORD = "run.json"
+STATE = "state"  # folder of Ray Train's
 
 
 def train(config: TrainConfig, *, for_tune: bool = False) -> Row:
@@ -85,22 +87,72 @@ def _with_absolute_paths(config: TrainConfig) -> TrainConfig:
 
 def _fit(config: TrainConfig, dataset: Dataset, run_uri: str, *, for_tune: bool, submitted: float) -> None:
     _await_room(config, for_tune=for_tune)
-    failure = storage.join(run_uri, FAILURE)
-    if storage.exists(failure):
-        storage.delete_file(failure)  # of a run before; now it may go well
-    for again in range(1 + STARTS_AGAIN):
+    trainer = functools.partial(_trainer, config, dataset, run_uri, for_tune=for_tune, submitted=submitted)
+    fit_again(lambda: trainer().fit(), lambda: _last_save(run_uri), f"training {config.architecture}")
+
+
+def fit_again(fit: Callable[[], object], last_save: Callable[[], bytes], what: str) -> None:
+    """Train to the end, after each failure from the last save on.
+
+    Args:
+        fit: trains from the last save to the end.
+        last_save: something that differs for each save.
+        what: is trained, in words.
+
+    Raises:
+        JobFailedError: a worker says that it would fail again, or three failures in a row came without a save between.
+    """
+    save, failures = last_save(), 0
+    while True:
         try:
-            _trainer(config, dataset, run_uri, for_tune=for_tune, submitted=submitted).fit()
-            break
-        except ray.train.ControllerError as error:  # how Ray takes the death of a worker that is just starting
-            if again == STARTS_AGAIN:
-                raise JobFailedError(f"training {config.architecture} failed: {_first_cause(error)}") from error
-            print(f"workers died while they were started: {_first_cause(error)}; they are started again", flush=True)
+            fit()
+            return
         except ray.train.TrainingFailedError as error:
-            raise JobFailedError(f"training {config.architecture} failed: {_first_cause(error)}") from error
-    if storage.exists(failure):
-        reason = json.loads(storage.read_bytes(failure))["reason"]
-        raise JobFailedError(f"training {config.architecture} failed: {reason}; also in {failure}")
+            if _waits_for_room(error):
+                print(f"{what} waits for workers: the cluster has no room for them yet", flush=True)
+                continue
+            reason, final = _reason(error)
+        before, save = save, last_save()
+        failures = failures + 1 if save == before else 1
+        if final:
+            raise JobFailedError(f"{what} failed: {reason}")
+        if failures == FAILURES:
+            raise JobFailedError(f"{what} failed {FAILURES} times at the same place, at last by {reason}")
+        print(f"{what} failed: {reason}; it goes on from where it was saved last", flush=True)
+
+
+def _waits_for_room(error: ray.train.TrainingFailedError) -> bool:
+    """Whether Ray Train gave up waiting, as for a node that replaces a lost one; its class is not public."""
+    failure = error.controller_failure if isinstance(error, ray.train.ControllerError) else None
+    return type(failure).__name__ == "WorkerGroupStartupTimeoutError"
+
+
+def _last_save(run_uri: str) -> bytes:
+    """Ray Train's record of the checkpoints that are kept."""
+    try:
+        return storage.read_bytes(storage.join(run_uri, STATE, "checkpoint_manager_snapshot.json"))
+    except FileNotFoundError:
+        return b""
+
+
+def _reason(error: ray.train.TrainingFailedError) -> tuple[str, bool]:
+    """One line of why training failed, and whether it would fail again for sure."""
+    causes: list[Exception] = [error]
+    if isinstance(error, ray.train.WorkerGroupError):
+        causes = list(error.worker_failures.values())
+    elif isinstance(error, ray.train.ControllerError):
+        causes = [error.controller_failure]
+    for cause in causes:
+        if isinstance(cause, InpaintError) and not isinstance(cause, StorageError):
+            return _lines(cause)[-1], True
+    cause = min(causes, key=lambda cause: isinstance(cause, RuntimeError))  # by which torch says that others ended
+    *_, last = lines = _lines(cause)
+    named = (line for line in lines if re.match(r"[\w.]+(Error|Exception): ", line))  # in a traceback, the first cause
+    return next(named, f"{type(cause).__name__}: {last}").rstrip("."), False
+
+
+def _lines(error: Exception) -> list[str]:
+    return [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
 
 
 def _trainer(
@@ -118,11 +170,11 @@ def _trainer(
             resources_per_worker=resources_of_worker(workers),
         ),
         run_config=RunConfig(
-            name="state",
+            name=STATE,
             storage_path=path,
             storage_filesystem=filesystem,
             checkpoint_config=CheckpointConfig(num_to_keep=config.saving.keep_checkpoints),
-            failure_config=FailureConfig(max_failures=RETRIES),
+            failure_config=FailureConfig(max_failures=0, controller_failure_limit=0),  # fit_again counts them
             logging_config=LoggingConfig(log_level="WARNING"),  # type: ignore[call-arg]  # else: every report in full
             callbacks=[TuneReportCallback()] if for_tune else None,  # type: ignore[list-item]
         ),
@@ -145,12 +197,6 @@ def _await_room(config: TrainConfig, *, for_tune: bool) -> None:
         grows=grows,
         remedy=lambda having: ", or ".join(ways_to_fit(workers, having) + wait),
     )
-
-
-def _first_cause(error: BaseException) -> str:
-    """The last line of what a worker said."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[-1].strip() if lines else type(error).__name__
 
 
 def _claim(run_uri: str, config: TrainConfig) -> None:

@@ -1,6 +1,5 @@
 """What every training process does; the only file that calls ray.train inside the workers."""
 
-import json
 import logging
 import math
 import os
@@ -17,13 +16,12 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
-from inpaint_ray import storage
 from inpaint_ray.audio.damage import parse_damage
 from inpaint_ray.checkpoints import open_checkpoint
 from inpaint_ray.data.batches import EVALUATION_SEED, Batch, damage_rows
 from inpaint_ray.data.schema import Dataset
 from inpaint_ray.data.shards import PatchRows, read_rows, shard_rows, shard_uris
-from inpaint_ray.errors import InpaintError, StorageError
+from inpaint_ray.errors import JobFailedError
 from inpaint_ray.metrics import count, node_address
 from inpaint_ray.models.checkpoint import Checkpoint
 from inpaint_ray.models.registry import build_model
@@ -36,30 +34,26 @@ from inpaint_ray.train.order import Order, count_lanes
 from inpaint_ray.train.publish import publish_epoch
 from inpaint_ray.train.state import Row, RunState, load_state, save_state
 
-FAILURE = "failure.json"
-WOULD_FAIL_AGAIN = (InpaintError, ValueError, TypeError, LookupError, AttributeError, AssertionError)  # others may be
-# the death of a machine, as its neighbours see it
 AGREE_EVERY = 20  # steps: so often workers agree on whether it is time to save
 
 
 def train_worker(config: TrainConfig, dataset: Dataset, submitted: float) -> None:
     """Train from the last reported checkpoint, or from the start, to the last epoch.
 
-    What would only fail again is written down, for the driver to tell, and not tried again.
+    Raises:
+        JobFailedError: training would only fail again.
     """
     logging.getLogger().setLevel(logging.WARNING)  # Ray Train would print every report, past its own LoggingConfig,
     logging.getLogger("ray.data").setLevel(logging.WARNING)  # and Ray Data every pipeline
     ray.data.DataContext.get_current().enable_progress_bars = False
-    failure = storage.join(config.output, config.name, FAILURE)
-    if storage.exists(failure):
-        return
     try:
         _Run(config, dataset, submitted).to_the_end()
-    except WOULD_FAIL_AGAIN as error:
-        if isinstance(error, StorageError):
-            raise
-        storage.write_bytes(failure, json.dumps({"reason": f"{error}" or type(error).__name__}).encode())
-        raise
+    except torch.OutOfMemoryError as error:  # in a step it is a JobFailedError that knows which flag helps
+        problem = str(error).partition(". ")[0]
+        raise JobFailedError(
+            f"out of memory beside the steps of training: {problem}; take a smaller architecture, "
+            "or a device that nobody else uses"
+        ) from error
 
 
 class _Run:
@@ -73,11 +67,13 @@ class _Run:
             cores = len(os.sched_getaffinity(0)) // context.get_local_world_size()
             torch.set_num_threads(config.workers.cpus_per_worker or max(1, cores))
         shards, size = shard_rows(dataset, "train"), config.optimisation.batch_size
-        num_lanes = count_lanes(size, config.workers.num_workers)
-        patches = config.budget.patches_per_epoch or sum(shards.values())
+        num_patches = sum(shards.values())
+        num_lanes = count_lanes(size, config.workers.num_workers, num_patches)
+        patches = config.budget.patches_per_epoch or num_patches
         self.order = Order(shards, config.seed, size, num_lanes, patches)
         self.lanes = list(range(num_lanes))[self.rank :: self.num_workers]
         self.step_sizes = [sum(lanes) for lanes in zip(*map(self.order.step_sizes, range(num_lanes)), strict=True)]
+        self.at_once = math.ceil(size / self.num_workers / config.optimisation.accumulate)  # fit into memory
         torch.manual_seed(config.seed)
         self.device = ray.train.torch.get_device()
         self.learner = Learner(
@@ -91,7 +87,7 @@ class _Run:
         )
         torch.manual_seed(config.seed + 1_000 + self.rank)  # what networks draw differs by worker
         self.state = self._resume()
-        self.last_save = time.monotonic()
+        self.last_save = -math.inf  # soon after each start, so that a run gets on even where workers die often
 
     def to_the_end(self) -> None:
         budget = self.config.budget
@@ -102,7 +98,8 @@ class _Run:
                 self._say(f"stopped: {over}")
                 break
             self._train(epoch)
-            part = _validation_batches(self.config, self.dataset, self.rank, self.num_workers)
+            mine = _validation_batches(self.config, self.dataset, self.rank, self.num_workers)
+            part = (small for batch in mine for small in batch.split(math.ceil(len(batch) / self.at_once)))
             genres = sorted(genre for genre, count in self.dataset.patches["validation"].items() if count)
             sums = _all_reduce(validate(self.learner.best_guess, part, genres, self.device), self.device)
             self.state.history.append(self._row(epoch + 1, sums, genres))

@@ -1,5 +1,6 @@
 """The order of training: every patch once a pass, the same for any number of workers, found again after a kill."""
 
+import hashlib
 from collections import Counter
 
 import numpy as np
@@ -12,7 +13,7 @@ SHARDS = {"a": 300, "b": 128, "c": 57, "d": 1}
 
 def _order(batch_size: int = 8, patches: int | None = None, num_lanes: int | None = None, seed: int = 0) -> Order:
     total = sum(SHARDS.values())
-    return Order(SHARDS, seed, batch_size, num_lanes or count_lanes(batch_size, 1), patches or total)
+    return Order(SHARDS, seed, batch_size, num_lanes or count_lanes(batch_size, 1, total), patches or total)
 
 
 def _taken(order: Order, epoch: int, first_step: int = 0) -> list[list[tuple[str, int]]]:
@@ -42,7 +43,7 @@ def test_an_epoch_has_every_patch_once(batch_size: int) -> None:
         taken = _taken(_order(batch_size), epoch)
         assert sorted(sum(taken, [])) == EVERY_PATCH
         assert all(len(step) == batch_size for step in taken[:-1])
-        assert 0 < len(taken[-1]) < batch_size + count_lanes(batch_size, 1)
+        assert 0 < len(taken[-1]) < batch_size + count_lanes(batch_size, 1, len(EVERY_PATCH))
 
 
 def test_short_epochs_go_on_where_the_one_before_ended() -> None:
@@ -81,9 +82,46 @@ def test_batches_are_mixed() -> None:
     ("batch_size", "num_workers", "lanes"), [(58, 1, 29), (58, 2, 29), (64, 1, 8), (64, 16, 16), (5, 1, 5), (12, 7, 12)]
 )
 def test_lanes_divide_the_batch_and_are_enough_for_the_workers(batch_size: int, num_workers: int, lanes: int) -> None:
-    assert count_lanes(batch_size, num_workers) == lanes
+    assert count_lanes(batch_size, num_workers, 1_000) == lanes
 
 
 def test_what_is_skipped_is_not_read() -> None:
     order = _order(8)
     assert len(list(order.windows(0, 0, first_step=order.num_steps - 1))) == 1
+
+
+@pytest.mark.parametrize("num_patches", [1, 2, 10, 28])
+@pytest.mark.parametrize("num_workers", [1, 2, 40])
+def test_fewer_patches_than_a_batch_are_one_step_an_epoch(num_patches: int, num_workers: int) -> None:
+    lanes = count_lanes(58, num_workers, num_patches)
+    order = Order({"a": num_patches}, 0, 58, lanes, num_patches)
+    for epoch in (0, 1, 7):
+        (step,) = _taken(order, epoch)
+        assert sorted(step) == [("a", row) for row in range(num_patches)]
+    assert [sum(order.step_sizes(lane)) for lane in range(lanes)] == [1] * num_patches  # whoever has a lane has a patch
+
+
+@pytest.mark.parametrize(
+    ("shards", "batch_size", "num_workers", "patches", "digest"),
+    [
+        (SHARDS, 8, 1, 486, "76ce7c40158b0964"),
+        (SHARDS, 58, 1, 486, "6e961153f0477e9d"),
+        (SHARDS, 58, 40, 486, "f9cfd00604df0188"),
+        (SHARDS, 1, 1, 486, "c9fcff03582b5ca6"),
+        (SHARDS, 16, 2, 1_000, "657644c169bd59c8"),
+        ({"a": 29}, 58, 1, 29, "12abc6a388188b86"),
+        ({"a": 58}, 58, 8, 58, "507da27685b44e30"),
+    ],
+)
+def test_the_order_is_that_of_the_first_version(
+    shards: dict[str, int], batch_size: int, num_workers: int, patches: int, digest: str
+) -> None:
+    """So that runs go on as they began, and published figures can be had again."""
+    order = Order(shards, 3, batch_size, count_lanes(batch_size, num_workers, sum(shards.values())), patches)
+    told = hashlib.sha256()
+    for epoch in (0, 2):
+        for lane in range(order.num_lanes):
+            told.update(repr(order.step_sizes(lane)).encode())
+            for window in order.windows(lane, epoch):
+                told.update(f"{window.piece.uri} {window.piece.row_group} {window.order.tolist()}".encode())
+    assert told.hexdigest()[:16] == digest
