@@ -54,7 +54,8 @@ class Optimisation:
     warmup_steps: int = 0
     """Steps in which the learning rate rises from 0."""
     schedule: Literal["constant", "cosine"] = "constant"
-    """Of the learning rate after the warm-up: `cosine` falls to 0 at the last of all epochs."""
+    """Of the learning rate after the warm-up: `cosine` falls to 0 at the last of all epochs, whose number a run then
+    keeps."""
     clip_norm: float | None = None
     """Largest norm of the gradient; longer ones are shortened."""
     ema: float | None = None
@@ -184,7 +185,10 @@ class TrainConfig:
         return self.optimisation.loss or find_architecture(self.architecture).loss
 
     def identity(self) -> dict[str, Any]:
-        """The settings that a run may not change when it resumes, flat: all that moves its numbers but its length."""
+        """The settings that a run may not change when it resumes, flat: all that moves its numbers but its length.
+
+        Under a cosine schedule the length moves them, too: the learning rate falls to 0 at the last epoch.
+        """
         return {
             "data": self.data,
             "architecture": self.architecture,
@@ -193,7 +197,9 @@ class TrainConfig:
             "accumulate": None,  # the sum is the same but for rounding
             "loss": self.loss_name,
             "bf16": self.precision.bf16,
+            "epochs": self.budget.epochs if self.optimisation.schedule == "cosine" else None,
             "patches_per_epoch": self.budget.patches_per_epoch,
+            "validation_patches": self.budget.validation_patches,
             "damage": list(self.damage),
             "validation_damage": list(self.validation_damage) or None,
             "seed": self.seed,
@@ -201,14 +207,20 @@ class TrainConfig:
         }
 
 
-def check_same_run(asked: dict[str, Any], before: dict[str, Any], run_uri: str) -> None:
+def check_same_run(asked: dict[str, Any], before: dict[str, Any], run_uri: str) -> list[str]:
     """Refuse to resume a run with other settings.
+
+    Returns:
+        The settings that cannot be compared, because the run's record does not have them.
 
     Raises:
         UsageError: lists every difference.
     """
     differences = [
-        f"{name} was {before.get(name)!r}, now {value!r}" for name, value in asked.items() if before.get(name) != value
+        f"{name} was {before[name]!r}, now {value!r}"
+        for name, value in asked.items()
+        if name in before and before[name] != value
     ]
     if differences:
         raise UsageError(f"{run_uri} is a run with other settings: {'; '.join(differences)}; give another --run-name")
+    return [name for name, value in asked.items() if name not in before and value is not None]

@@ -53,7 +53,7 @@ def train(config: TrainConfig, *, for_tune: bool = False) -> Row:
     if config.init_from is not None:
         _check_first_weights(config.init_from, config.architecture)
     run_uri = storage.join(config.output, config.name)
-    _claim(run_uri, config)
+    _claim(run_uri, config, dataset)
     history = finished_epochs(run_uri)
     if over := config.budget.why_over(history):
         print(f"{run_uri} is complete after {len(history)} epochs: {over}")
@@ -199,18 +199,22 @@ def _await_room(config: TrainConfig, *, for_tune: bool) -> None:
     )
 
 
-def _claim(run_uri: str, config: TrainConfig) -> None:
+def _claim(run_uri: str, config: TrainConfig, dataset: Dataset) -> None:
     """Write down what the run is, or see that it is the one that is there already."""
     record = storage.join(run_uri, RECORD)
+    identity = config.identity() | {"data_fingerprint": dataset.fingerprint, "data_scale": dataset.scale}
     try:
         before = json.loads(storage.read_bytes(record))
     except FileNotFoundError:
+        before = identity
         foreign = next(storage.list_files(run_uri), None)
         if foreign is not None:
             raise UsageError(f"{run_uri} holds something else ({foreign.name}); give another --run-name") from None
-        storage.write_bytes(record, (json.dumps(config.identity(), indent=2) + "\n").encode())
-        return
-    check_same_run(config.identity(), before, run_uri)
+    unknown = check_same_run(identity, before, run_uri)
+    if unknown:
+        print(f"{run_uri} was begun by an earlier version, which did not write down {', '.join(unknown)}: not compared")
+    if unknown or before is identity:
+        storage.write_bytes(record, (json.dumps(identity, indent=2) + "\n").encode())
 
 
 def finished_epochs(run_uri: str) -> list[Row]:
