@@ -174,8 +174,8 @@ def _trainer(
             storage_path=path,
             storage_filesystem=filesystem,
             checkpoint_config=CheckpointConfig(num_to_keep=config.saving.keep_checkpoints),
-            failure_config=FailureConfig(max_failures=0, controller_failure_limit=0),  # fit_again counts them
-            logging_config=LoggingConfig(log_level="WARNING"),  # type: ignore[call-arg]  # else: every report in full
+            failure_config=FailureConfig(max_failures=0, controller_failure_limit=0),  # type: ignore[call-arg]
+            logging_config=LoggingConfig(log_level="WARNING"),  # else: every report in full
             callbacks=[TuneReportCallback()] if for_tune else None,  # type: ignore[list-item]
         ),
     )

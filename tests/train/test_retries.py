@@ -3,11 +3,14 @@
 from collections.abc import Callable
 
 import pytest
+import torch
 from ray.exceptions import RayActorError
 from ray.train import ControllerError, WorkerGroupError
 from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
 
 from inpaint_ray.errors import DatasetError, JobFailedError, StorageError
+from inpaint_ray.train import worker
+from inpaint_ray.train.config import TrainConfig
 from inpaint_ray.train.trainer import fit_again
 
 OF_A_TASK = """ray::MapBatches(read_window)() (pid=5212)
@@ -93,3 +96,15 @@ def test_a_run_waits_for_a_cluster_without_room() -> None:
     run = Run(ControllerError(WorkerGroupStartupTimeoutError(2)), failures=20, saves=lambda tried: False)
     _fit(run)
     assert run.tried == 21
+
+
+def test_memory_that_is_short_beside_the_steps_is_final_and_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*arguments: object) -> None:
+        raise torch.OutOfMemoryError(
+            "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of ..."
+        )
+
+    monkeypatch.setattr(worker, "_Run", run)  # a GPU's memory cannot be filled here
+    config = TrainConfig(data="shards", output="runs", architecture="UNet")
+    with pytest.raises(JobFailedError, match=r"^out of memory beside the steps of training: CUDA out of memory; take"):
+        worker.train_worker(config, None, 0.0)  # type: ignore[arg-type]
