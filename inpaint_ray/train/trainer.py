@@ -92,15 +92,15 @@ def _fit(config: TrainConfig, dataset: Dataset, run_uri: str, *, for_tune: bool,
 
 
 def fit_again(fit: Callable[[], object], last_save: Callable[[], bytes], what: str) -> None:
-    """Train to the end, after each failure from the last save on.
+    """Train to the end; after a failure, go on from the last save.
 
     Args:
         fit: trains from the last save to the end.
-        last_save: something that differs for each save.
-        what: is trained, in words.
+        last_save: identifies the last save.
+        what: what is trained, in words.
 
     Raises:
-        JobFailedError: a worker says that it would fail again, or three failures in a row came without a save between.
+        JobFailedError: a worker says that it would fail again, or three failures in a row have no save between them.
     """
     save, failures = last_save(), 0
     while True:

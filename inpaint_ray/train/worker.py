@@ -73,7 +73,7 @@ class _Run:
         self.order = Order(shards, config.seed, size, num_lanes, patches)
         self.lanes = list(range(num_lanes))[self.rank :: self.num_workers]
         self.step_sizes = [sum(lanes) for lanes in zip(*map(self.order.step_sizes, range(num_lanes)), strict=True)]
-        self.at_once = math.ceil(size / self.num_workers / config.optimisation.accumulate)  # fit into memory
+        self.at_once = math.ceil(size / self.num_workers / config.optimisation.accumulate)
         torch.manual_seed(config.seed)
         self.device = ray.train.torch.get_device()
         self.learner = Learner(
@@ -99,7 +99,8 @@ class _Run:
                 break
             self._train(epoch)
             mine = _validation_batches(self.config, self.dataset, self.rank, self.num_workers)
-            part = (small for batch in mine for small in batch.split(math.ceil(len(batch) / self.at_once)))
+            # no more at once than in a part of a training step, which fitted into memory
+            part = (few for batch in mine for few in batch.split(math.ceil(len(batch) / self.at_once)))
             genres = sorted(genre for genre, count in self.dataset.patches["validation"].items() if count)
             sums = _all_reduce(validate(self.learner.best_guess, part, genres, self.device), self.device)
             self.state.history.append(self._row(epoch + 1, sums, genres))
