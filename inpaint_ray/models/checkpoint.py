@@ -48,7 +48,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
         "inpaint_ray": VERSION,
     }
     _, tensors = _header_and_tensors(safetensors.torch.save(weights))
-    carried = config | {SHA256: hashlib.sha256(tensors).hexdigest()}  # of a file within which it stands it cannot be
+    carried = config | {SHA256: hashlib.sha256(tensors).hexdigest()}  # a file cannot hold its own digest
     data = safetensors.torch.save(weights, metadata={CONFIG: json.dumps(carried)})
     (folder / WEIGHTS).write_bytes(data)
     config |= {SHA256: hashlib.sha256(data).hexdigest()}
@@ -67,12 +67,13 @@ def load_checkpoint(folder: str | Path, *, name: str | None = None) -> Checkpoin
     """
     place = name or str(folder)
     folder = PRETRAINED_FOLDER if str(folder) == PRETRAINED else Path(folder)
-    beside, data = _content(folder / CONFIG), _content(folder / WEIGHTS)
-    if data is None and beside is not None:
+    beside = _content(folder / CONFIG)  # first: where it is replaced meanwhile, the weights carry what belongs to them
+    data = _content(folder / WEIGHTS) or b""
+    if not data and beside is not None:
         raise CheckpointError(f"{place}: no {WEIGHTS} beside {CONFIG}; copy the whole checkpoint folder")
     config = None if beside is None else _parse_config(beside, place)
-    if config is None or hashlib.sha256(data or b"").hexdigest() != config[SHA256]:  # or it is just being replaced
-        config = _carried_config(data or b"", place)
+    if config is None or hashlib.sha256(data).hexdigest() != config[SHA256]:
+        config = _carried_config(data, place)
     if config is None:
         raise CheckpointError(
             f"{place}: not a checkpoint: no {CONFIG} there; give a run's best or last folder"
@@ -82,7 +83,7 @@ def load_checkpoint(folder: str | Path, *, name: str | None = None) -> Checkpoin
     try:
         with torch.device("meta"):  # no weights are drawn only to be replaced
             model = build_model(config["architecture"])
-        model.load_state_dict(safetensors.torch.load(data or b""), assign=True)
+        model.load_state_dict(safetensors.torch.load(data), assign=True)
     except UsageError as error:
         raise CheckpointError(f"{place}: {error}; a later version of inpaint_ray may know it") from error
     except (RuntimeError, safetensors.SafetensorError) as error:

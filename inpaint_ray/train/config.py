@@ -101,7 +101,7 @@ class Saving:
     """What is kept for resuming."""
 
     checkpoint_minutes: float = 10.0
-    """Save so often within epochs; after each epoch in any case."""
+    """Save so often within epochs; 20 steps after each start and after each epoch in any case."""
     keep_checkpoints: int = 1
     """Of those for resuming, the latest are kept; best and last are beside them."""
 
