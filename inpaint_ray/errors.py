@@ -17,6 +17,14 @@ class StorageError(InpaintError):
     """Storage that does not answer, or refuses: a wrong key, no right to read or write, a full disk."""
 
 
+class UnreadableError(StorageError):
+    """A file that cannot be read this time: an input/output error, a network that is away; it may be sound."""
+
+
+class FileNameError(InpaintError, ValueError):
+    """A name that a file system cannot hold: too long, or that of a folder."""
+
+
 class DatasetError(InpaintError):
     """A folder of shards that is absent, unfinished or damaged."""
 

@@ -1,6 +1,8 @@
 """URIs -> files: a local path, file://PATH or s3://BUCKET/PREFIX. The only file that tells them apart.
 
-Endpoint and credentials of S3 come from the standard AWS variables and files (AWS_ENDPOINT_URL included), never flags.
+Every URI and name is text that UTF-8 can hold, whatever bytes a local name has (see `names`). A file://
+URI is unquoted, an s3:// key is taken as it is. Endpoint and credentials of S3 come from the standard AWS variables and
+files (AWS_ENDPOINT_URL included), never flags.
 """
 
 import fcntl
@@ -14,9 +16,9 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import boto3
 import pyarrow as pa
@@ -26,7 +28,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pyarrow import fs
 from s3transfer.exceptions import S3DownloadFailedError  # type: ignore[import-untyped]
 
-from inpaint_ray.errors import StorageError, UsageError
+from inpaint_ray.errors import FileNameError, StorageError, UnreadableError, UsageError
+from inpaint_ray.folders import UNFINISHED, list_folder, temporary_path, why_refused
+from inpaint_ray.names import printable, safe_name, to_path, to_text
 
 # Servers such as Ceph refuse the checksum trailers that AWS clients send by default (411 MissingContentLength).
 S3_ENVIRONMENT = {"AWS_REQUEST_CHECKSUM_CALCULATION": "when_required"}
@@ -36,7 +40,7 @@ os.environ.update({name: os.environ.get(name, value) for name, value in S3_ENVIR
 READ_ATTEMPTS, WRITE_ATTEMPTS = 10, 14  # pyarrow's pauses are longer than boto3's
 COPY_BYTES = 2**20  # at a time
 KEPT_FREE = 0.1  # of the disk or memory of kept copies
-UNFINISHED = re.compile(r"\.[0-9a-f]{32}\.tmp$")  # ends the name of a file in a folder until it is whole
+SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 @dataclass(frozen=True)
@@ -55,11 +59,15 @@ def locate(uri: str) -> tuple[fs.FileSystem, str]:
     Raises:
         UsageError: the scheme is not one that is known, or the S3 settings cannot work.
     """
-    scheme, separator, rest = uri.partition("://")
-    if not separator:
-        return fs.LocalFileSystem(), os.path.abspath(os.path.expanduser(uri))
+    found = SCHEME.match(uri)
+    if found is None:
+        return fs.LocalFileSystem(), os.path.abspath(os.path.expanduser(to_path(uri)))
+    scheme, rest = found[1].lower(), uri[found.end() :]
     if scheme == "file":
-        return fs.LocalFileSystem(), os.path.abspath(urlsplit(uri).path)
+        host, _, path = rest.partition("/")
+        if host not in ("", "localhost"):
+            raise UsageError(f"{uri}: names the machine {host}; give file:///PATH, of this one")
+        return fs.LocalFileSystem(), os.path.abspath("/" + unquote(path, errors="surrogateescape"))
     if scheme == "s3":
         if not rest.strip("/"):
             raise UsageError(f"{uri}: no bucket named; give s3://BUCKET/PREFIX")
@@ -75,26 +83,36 @@ def is_local(uri: str) -> bool:
 
 def absolute(uri: str) -> str:
     """The URI in a form that means the same in every process: local paths absolute, others as they are."""
-    return locate(uri)[1] if is_local(uri) else uri.rstrip("/")
+    return to_text(locate(uri)[1]) if is_local(uri) else uri.rstrip("/")
 
 
 def join(uri: str, *names: str) -> str:
-    """The URI of something below a URI."""
+    """The URI of something below a URI, whose names are not quoted."""
+    uri = absolute(uri) if uri.startswith("file://") else uri
     return "/".join([uri.rstrip("/"), *names])
 
 
 def exists(uri: str) -> bool:
     filesystem, path = locate(uri)
     with _reachable(uri):
+        if isinstance(filesystem, fs.LocalFileSystem):
+            return os.path.exists(path)
         return filesystem.get_file_info(path).type != fs.FileType.NotFound
 
 
 def list_files(uri: str) -> Iterator[StoredFile]:
-    """Every file below a prefix, nested folders included, in order of name; nothing where the prefix is absent."""
+    """Every file below a prefix, nested folders included, in order of name; nothing where the prefix is absent.
+
+    Links in a local folder are followed, but no folder is listed twice (see `list_folder`).
+    """
     filesystem, path = locate(uri)
+    if isinstance(filesystem, fs.LocalFileSystem):
+        with _reachable(uri):
+            yield from _list_local(path)
+        return
     with _reachable(uri):
         infos = filesystem.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
-        if not infos and not isinstance(filesystem, fs.LocalFileSystem):
+        if not infos:
             _check_bucket(filesystem, path.split("/")[0])
     prefix = path.rstrip("/") + "/"
     for info in sorted(infos, key=lambda info: info.path):
@@ -108,7 +126,7 @@ def list_versions(uri: str) -> Iterator[StoredFile]:
     filesystem, path = locate(uri)
     files = list(list_files(uri))
     if isinstance(filesystem, fs.LocalFileSystem):
-        yield from (replace(file, etag=_local_etag(locate(file.uri)[1])) for file in files)
+        yield from files
         return
     bucket, _, key = path.partition("/")
     prefix = f"{key}/" if key else ""
@@ -122,14 +140,13 @@ def find_file(uri: str, name: str) -> StoredFile | None:
     """One file with its ETag, under a name of the caller's; None where there is no such file."""
     filesystem, path = locate(uri)
     with _reachable(uri):
+        if isinstance(filesystem, fs.LocalFileSystem):
+            return _stored(uri, name, os.stat(path)) if os.path.isfile(path) else None
         info = filesystem.get_file_info(path)
         if info.type != fs.FileType.File:
             return None
-        if isinstance(filesystem, fs.LocalFileSystem):
-            etag = _local_etag(path)
-        else:
-            bucket, _, key = path.partition("/")
-            etag = _client().head_object(Bucket=bucket, Key=key)["ETag"].strip('"')
+        bucket, _, key = path.partition("/")
+        etag = _client().head_object(Bucket=bucket, Key=key)["ETag"].strip('"')
     return StoredFile(uri=uri, name=name, size=info.size, etag=etag)
 
 
@@ -140,6 +157,9 @@ def read_bytes(uri: str) -> bytes:
         FileNotFoundError: there is no such file.
     """
     filesystem, path = locate(uri)
+    if isinstance(filesystem, fs.LocalFileSystem):
+        with _reachable(uri):
+            return Path(path).read_bytes()
     with _reachable(uri), filesystem.open_input_stream(path) as stream:
         return stream.read()
 
@@ -163,12 +183,15 @@ def output_path(uri: str) -> Iterator[Path]:
 
     Raises:
         StorageError: storage cannot be written to: no right to it, a full disk.
+        FileNameError: the file system cannot hold this name, or has something else under it.
     """
     filesystem, path = locate(uri)
     if isinstance(filesystem, fs.LocalFileSystem):
+        if reason := why_refused(path):
+            raise FileNameError(f"{printable(uri)}: cannot be written: {reason}; rename the file")
         with _writable(uri):
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            temporary = Path(f"{path}.{uuid.uuid4().hex}.tmp")
+            temporary = temporary_path(path)
             try:
                 yield temporary
                 os.replace(temporary, path)
@@ -195,16 +218,17 @@ def local_file(uri: str) -> Iterator[Path]:
     Raises:
         FileNotFoundError: there is no such file.
         PermissionError: it may not be read.
+        UnreadableError: it cannot be read this time.
     """
     filesystem, path = locate(uri)
     if isinstance(filesystem, fs.LocalFileSystem):
-        with open(path, "rb"):  # whether it can be
+        with _readable(uri), open(path, "rb"):  # whether it can be
             pass
         yield Path(path)
         return
     with tempfile.TemporaryDirectory(prefix="inpaint-") as folder:
         copy = Path(folder, "input")
-        with _reachable(uri), filesystem.open_input_stream(path) as stream, copy.open("wb") as file:
+        with _readable(uri), filesystem.open_input_stream(path) as stream, copy.open("wb") as file:
             shutil.copyfileobj(stream, file, COPY_BYTES)
         yield copy
 
@@ -280,7 +304,10 @@ def _download(uri: str, target: Path) -> None:
 
 def delete_file(uri: str) -> None:
     filesystem, path = locate(uri)
-    filesystem.delete_file(path)
+    if isinstance(filesystem, fs.LocalFileSystem):
+        os.remove(path)
+    else:
+        filesystem.delete_file(path)
 
 
 def delete_unfinished(uri: str) -> None:
@@ -294,20 +321,11 @@ def delete_unfinished(uri: str) -> None:
 def delete_files(uri: str) -> None:
     """Delete every file below a prefix; nothing where it is absent."""
     filesystem, path = locate(uri)
-    if filesystem.get_file_info(path).type == fs.FileType.Directory:
+    if isinstance(filesystem, fs.LocalFileSystem):
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+    elif filesystem.get_file_info(path).type == fs.FileType.Directory:
         filesystem.delete_dir(path)
-
-
-def safe_name(name: str) -> str:
-    """The relative name, if it stays below the folder that it is joined to.
-
-    Raises:
-        ValueError: the name is absolute, or climbs out with "..".
-    """
-    parts = PurePosixPath(name).parts
-    if not parts or name.startswith(("/", "\\")) or ".." in parts or "\0" in name:
-        raise ValueError(f"name {name!r} would lead out of the output folder")
-    return name
 
 
 def _check_bucket(filesystem: fs.FileSystem, bucket: str) -> None:
@@ -343,9 +361,17 @@ def _s3() -> fs.S3FileSystem:
     )
 
 
-def _local_etag(path: str) -> str:
-    status = os.stat(path)
-    return f"{status.st_mtime_ns}-{status.st_size}"
+def _list_local(folder: str) -> Iterator[StoredFile]:
+    root = to_text(folder)
+    for name, status in sorted((to_text(name), status) for name, status in list_folder(folder)):
+        yield _stored(join(root, name), name, status)
+
+
+def _stored(uri: str, name: str, status: os.stat_result | None) -> StoredFile:
+    """A local file; without a status, one that cannot be looked at."""
+    if status is None:
+        return StoredFile(uri=uri, name=name, size=0)
+    return StoredFile(uri=uri, name=name, size=status.st_size, etag=f"{status.st_mtime_ns}-{status.st_size}")
 
 
 @contextmanager
@@ -368,3 +394,13 @@ def _reachable(uri: str) -> Iterator[None]:
     except (OSError, pa.ArrowException, BotoCoreError, Boto3Error, ClientError) as error:
         text = " ".join(str(error).split())
         raise StorageError(f"{uri}: storage refuses: {text}; look at path, keys and endpoint") from error
+
+
+@contextmanager
+def _readable(uri: str) -> Iterator[None]:
+    """Of an input, what storage refuses says nothing of the file: another try may read it."""
+    try:
+        with _reachable(uri):
+            yield
+    except StorageError as error:
+        raise UnreadableError(str(error)) from error

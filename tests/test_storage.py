@@ -1,11 +1,16 @@
 """URIs, and files that appear whole or not at all."""
 
+import os
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from inpaint_ray import storage
-from inpaint_ray.errors import UsageError
+from inpaint_ray.errors import FileNameError, UsageError
+from inpaint_ray.names import to_path, to_text
 
 
 def test_a_file_whose_writing_fails_does_not_appear(tmp_path: Path) -> None:
@@ -62,3 +67,36 @@ def test_relative_and_file_uris_become_absolute_paths(tmp_path: Path, monkeypatc
     assert storage.absolute("a/b") == f"{tmp_path}/a/b"
     assert storage.absolute(f"file://{tmp_path}/c") == f"{tmp_path}/c"
     assert storage.absolute("s3://bucket/a/") == "s3://bucket/a"
+
+
+@pytest.mark.parametrize("name", ["a b", "a#b", "a?b", "a%41b", "a+b", "\u00e9", "x;y", "a\\xffb", b"a\xffb"])
+def test_a_file_uri_means_the_path_that_it_quotes(tmp_path: Path, name: str | bytes) -> None:
+    path = tmp_path / os.fsdecode(name) / "c#%41.bin"
+    path.parent.mkdir()
+    path.write_bytes(b"123")
+    for host in ("", "localhost"):
+        folder = f"file://{host}{quote(os.fsencode(path.parent))}"
+        (file,) = storage.list_files(folder)
+        assert (file.name, storage.read_bytes(file.uri)) == ("c#%41.bin", b"123")
+        assert storage.read_bytes(storage.join(folder, "c#%41.bin")) == b"123"
+        assert storage.absolute(folder) == to_text(str(path.parent))
+
+
+def test_a_file_uri_of_another_machine_is_refused() -> None:
+    with pytest.raises(UsageError, match="file://tape-server/x: names the machine tape-server"):
+        storage.locate("file://tape-server/x")
+
+
+def test_a_file_of_the_longest_name_appears_whole(tmp_path: Path) -> None:
+    for name in ("x" * 255, "\u00e9" * 127):
+        storage.write_bytes(f"{tmp_path}/{name}", b"123")
+        assert storage.read_bytes(f"{tmp_path}/{name}") == b"123"
+    with pytest.raises(FileNameError, match="File name too long; rename the file"):
+        storage.write_bytes(f"{tmp_path}/{'x' * 256}", b"123")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@given(name=st.binary(max_size=12) | st.lists(st.sampled_from([b"\\", b"x", b"5", b"c", b"f", b"\xff"])).map(b"".join))
+def test_every_name_is_text_and_comes_back(name: bytes) -> None:
+    text = to_text(os.fsdecode(name))
+    assert os.fsencode(to_path(text)) == name

@@ -57,6 +57,17 @@ def test_bytes_come_back_and_are_listed(bucket: str) -> None:
     assert storage.exists(f"{bucket}/a b/one.bin") and not storage.exists(f"{bucket}/a b/two.bin")
 
 
+@pytest.mark.parametrize("name", ["a#b", "a?b=c", "a%41b", "a+b", "a b ", "\u00e9", "e\u0301", "a\\xffb", "x:y"])
+def test_a_key_is_taken_as_it_is(bucket: str, name: str) -> None:
+    uri = f"{bucket}/keys-{hashlib.md5(name.encode()).hexdigest()}/{name}"
+    storage.write_bytes(uri, b"123")
+    (file,) = storage.list_versions(uri.rpartition("/")[0])
+    assert file.uri == uri and storage.read_bytes(uri) == b"123"
+    assert storage.find_file(uri, name) == file == storage.find_file(storage.absolute(uri), name)
+    storage.delete_file(uri)
+    assert not storage.exists(uri)
+
+
 def test_a_copy_is_kept_while_there_is_room(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     uri, folder = f"{bucket}/kept.bin", str(tmp_path / "cache")
     storage.write_bytes(uri, b"123")

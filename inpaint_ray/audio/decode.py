@@ -5,6 +5,7 @@ Shapes: samples are (channels, n), as everywhere in this package.
 
 import io
 import math
+import os
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,12 +18,13 @@ import torch
 import torchaudio.functional
 from numpy.typing import NDArray
 
-from inpaint_ray.errors import AudioDecodeError
+from inpaint_ray.errors import AudioDecodeError, UnreadableError
 
 INTEGER_SUBTYPES = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}  # subtype -> bits
 INTEGER_SUBTYPES |= {f"ALAC_{bits}": bits for bits in (16, 20, 24, 32)}
 TRUNCATED_BELOW = 0.99  # share of the announced length; encoder delay and padding explain the rest
 BLOCK_VALUES = 2**20  # samples of all channels that are read at a time, so that no header's claim decides the memory
+SYSTEM_ERROR = 2  # of libsndfile: the file could not be opened or read, whatever is in it
 FILTER_ZEROS = 16  # no resampling filter reaches further, in samples of the lower rate
 MOST_FILTER_VALUES = 2**22
 SAMPLE_RATES = (1_000, 768_000)  # Hz; what lies outside is a damaged header
@@ -121,15 +123,21 @@ def decode(
 
 @contextmanager
 def _opened(source: bytes | Path) -> Iterator[soundfile.SoundFile]:
-    """An audio file; what libsndfile says against it, then or while reading, becomes an AudioDecodeError."""
+    """An audio file; what libsndfile says against it, then or while reading, becomes an AudioDecodeError.
+
+    Raises:
+        UnreadableError: the machine failed, not the file.
+    """
     if not (source if isinstance(source, bytes) else source.stat().st_size):
         raise AudioDecodeError("empty file")
     try:
-        with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
+        with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else os.fsencode(source)) as file:
             if not SAMPLE_RATES[0] <= file.samplerate <= SAMPLE_RATES[1]:
                 raise AudioDecodeError(f"not readable as audio: a sample rate of {file.samplerate} Hz")
             yield file
-    except (soundfile.SoundFileError, ValueError, MemoryError) as error:
+    except (soundfile.SoundFileError, ValueError) as error:
+        if getattr(error, "code", None) == SYSTEM_ERROR:
+            raise UnreadableError(f"cannot be read: {error}") from error
         raise AudioDecodeError(f"not readable as audio: {str(error).split(': ', 1)[-1]}") from error
 
 

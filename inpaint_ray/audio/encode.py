@@ -2,6 +2,7 @@
 
 import errno
 import io
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from inpaint_ray.audio.decode import INTEGER_SUBTYPES, Recording
+from inpaint_ray.audio.decode import INTEGER_SUBTYPES, SYSTEM_ERROR, Recording
 
 
 def encode(recording: Recording) -> bytes:
@@ -43,22 +44,27 @@ def write_blocks(path: Path, blocks: Iterable[Recording]) -> None:
     finally:
         if file is not None:
             file.close()
-    if soundfile.info(str(path)).frames != count:
+    if soundfile.info(os.fsencode(path)).frames != count:
         raise _not_whole(path)
 
 
 def _opened(target: Path | io.BytesIO, like: Recording) -> soundfile.SoundFile:
     if not soundfile.check_format(like.container, like.subtype, like.endian):
         raise ValueError(f"libsndfile cannot write {like.container} files of {like.subtype}")
-    return soundfile.SoundFile(
-        target,
-        "w",
-        samplerate=like.sample_rate,
-        channels=len(like.samples),
-        format=like.container,
-        subtype=like.subtype,
-        endian=like.endian,
-    )
+    try:
+        return soundfile.SoundFile(
+            os.fsencode(target) if isinstance(target, Path) else target,
+            "w",
+            samplerate=like.sample_rate,
+            channels=len(like.samples),
+            format=like.container,
+            subtype=like.subtype,
+            endian=like.endian,
+        )
+    except soundfile.LibsndfileError as error:
+        if error.code == SYSTEM_ERROR:
+            raise OSError(errno.EIO, "cannot be written", str(target)) from error
+        raise
 
 
 def _not_whole(path: Path) -> OSError:

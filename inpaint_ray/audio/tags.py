@@ -5,6 +5,7 @@ blocks of FLAC. From one kind to another, common text tags and pictures are.
 """
 
 import base64
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def copy_tags(source: Path, target: Path) -> str:
     Raises:
         OSError: the target cannot be written.
     """
-    kind, new_kind = (soundfile.info(str(path)).format for path in (source, target))
+    kind, new_kind = (soundfile.info(os.fsencode(path)).format for path in (source, target))
     try:
         if (kind in WAV_KINDS and new_kind in WAV_KINDS) or kind == new_kind == "AIFF":
             return _copy_chunks(source, target)
@@ -89,7 +90,7 @@ def read_tags(path: Path) -> Tags:
 
 
 def _sndfile_texts(path: Path) -> dict[str, str]:
-    with soundfile.SoundFile(path) as file:
+    with soundfile.SoundFile(os.fsencode(path)) as file:
         texts = file.copy_metadata()
     return {name: text for name, text in texts.items() if text.strip() and name != "software"}
 

@@ -2,7 +2,9 @@
 
 import csv
 import hashlib
+import io
 import json
+import posixpath
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -39,8 +41,8 @@ class SourceFile:
 def list_archive(config: RestoreConfig) -> list[StoredFile]:
     """Every audio file of the input; below a folder an earlier restoration's _restore folder is passed over.
 
-    A file of a list keeps its name there if that is relative (to the list's folder), else its whole path. One that
-    does not exist is listed with a size of 0, and fails when it is read.
+    A file of a list keeps its name there if that is relative and stays in the list's folder, else its whole path. One
+    that does not exist is listed with a size of 0, and fails when it is read.
 
     Raises:
         UsageError: there is none.
@@ -105,7 +107,7 @@ def plan(
     """The files to restore, largest first, so that no long one is left for the end; and the rows of finished ones.
 
     A file is finished when its earlier row has the same source size, ETag and settings, and its output stands, whole,
-    or the same bytes failed before.
+    or the same bytes failed before and are not to be tried again.
 
     Args:
         config: of the run.
@@ -124,7 +126,8 @@ def plan(
     for file in files:
         labels = texts.get(file.name)
         row = earlier.get(file.name)
-        if row is not None and _is_finished(row, file, settings[labels], present):
+        again = row is not None and row.status == "failed" and config.retry_failed
+        if row is not None and not again and _is_finished(row, file, settings[labels], present):
             done.append(row)
             continue
         taken = tuple(name for name in (f"{file.name}.flac", f"{file.name}.wav") if name in names)
@@ -165,22 +168,49 @@ def _is_finished(row: ManifestRow, file: StoredFile, settings: str, present: dic
 
 
 def _read_list(uri: str) -> list[StoredFile]:
-    """The files that a list names, one in a line or in the first column; a first line `name` or `uri` is a heading."""
-    lines = _read_text("--input", uri).splitlines()
-    entries = [row[0].strip() for row in csv.reader(lines)] if uri.lower().endswith(".csv") else map(str.strip, lines)
-    names = list(dict.fromkeys(entry for entry in entries if entry))
-    if names and names[0].lower() in ("name", "uri"):
-        del names[0]
+    """The files that a list names, each once, one in a line or in the first column.
+
+    A first line `name` or `uri` is a heading. Spaces around an entry count where there is a file of just that name.
+
+    Raises:
+        UsageError: there is no such list, or it is no text.
+    """
+    try:
+        text = storage.read_bytes(uri).decode("utf-8-sig", "surrogateescape")  # names may be any bytes
+    except FileNotFoundError:
+        raise UsageError(f"--input {uri}: no such file") from None
+    if "\0" in text:
+        raise UsageError(f"--input {uri}: not a text file")
+    if uri.lower().endswith(".csv"):
+        entries = [row[0] for row in csv.reader(io.StringIO(text, newline="")) if row]
+    else:
+        entries = [line.removesuffix("\r") for line in text.split("\n")]
+    entries = [entry for entry in dict.fromkeys(entries) if entry.strip()]
+    if entries and entries[0].strip().lower() in ("name", "uri"):
+        del entries[0]
     with ThreadPoolExecutor(16) as pool:
-        return list(pool.map(partial(_find, uri.rpartition("/")[0]), names))
+        files: dict[str, StoredFile] = {}
+        for file in pool.map(partial(_find, storage.absolute(posixpath.dirname(uri))), entries):
+            files.setdefault(file.uri, file)
+    return list(files.values())
 
 
 def _find(folder: str, entry: str) -> StoredFile:
-    whole = "://" in entry or entry.startswith("/")
-    uri = entry if whole else storage.join(folder, entry)
-    name = entry.partition("://")[2] or entry
-    name = name.lstrip("/") if whole else name
-    return storage.find_file(uri, name) or StoredFile(uri=uri, name=name, size=0)
+    """The file that an entry of a list in this folder names; "./" and "x/.." in it lead where they seem to."""
+    places = [_place(folder, each) for each in dict.fromkeys((entry, entry.strip()))]
+    files = (storage.find_file(uri, name) for uri, name in places)
+    uri, name = places[-1]
+    return next((file for file in files if file), StoredFile(uri=uri, name=name, size=0))
+
+
+def _place(folder: str, entry: str) -> tuple[str, str]:
+    """The URI and the name of an entry."""
+    if "://" in entry or entry.startswith("/"):
+        uri = storage.absolute(entry)
+        return uri, (uri.partition("://")[2] or uri).lstrip("/")
+    uri = storage.absolute(storage.join(folder, posixpath.normpath(entry)))
+    inside = storage.join(folder, "")
+    return uri, uri.removeprefix(inside) if uri.startswith(inside) else uri.lstrip("/")
 
 
 def _read_gap_list(config: RestoreConfig) -> dict[str, str]:

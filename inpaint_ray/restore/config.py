@@ -31,6 +31,8 @@ class RestoreConfig:
     """The shortest gap that `auto` looks for, in milliseconds."""
     output_format: OutputFormat = "same"
     """`same` keeps lossless formats and makes NAME.mp3.flac of NAME.mp3; files without a gap are always copied."""
+    retry_failed: bool = False
+    """Try files again that failed in an earlier run although neither they nor the settings have changed."""
     dry_run: bool = False
     """Restore nothing; write the gaps of every file to the output, a folder apart, as Audacity label tracks."""
     actors: Actors = field(default_factory=Actors)
