@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from inpaint_ray import storage
-from inpaint_ray.restore.manifest import FOLDER, ROWS, ManifestRow, name_key
+from inpaint_ray.restore.manifest import FOLDER, ManifestRow, file_gaps_uri
 
 GAPS = f"{FOLDER}/gaps.parquet"
 GROUP_BYTES = 2**23  # of a row group
@@ -59,12 +59,14 @@ class GapWriter:
     """Writes a table of gaps, holding some MiB of it at a time."""
 
     def __init__(self, path: Path) -> None:
+        self.num_rows = 0
         self._writer = pq.ParquetWriter(path, SCHEMA, compression="zstd")
         self._gaps: list[dict[str, Any]] = []
         self._batches: list[pa.RecordBatch] = []
         self._bytes = 0
 
     def add(self, gap: FilledGap) -> None:
+        self.num_rows += 1
         self._gaps.append(vars(gap))
         self._count(len(gap.replaced) + ROW_BYTES)
 
@@ -116,21 +118,15 @@ def read_gaps(path: Path, names: set[str] | None = None) -> Iterator[pa.RecordBa
             yield from table.to_batches()
 
 
-def file_gaps_uri(output: str, name: str) -> str:
-    """Where the gaps of one file wait until the run's end."""
-    return storage.join(output, ROWS, f"{name_key(name)}.parquet")
-
-
 def merge_gaps(output: str, rows: list[ManifestRow], unmerged: set[str]) -> None:
     """Write the table of all gaps: the earlier one's, and those of single files.
 
     Args:
         output: of the restoration.
         rows: every file.
-        unmerged: names of those whose gaps are in files of their own.
+        unmerged: names of those whose gaps, if they have any, are in files of their own.
     """
-    changed = {row.name for row in rows if row.gaps and row.output}
-    waiting = {file.uri for file in storage.list_files(storage.join(output, ROWS))}
+    changed = {row.name for row in rows if row.gap_rows != 0}
     uri = storage.join(output, GAPS)
     with tempfile.TemporaryDirectory(prefix="inpaint-") as folder:
         merged = Path(folder, "gaps.parquet")
@@ -139,9 +135,8 @@ def merge_gaps(output: str, rows: list[ManifestRow], unmerged: set[str]) -> None
                 with storage.local_file(uri) as earlier:
                     for batch in read_gaps(earlier, changed - unmerged):
                         writer.add_batch(batch)
-            singles = (file_gaps_uri(output, name) for name in sorted(changed & unmerged))
-            for single in (place for place in singles if place in waiting):  # others are copies
-                with storage.local_file(single) as table:
+            for name in sorted(changed & unmerged):
+                with storage.local_file(file_gaps_uri(output, name)) as table:
                     for batch in read_gaps(table):
                         writer.add_batch(batch)
         storage.put_file(merged, uri)

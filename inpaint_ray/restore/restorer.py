@@ -30,16 +30,17 @@ from inpaint_ray.audio.labels import place_labels, read_labels, write_labels
 from inpaint_ray.audio.tags import copy_tags
 from inpaint_ray.checkpoints import open_checkpoint
 from inpaint_ray.data.actors import choose_device
-from inpaint_ray.errors import AudioDecodeError
+from inpaint_ray.errors import AudioDecodeError, UnreadableError
 from inpaint_ray.inpainting.calls import restorer_of
 from inpaint_ray.inpainting.waveform import LONGEST_AUTOREGRESSIVE_S, MAX_GAP_S, Method, RestoreMagnitudes, fill
 from inpaint_ray.metrics import count, reject
+from inpaint_ray.names import one_line
 from inpaint_ray.restore.archive import SourceFile, output_name
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.excerpts import Excerpts, encode_excerpts, excerpt_span, excerpt_uris
 from inpaint_ray.restore.formats import LOSSLESS, Target, choose_target, convert
-from inpaint_ray.restore.gap_table import FilledGap, GapWriter, file_gaps_uri, gap_writer
-from inpaint_ray.restore.manifest import ManifestRow, write_row
+from inpaint_ray.restore.gap_table import FilledGap, GapWriter, gap_writer
+from inpaint_ray.restore.manifest import ManifestRow, file_gaps_uri, write_row
 from inpaint_ray.restore.pieces import Piece, fill_blocks, plan_pieces
 
 FLOOR_STEPS = 4  # of the samples: dither is no louder
@@ -86,19 +87,34 @@ class Restorer:
             model=source.model,
             settings=source.settings,
         )
-        try:
-            with storage.local_file(source.uri) as path:
-                finished = self._restore(path, source, start)
-        except FileNotFoundError:
-            finished = replace(start, settings="", error="not there, or gone since the archive was listed")
-        except PermissionError:
-            finished = replace(start, settings="", error="no permission to read it")
-        finished = replace(finished, wall_s=round(time.monotonic() - started, 3))
+        if source.replaces and not self.config.dry_run:  # the earlier row is not that of what is written now
+            begun = replace(start, settings="", error="begun, not finished", output=source.replaces)
+            write_row(self.config.output, begun)
+        finished = replace(self._try(source, start), wall_s=round(time.monotonic() - started, 3))
         if not self.config.dry_run:
             self._forget(source, finished)
             write_row(self.config.output, finished)  # last: it says that all of it is there
             _count(finished)
         return asdict(finished)
+
+    def _try(self, source: SourceFile, start: ManifestRow) -> ManifestRow:
+        """The row of the restored file; or, of one that cannot be read this time, one that no later run trusts.
+
+        Raises:
+            StorageError: the output cannot be written.
+        """
+        try:
+            with storage.local_file(source.uri) as path:
+                return self._restore(path, source, start)
+        except FileNotFoundError:
+            error = "not there, or gone since the archive was listed"
+        except PermissionError:
+            error = "no permission to read it"
+        except (MemoryError, torch.OutOfMemoryError):
+            error = "not enough memory on this machine; run again to try it again"
+        except (UnreadableError, OSError) as cause:
+            error = f"{one_line(str(cause))}; run again to try it again"
+        return replace(start, settings="", error=error)
 
     def _restore(self, path: Path, source: SourceFile, start: ManifestRow) -> ManifestRow:
         """The row, after the output, the gaps and the excerpts are written."""
@@ -115,7 +131,7 @@ class Restorer:
                     return _seal(row, source.name, target)
             return self._repair(path, source, row, survey)
         except (AudioDecodeError, ValueError, soundfile.SoundFileError) as error:
-            return replace(start, error=" ".join(str(error).split()))
+            return replace(start, error=one_line(str(error)))
 
     def _repair(self, path: Path, source: SourceFile, row: ManifestRow, survey: Survey) -> ManifestRow:
         """A file with gaps: the output under its place's temporary name, all else in a temporary folder first."""
@@ -138,7 +154,8 @@ class Restorer:
                     writer=writer,
                 )
                 notes = [row.error, copy_tags(path, written), _note_target(survey, target)]
-                row = _seal(replace(row, error="; ".join(filter(None, notes))), name, written)
+                row = replace(row, error="; ".join(filter(None, notes)), gap_rows=writer.num_rows)
+                row = _seal(row, name, written)
             storage.put_file(gaps, file_gaps_uri(output, source.name))
         for uri, excerpt in zip(excerpt_uris(output, source.name), excerpts or (), strict=False):
             storage.write_bytes(uri, excerpt)

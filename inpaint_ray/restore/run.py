@@ -3,8 +3,7 @@
 A file's place and name in the output follow from its own alone, so work that a dying actor repeats changes nothing.
 """
 
-import json
-import os
+import posixpath
 import time
 from dataclasses import asdict, replace
 from typing import Any, cast
@@ -14,18 +13,18 @@ import ray.data
 from inpaint_ray import storage
 from inpaint_ray.checkpoints import absolute_checkpoint, open_checkpoint
 from inpaint_ray.errors import UsageError
+from inpaint_ray.names import printable
 from inpaint_ray.progress import Progress, format_duration
 from inpaint_ray.restore.archive import SourceFile, identify, list_archive, plan
 from inpaint_ray.restore.config import AUTO, BESIDE, RestoreConfig
 from inpaint_ray.restore.excerpts import drop_excerpts, keep_excerpts
 from inpaint_ray.restore.gap_table import merge_gaps
-from inpaint_ray.restore.manifest import FOLDER, ManifestRow, read_manifest, read_rows, write_manifest
+from inpaint_ray.restore.manifest import RUN, ManifestRow, delete_rows, read_manifest, read_rows, write_manifest
+from inpaint_ray.restore.places import check_apart, claim, holds
 from inpaint_ray.restore.report import REPORT, STATUSES, most_repaired, write_report
 from inpaint_ray.restore.restorer import Restorer
 from inpaint_ray.storage import StoredFile
-from inpaint_ray.version import VERSION
 
-RUN = f"{FOLDER}/run.json"  # whose archive it is; written before any output
 MOST_BLOCKS = 2000  # of the data set; one file each up to that many
 MEMORY_GIB = 0.5  # of an actor: benchmarks.restore
 MOST_LINES = 20  # of failed files, printed
@@ -41,7 +40,7 @@ def restore(config: RestoreConfig) -> int:
     """
     started = time.monotonic()
     config = _absolute(config)
-    _check_places(config)
+    check_apart("--output", config.output, "--input", config.input)
     model = identify(open_checkpoint(config.checkpoint) if config.checkpoint else None)
     files = list_archive(config)
     _check_files(config, files)
@@ -55,13 +54,16 @@ def restore(config: RestoreConfig) -> int:
         print(f"; {format_duration(time.monotonic() - started)}")
         return _exit_code(rows)
 
-    _claim_output(config)
+    claim("--output", config.output, RUN, "input", config.input)
     manifest, unmerged = read_manifest(config.output), read_rows(config.output)
     earlier = {row.name: row for row in [*(manifest or []), *unmerged]}
     storage.delete_unfinished(config.output)  # of a run that was killed
-    present = {file.name: file.size for file in storage.list_files(config.output)}
+    listed = list(storage.list_files(config.output))
+    _check_folders(config, listed)
+    present = {file.name: file.size for file in listed}
     todo, done = plan(config, files, model=model, earlier=earlier, present=present)
     if not todo and not unmerged and manifest is not None and len(manifest) == len(done):
+        delete_rows(config.output)  # of a run that was killed while it did so
         _print_summary(done)
         print(f"{config.output} has all of this already; nothing to do")
         return _exit_code(done)
@@ -73,9 +75,10 @@ def restore(config: RestoreConfig) -> int:
     storage.delete_unfinished(config.output)  # of nodes that died
     rows = done + fresh
     merge_gaps(config.output, rows, {row.name for row in [*unmerged, *fresh]})
-    write_manifest(config.output, rows)
     keep_excerpts(config.output, most_repaired(rows))
     write_report(config, rows, wall_s=time.monotonic() - started)
+    write_manifest(config.output, rows)  # after all that it stands for
+    delete_rows(config.output)
     _print_summary(rows)
     print(f"restored to {config.output} in {format_duration(time.monotonic() - started)}")
     print(f"report: {storage.join(config.output, REPORT)}")
@@ -119,62 +122,33 @@ def _absolute(config: RestoreConfig) -> RestoreConfig:
     )
 
 
-def _check_places(config: RestoreConfig) -> None:
-    """Neither folder may hold the other: a restoration must never write over its source.
-
-    Raises:
-        UsageError: it could.
-    """
-    source, target = (
-        (os.path.realpath(uri) if storage.is_local(uri) else uri).rstrip("/") + "/"
-        for uri in (config.input, config.output)
-    )
-    if target.startswith(source) or source.startswith(target):
-        raise UsageError(
-            f"--output {config.output} and --input {config.input} lie in each other; give an output folder apart"
-        )
-
-
 def _check_files(config: RestoreConfig, files: list[StoredFile]) -> None:
-    """No file of a list may lie in the output: it could be written over.
+    """Check that no file of the archive lies in the output, by a list or a link: it could be written over.
 
     Raises:
         UsageError: one does.
     """
-    inside = next((file for file in files if file.uri.startswith(f"{config.output}/")), None)
+    inside = next((file for file in files if holds(config.output, file.uri)), None)
     if inside is not None:
         raise UsageError(f"--output {config.output} holds {inside.name} of --input; give an output folder apart")
 
 
-def _claim_output(config: RestoreConfig) -> None:
-    """Mark the output as this archive's.
+def _check_folders(config: RestoreConfig, files: list[StoredFile]) -> None:
+    """Check that no folder of the output is a link into the archive.
 
     Raises:
-        UsageError: it holds another archive's restoration, or something else.
+        UsageError: one is.
     """
-    uri = storage.join(config.output, RUN)
-    try:
-        claimed = json.loads(storage.read_bytes(uri))["input"]
-    except FileNotFoundError:
-        foreign = next((file.name for file in storage.list_files(config.output)), None)
-        if foreign is not None:
-            raise UsageError(
-                f"--output {config.output} holds something else ({foreign}); give an empty or new folder"
-            ) from None
-        record = {"input": config.input, "inpaint_ray": VERSION}
-        storage.write_bytes(uri, (json.dumps(record, indent=2) + "\n").encode())
-        return
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{uri}: damaged; give a new --output, or delete that folder") from error
-    if claimed != config.input:
-        raise UsageError(f"--output {config.output} holds the restoration of {claimed}; give another folder")
+    for folder in sorted({posixpath.dirname(file.uri) for file in files}):
+        if holds(config.input, folder):
+            raise UsageError(f"--output {config.output}: {folder} leads into --input {config.input}; remove that link")
 
 
 def _print_gaps(rows: list[ManifestRow]) -> None:
-    width = max(len(row.name) for row in rows)
+    width = max(len(printable(row.name)) for row in rows)
     for row in sorted(rows, key=lambda row: row.name):
         figures = f"{row.gaps:>6} gaps  {row.filled_s:>9.3f} s to fill  longest {row.longest_gap_s:.3f} s"
-        print(f"  {row.name:<{width}}  {row.status:<9}  {figures}  {row.error}".rstrip())
+        print(f"  {printable(row.name):<{width}}  {row.status:<9}  {figures}  {row.error}".rstrip())
 
 
 def _print_summary(rows: list[ManifestRow], *, dry: bool = False) -> None:
@@ -185,7 +159,7 @@ def _print_summary(rows: list[ManifestRow], *, dry: bool = False) -> None:
     print(f"{gaps} gaps, {filled_s:.2f}s {'to fill' if dry else 'filled'} in {whole} of audio")
     failed = sorted((row for row in rows if row.status == "failed"), key=lambda row: row.name)
     for row in failed[:MOST_LINES]:
-        print(f"  failed  {row.name}: {row.error}")
+        print(f"  failed  {printable(row.name)}: {row.error}")
     if len(failed) > MOST_LINES:
         print(f"  and {len(failed) - MOST_LINES} more; the manifest has all")
 

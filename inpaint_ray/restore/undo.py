@@ -1,5 +1,7 @@
 """A restoration taken back: the samples that were in the gaps, put where they were."""
 
+import hashlib
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -12,9 +14,14 @@ from inpaint_ray import storage
 from inpaint_ray.audio.decode import Recording, read_blocks
 from inpaint_ray.audio.encode import write_blocks
 from inpaint_ray.audio.tags import copy_tags
-from inpaint_ray.errors import UsageError
+from inpaint_ray.errors import AudioDecodeError, FileNameError, UnreadableError, UsageError
+from inpaint_ray.names import one_line, printable
 from inpaint_ray.restore.gap_table import GAPS, read_gaps
-from inpaint_ray.restore.manifest import read_manifest
+from inpaint_ray.restore.manifest import FOLDER, ManifestRow, read_input, read_manifest
+from inpaint_ray.restore.places import check_apart, claim
+
+UNDONE = f"{FOLDER}/undo.json"  # below --to: which restoration its files are of
+SOME_FAILED = 3  # exit code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,35 +31,41 @@ class UndoConfig:
     output: str
     """Folder or bucket prefix that a restoration was written to."""
     to: str
-    """Folder or bucket prefix for the files as they came, under their names in the output."""
+    """Folder or bucket prefix for the files as they came, under their names in the output: a new or empty one, apart
+    from the output and its input, or one that an earlier undo of the same output wrote to."""
     name: str | None = None
-    """One file's name in the input, such as 1968/tape.wav; default: every file that has filled gaps."""
-
-    def __post_init__(self) -> None:
-        if storage.absolute(self.to) == storage.absolute(self.output):
-            raise ValueError(f"--to {self.to} is the output itself; give another folder")
+    """One file's name in the input, such as 1968/tape.wav; default: every file that has gaps."""
 
 
-def undo(config: UndoConfig) -> None:
-    """Write the files; a lossless one has every sample of its source, a lossy one what it decodes to.
+def undo(config: UndoConfig) -> int:
+    """Write the files, and give the exit code.
+
+    A restored file that is a copy of its source, because no gap in it could be filled, comes back byte for byte. Of any
+    other every sample is as the source has it, bit for bit; of a lossy source, as it decodes, to the 24 bits that its
+    FLAC has, or exactly with `--output-format wav`. Container, tags and name are those of the restored file.
 
     Raises:
-        UsageError: there is no finished restoration, or no such file in it.
+        UsageError: there is no finished restoration, or no such file in it; or `--to` holds something else.
     """
+    config = replace(config, output=storage.absolute(config.output), to=storage.absolute(config.to))
+    check_apart("--to", config.to, "--output", config.output)
     rows = [row for row in read_manifest(config.output) or [] if row.gaps and row.output]
     chosen = [row for row in rows if config.name in (None, row.name)]
     if not chosen:
         which = "nothing was filled" if config.name is None else f"nothing was filled in {config.name}"
         raise UsageError(f"--output {config.output}: {which}")
+    check_apart("--to", config.to, "the restoration's input", read_input(config.output))
+    claim("--to", config.to, UNDONE, "output", config.output)
+    storage.delete_unfinished(config.to)  # of an undo that was killed
+    num_failed = 0
     with storage.local_file(storage.join(config.output, GAPS)) as table:
         for row in chosen:
-            restored, target = storage.join(config.output, row.output), storage.join(config.to, row.output)
-            with storage.local_file(restored) as path, storage.output_path(target) as written:
-                with closing(read_blocks(path)) as blocks:
-                    write_blocks(written, put_back(blocks, _replaced(table, row.name)))
-                copy_tags(path, written)
-            print(f"  {row.output}", flush=True)
-    print(f"{len(chosen)} files as they came, in {config.to}")
+            error = _undo_file(config, row, table)
+            num_failed += bool(error)
+            print(f"  {printable(row.output)}" + (f": failed: {error}" if error else ""), flush=True)
+    failed = f"; {num_failed} failed" if num_failed else ""
+    print(f"{len(chosen) - num_failed} files as they came, in {config.to}{failed}")
+    return SOME_FAILED if num_failed else 0
 
 
 def put_back(blocks: Iterator[Recording], gaps: Iterator[dict[str, Any]]) -> Iterator[Recording]:
@@ -75,6 +88,36 @@ def put_back(blocks: Iterator[Recording], gaps: Iterator[dict[str, Any]]) -> Ite
         first = last
 
 
-def _replaced(table: Path, name: str) -> Iterator[dict[str, Any]]:
-    for batch in read_gaps(table, {name}):
+def _undo_file(config: UndoConfig, row: ManifestRow, table: Path) -> str:
+    """Write one file as it came; what is wrong, or ""."""
+    restored, target = storage.join(config.output, row.output), storage.join(config.to, row.output)
+    try:
+        with storage.local_file(restored) as path, storage.output_path(target) as written:
+            with path.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != row.sha256:
+                    raise ValueError("is not what the restoration wrote; finish that first, by its command")
+            if row.gap_rows == 0:
+                shutil.copyfile(path, written)
+            else:
+                with closing(read_blocks(path)) as blocks:
+                    write_blocks(written, put_back(blocks, _read_replaced(table, row)))
+                copy_tags(path, written)
+    except FileNotFoundError:
+        return "is not in the output any more"
+    except (AudioDecodeError, FileNameError, UnreadableError, PermissionError, ValueError) as error:
+        return one_line(str(error))
+    return ""
+
+
+def _read_replaced(table: Path, row: ManifestRow) -> Iterator[dict[str, Any]]:
+    """The rows of a file's gaps.
+
+    Raises:
+        ValueError: some are missing.
+    """
+    num_rows = 0
+    for batch in read_gaps(table, {row.name}):
+        num_rows += len(batch)
         yield from batch.to_pylist()
+    if row.gap_rows is not None and num_rows != row.gap_rows:
+        raise ValueError(f"{GAPS} has {num_rows} of its {row.gap_rows} gaps; restore it again from its source")

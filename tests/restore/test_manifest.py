@@ -10,6 +10,7 @@ from inpaint_ray.restore.manifest import (
     ROWS,
     SCHEMA,
     ManifestRow,
+    delete_rows,
     read_manifest,
     read_rows,
     write_manifest,
@@ -25,6 +26,7 @@ def test_the_manifest_has_every_row_by_name_and_takes_the_single_ones_away(tmp_p
         write_row(str(tmp_path), row)
     assert sorted(read_rows(str(tmp_path)), key=lambda row: row.name) == rows[::-1]
     write_manifest(str(tmp_path), rows)
+    delete_rows(str(tmp_path))
     assert read_manifest(str(tmp_path)) == rows[::-1]
     assert read_rows(str(tmp_path)) == [] and not (tmp_path / ROWS).exists()
     assert pq.read_schema(tmp_path / MANIFEST).equals(SCHEMA)

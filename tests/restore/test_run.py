@@ -13,10 +13,11 @@ from inpaint_ray.errors import UsageError
 from inpaint_ray.restore.archive import SourceFile, fingerprint
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.gap_table import GAPS
-from inpaint_ray.restore.manifest import MANIFEST, ManifestRow
+from inpaint_ray.restore.manifest import MANIFEST, RUN, ManifestRow
+from inpaint_ray.restore.places import check_apart, claim
 from inpaint_ray.restore.report import REPORT, draw_spectrograms, write_report
 from inpaint_ray.restore.restorer import Restorer
-from inpaint_ray.restore.run import _absolute, _check_files, _check_places, _claim_output, restore
+from inpaint_ray.restore.run import _absolute, _check_files, restore
 from inpaint_ray.restore.undo import UndoConfig, undo
 
 RATE = 8000
@@ -82,7 +83,7 @@ def test_a_killed_run_is_finished_without_repeating_its_files(tmp_path: Path) ->
     source, output = tmp_path / "in", tmp_path / "out"
     write_damaged(source / "a.wav")
     config = _absolute(RestoreConfig(input=str(source), output=str(output)))
-    _claim_output(config)
+    claim("--output", config.output, RUN, "input", config.input)
     size = (source / "a.wav").stat().st_size
     (file,) = storage.list_versions(str(source))
     settings = fingerprint(config, "")
@@ -111,32 +112,38 @@ def test_what_a_dying_node_had_begun_is_cleared(tmp_path: Path, monkeypatch: pyt
     assert sorted(path.name for path in output.iterdir()) == ["_restore", "a.wav"]
 
 
-@pytest.mark.parametrize(("source", "output"), [("a", "a"), ("a", "a/b"), ("a/b", "a"), ("a", "link/b")])
+@pytest.mark.parametrize(
+    ("source", "output"),
+    [("a", "a"), ("a", "a/b"), ("a/b", "a"), ("a", "link/b"), ("a", "c/../a/b"), ("/", "a"), ("a", "/")],
+)
 def test_folders_in_each_other_are_refused(tmp_path: Path, source: str, output: str) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     os.symlink(tmp_path / "a", tmp_path / "link")
     with pytest.raises(UsageError, match="--output"):
-        _check_places(RestoreConfig(input=str(tmp_path / source), output=str(tmp_path / output)))
-    _check_places(RestoreConfig(input=str(tmp_path / "a"), output=str(tmp_path / "ab")))
+        check_apart("--output", str(tmp_path / output), "--input", str(tmp_path / source))
+    check_apart("--output", str(tmp_path / "ab"), "--input", str(tmp_path / "a"))
 
 
 def test_a_listed_file_in_the_output_is_refused(tmp_path: Path) -> None:
-    file = storage.StoredFile(uri=f"{tmp_path}/out/a.wav", name="a.wav", size=1)
-    with pytest.raises(UsageError, match="a.wav"):
-        _check_files(RestoreConfig(input="list.txt", output=f"{tmp_path}/out"), [file])
+    (tmp_path / "out").mkdir()
+    os.symlink(tmp_path / "out", tmp_path / "link")
+    for uri in (f"{tmp_path}/out/a.wav", f"{tmp_path}/link/a.wav"):
+        file = storage.StoredFile(uri=uri, name="a.wav", size=1)
+        with pytest.raises(UsageError, match="a.wav"):
+            _check_files(RestoreConfig(input="list.txt", output=f"{tmp_path}/out"), [file])
 
 
 def test_an_output_with_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(UsageError, match="letter.txt"):
-        _claim_output(RestoreConfig(input="in", output=str(tmp_path)))
+        claim("--output", str(tmp_path), RUN, "input", "in")
 
 
 def test_an_output_of_another_archive_is_refused(tmp_path: Path) -> None:
-    _claim_output(RestoreConfig(input="one", output=str(tmp_path)))
-    _claim_output(RestoreConfig(input="one", output=str(tmp_path)))
-    with pytest.raises(UsageError, match="restoration of one"):
-        _claim_output(RestoreConfig(input="two", output=str(tmp_path)))
+    claim("--output", str(tmp_path), RUN, "input", "one")
+    claim("--output", str(tmp_path), RUN, "input", "one")
+    with pytest.raises(UsageError, match="what was made of one"):
+        claim("--output", str(tmp_path), RUN, "input", "two")
 
 
 def test_a_report_without_repaired_files_has_no_players(tmp_path: Path) -> None:

@@ -1,16 +1,22 @@
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from inpaint_ray.audio.decode import Recording
-from inpaint_ray.errors import UsageError
-from inpaint_ray.restore.config import RestoreConfig
-from inpaint_ray.restore.gap_table import FilledGap, gap_writer, merge_gaps, read_gaps
-from inpaint_ray.restore.manifest import ManifestRow, write_manifest
+from inpaint_ray.audio.decode import Recording, read_recording
+from inpaint_ray.audio.encode import to_integers
+from inpaint_ray.errors import AudioDecodeError, UsageError
+from inpaint_ray.restore.config import OutputFormat, RestoreConfig
+from inpaint_ray.restore.formats import LOSSLESS
+from inpaint_ray.restore.gap_table import GAPS, FilledGap, gap_writer, merge_gaps, read_gaps
+from inpaint_ray.restore.manifest import RUN, ManifestRow, read_manifest, write_manifest
 from inpaint_ray.restore.restorer import Restorer
 from inpaint_ray.restore.undo import UndoConfig, put_back, undo
+from inpaint_ray.storage import write_bytes
+from tests.support.restoring import restore_here, write_damaged
 
 
 def gap(name: str, channel: int, start: int, samples: np.ndarray) -> FilledGap:
@@ -72,6 +78,7 @@ def test_a_long_stretch_that_is_not_finite_is_silenced_and_comes_back(tmp_path: 
     )
     assert (row.status, row.gaps, row.samples_replaced) == ("partly", 1, 0)
     assert np.isfinite(soundfile.read(tmp_path / "out" / "a.wav")[0]).all()
+    write_bytes(f"{output}/{RUN}", b'{"input": "in"}')
     merge_gaps(output, [row], {"a.wav"})
     write_manifest(output, [row])
     undo(UndoConfig(output=output, to=str(tmp_path / "undone")))
@@ -82,5 +89,140 @@ def test_a_long_stretch_that_is_not_finite_is_silenced_and_comes_back(tmp_path: 
 def test_where_there_is_nothing_to_undo_says_so(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nothing was filled in x.wav"):
         undo(UndoConfig(output=str(tmp_path), to="elsewhere", name="x.wav"))
-    with pytest.raises(ValueError, match="--to"):
-        UndoConfig(output=str(tmp_path), to=str(tmp_path))
+    with pytest.raises(UsageError, match="--to"):
+        undo(UndoConfig(output=str(tmp_path), to=str(tmp_path)))
+
+
+def everything_that_is_written() -> list[tuple[str, str]]:
+    """Container and subtype of all that libsndfile both writes and reads of music."""
+    skipped = ("RAW", "HTK", "MAT4", "MAT5", "MPC2K", "SD2", "SDS", "SVX", "XI", "WVE", "VOC")
+    pairs = (
+        (kind, subtype) for kind in soundfile.available_formats() for subtype in soundfile.available_subtypes(kind)
+    )
+    return [pair for pair in pairs if pair[0] not in skipped and soundfile.check_format(*pair)]
+
+
+@pytest.mark.parametrize("output_format", ["same", "wav"])
+@pytest.mark.parametrize(("container", "subtype"), everything_that_is_written())
+def test_every_sample_comes_back_as_the_source_has_it(
+    tmp_path: Path, container: str, subtype: str, output_format: OutputFormat
+) -> None:
+    source, output, undone = tmp_path / "in" / "a.wav", tmp_path / "out", tmp_path / "undone"
+    source.parent.mkdir()
+    channels = 1 if container in ("AVR", "NIST") or "GSM" in subtype or "G721" in subtype or "NMS" in subtype else 2
+    samples = np.random.default_rng(0).uniform(-0.9, 0.9, (4000, channels))
+    try:
+        with source.open("wb") as file:
+            soundfile.write(file, samples, 8000, format=container, subtype=subtype)
+    except soundfile.LibsndfileError:
+        pytest.skip("this libsndfile does not write it")
+    try:
+        before = read_recording(source.read_bytes())
+    except AudioDecodeError:
+        pytest.skip("this libsndfile does not read what it writes")
+    (tmp_path / "gaps.csv").write_text("name,start,end,channel\na.wav,0.1,0.11,0\na.wav,0.2,0.203,0\n")
+    config = RestoreConfig(
+        input=str(source.parent), output=str(output), gaps=str(tmp_path / "gaps.csv"), output_format=output_format
+    )
+    if restore_here(config):
+        (row,) = read_manifest(str(output)) or []
+        pytest.skip(row.error)
+    (row,) = read_manifest(str(output)) or []
+    restored = read_recording((output / row.output).read_bytes())
+    assert undo(UndoConfig(output=str(output), to=str(undone))) == 0
+    after = read_recording((undone / row.output).read_bytes())
+    assert (after.container, after.subtype) == (restored.container, restored.subtype)
+    exact = before.subtype in LOSSLESS or after.subtype == "FLOAT"
+    expected = before.samples if exact else to_integers(before.samples, after.subtype)
+    assert after.samples.tobytes() == expected.tobytes() != restored.samples.tobytes()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_bit_of_what_is_not_a_number_comes_back(tmp_path: Path, dtype: type) -> None:
+    random = np.random.default_rng(0)
+    samples = random.uniform(-0.5, 0.5, (4000, 1)).astype(dtype)
+    integers = samples.view(np.uint32 if dtype is np.float32 else np.uint64)
+    top = 0x7FC00000 if dtype is np.float32 else 0x7FF8000000000000  # quiet: a signalling one may not survive a copy
+    integers[1000:1080, 0] = [top + number for number in range(80)]
+    samples[1080:1082, 0] = -np.inf, np.inf
+    source, output, undone = tmp_path / "in" / "a.wav", tmp_path / "out", tmp_path / "undone"
+    source.parent.mkdir()
+    soundfile.write(source, samples, 8000, subtype="FLOAT" if dtype is np.float32 else "DOUBLE")
+    assert restore_here(RestoreConfig(input=str(source.parent), output=str(output))) == 0
+    assert np.isfinite(read_recording((output / "a.wav").read_bytes()).samples).all()
+    assert undo(UndoConfig(output=str(output), to=str(undone))) == 0
+    after = read_recording((undone / "a.wav").read_bytes())
+    assert after.samples.tobytes() == read_recording(source.read_bytes()).samples.tobytes()
+
+
+@pytest.mark.parametrize(("container", "subtype"), [("MP3", "MPEG_LAYER_III"), ("OGG", "VORBIS"), ("WAV", "PCM_16")])
+def test_a_file_with_gaps_too_long_to_fill_comes_back_byte_for_byte(
+    tmp_path: Path, container: str, subtype: str
+) -> None:
+    source, output = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (32_000, 2))
+    with (source / "a.x.wav").open("wb") as file:
+        soundfile.write(file, samples, 8000, format=container, subtype=subtype)
+    (tmp_path / "gaps.csv").write_text("name,start,end\na.x.wav,1,3\n")
+    assert restore_here(RestoreConfig(input=str(source), output=str(output), gaps=str(tmp_path / "gaps.csv"))) == 0
+    assert undo(UndoConfig(output=str(output), to=str(tmp_path / "undone"))) == 0
+    assert (tmp_path / "undone" / "a.x.wav").read_bytes() == (source / "a.x.wav").read_bytes()
+
+
+@pytest.fixture
+def restored(tmp_path: Path) -> Path:
+    """The output of a restoration of `in`, which has a/b.wav and c.wav."""
+    for name in ("a/b.wav", "c.wav"):
+        write_damaged(tmp_path / "in" / name)
+    restore_here(RestoreConfig(input=str(tmp_path / "in"), output=str(tmp_path / "out")))
+    return tmp_path / "out"
+
+
+@pytest.mark.parametrize(
+    "to", ["in", "in/a", "in/new", "link", "link/new", "in/../in", "out", "out/_restore", "out/new", ".", "other", "/"]
+)
+def test_undo_writes_over_nothing_that_is_not_its_own(tmp_path: Path, restored: Path, to: str) -> None:
+    os.symlink("in", tmp_path / "link")
+    write_damaged(tmp_path / "other" / "c.wav")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(UsageError, match="--to"):
+        undo(UndoConfig(output=str(restored), to=str(tmp_path / to)))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_undo_of_one_file_or_a_list_writes_over_no_source(tmp_path: Path) -> None:
+    write_damaged(tmp_path / "tapes" / "a.wav")
+    (tmp_path / "list.txt").write_text(f"{tmp_path}/tapes/a.wav\n")
+    before = (tmp_path / "tapes" / "a.wav").read_bytes()
+    for number, (given, to) in enumerate((("tapes/a.wav", str(tmp_path / "tapes")), ("list.txt", "/"))):
+        output = str(tmp_path / f"out{number}")
+        assert restore_here(RestoreConfig(input=str(tmp_path / given), output=output)) == 0
+        with pytest.raises(UsageError, match="--to"):
+            undo(UndoConfig(output=output, to=to))
+    assert (tmp_path / "tapes" / "a.wav").read_bytes() == before
+
+
+def test_an_undo_that_was_killed_is_run_again(tmp_path: Path, restored: Path) -> None:
+    config = UndoConfig(output=str(restored), to=str(tmp_path / "undone"))
+    undo(replace(config, name="c.wav"))
+    (tmp_path / "undone" / f"c.wav.{'0' * 32}.tmp").write_bytes(b"half")
+    (tmp_path / "undone" / "c.wav").write_bytes(b"half")
+    assert undo(config) == 0
+    for name in ("a/b.wav", "c.wav"):
+        assert (tmp_path / "undone" / name).read_bytes() == (tmp_path / "in" / name).read_bytes()
+    assert len([path for path in (tmp_path / "undone").rglob("*") if path.is_file()]) == 3
+
+
+def test_what_is_not_as_the_restoration_left_it_is_said_and_not_undone(
+    tmp_path: Path, restored: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_damaged(restored / "c.wav")
+    write_bytes(f"{restored}/{GAPS}", b"")
+    with gap_writer(restored / GAPS):
+        pass
+    assert undo(UndoConfig(output=str(restored), to=str(tmp_path / "undone"))) == 3
+    assert [path.name for path in (tmp_path / "undone").rglob("*.wav")] == []
+    said = capsys.readouterr().out
+    assert "a/b.wav: failed: _restore/gaps.parquet has 0 of its 1 gaps" in said
+    assert "c.wav: failed: is not what the restoration wrote" in said and "0 files as they came" in said
