@@ -1,6 +1,7 @@
 """Samples -> files or their bytes."""
 
 import errno
+import hashlib
 import io
 import os
 from collections.abc import Iterable
@@ -10,7 +11,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from inpaint_ray.audio.decode import INTEGER_SUBTYPES, SYSTEM_ERROR, Recording
+from inpaint_ray.audio.decode import INTEGER_SUBTYPES, SYSTEM_ERROR, Recording, read_blocks
+
+ALAC = ("ALAC_16", "ALAC_20", "ALAC_24", "ALAC_32")  # of which libsndfile 1.2 writes some loud noise wrong
 
 
 def encode(recording: Recording) -> bytes:
@@ -29,10 +32,10 @@ def write_blocks(path: Path, blocks: Iterable[Recording]) -> None:
     """Write consecutive blocks to a file in the container and subtype of the first; integers bit for bit.
 
     Raises:
-        ValueError: libsndfile cannot write this container with this subtype.
+        ValueError: libsndfile cannot write this container with this subtype, or not these samples.
         OSError: not all of it could be written.
     """
-    file, count = None, 0
+    file, count, digest = None, 0, hashlib.sha256()
     try:
         for block in blocks:
             file = file or _opened(path, block)
@@ -41,11 +44,22 @@ def write_blocks(path: Path, blocks: Iterable[Recording]) -> None:
             except (AssertionError, soundfile.LibsndfileError) as error:  # the one for a part, the other for nothing
                 raise _not_whole(path) from error
             count += block.num_samples
+            if block.subtype in ALAC:
+                digest.update(block.samples.T.tobytes())
     finally:
         if file is not None:
             file.close()
     if soundfile.info(os.fsencode(path)).frames != count:
         raise _not_whole(path)
+    if soundfile.info(os.fsencode(path)).subtype in ALAC and _digest(path) != digest.digest():
+        raise ValueError("libsndfile cannot write these samples as ALAC; use --output-format wav")
+
+
+def _digest(path: Path) -> bytes:
+    digest = hashlib.sha256()
+    for block in read_blocks(path):
+        digest.update(block.samples.T.tobytes())
+    return digest.digest()
 
 
 def _opened(target: Path | io.BytesIO, like: Recording) -> soundfile.SoundFile:

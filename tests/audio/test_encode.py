@@ -1,10 +1,13 @@
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from inpaint_ray.audio.decode import INTEGER_SUBTYPES, Recording, read_recording
-from inpaint_ray.audio.encode import encode, to_integers
+from inpaint_ray.audio.encode import encode, to_integers, write_blocks
 
 FORMATS = [("WAV", "PCM_U8"), ("WAV", "PCM_16"), ("WAV", "PCM_24"), ("WAV", "PCM_32"), ("AIFF", "PCM_S8")]
 FORMATS += [("FLAC", "PCM_S8"), ("FLAC", "PCM_16"), ("FLAC", "PCM_24")]
@@ -45,3 +48,13 @@ def test_floats_of_integers_become_the_same_integers_again(subtype: str, seed: i
 
 def test_values_beyond_full_scale_are_clipped() -> None:
     assert to_integers(np.array([[-3.0, 3.0]]), "PCM_16").tolist() == [[-(2**31), (2**15 - 1) * 2**16]]
+
+
+def test_samples_that_alac_would_not_hold_are_refused(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).integers(-(2**31), 2**31, (2, 9000)) >> 12 << 12  # 20 bits
+    noise = Recording(samples=samples.astype(np.int32), sample_rate=8000, container="CAF", subtype="ALAC_20")
+    with pytest.raises(ValueError, match="cannot write these samples as ALAC; use --output-format wav"):
+        write_blocks(tmp_path / "noise.caf", [noise])
+    quiet = replace(noise, samples=noise.samples >> 18 << 12)
+    write_blocks(tmp_path / "quiet.caf", [quiet])
+    np.testing.assert_array_equal(read_recording((tmp_path / "quiet.caf").read_bytes()).samples, quiet.samples)

@@ -1,6 +1,4 @@
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -17,12 +15,10 @@ from inpaint_ray.audio.encode import encode, to_integers
 from inpaint_ray.audio.labels import read_labels
 from inpaint_ray.audio.metrics import snr
 from inpaint_ray.audio.tags import read_tags
-from inpaint_ray.errors import StorageError
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.excerpts import EXCERPT_S, encode_excerpts, excerpt_span, excerpt_uris
 from inpaint_ray.restore.formats import LOSSLESS, Target, choose_target
-from inpaint_ray.restore.gap_table import file_gaps_uri
-from inpaint_ray.restore.manifest import ManifestRow, read_rows
+from inpaint_ray.restore.manifest import ManifestRow, file_gaps_uri, read_rows
 from inpaint_ray.restore.restorer import Restorer
 
 RATE = 8000
@@ -313,40 +309,6 @@ def test_real_recordings_keep_every_known_sample_and_their_tags(music: Path, tmp
         assert {name: kept.texts.get(name) for name in tags.texts} == tags.texts, path.name
         formats.add((before.container, before.subtype, rate, len(before.samples)))
     assert len(formats) >= 10
-
-
-def test_a_full_disk_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write_half(self: soundfile.SoundFile, data: np.ndarray) -> None:
-        raise AssertionError  # what soundfile does when not all is taken
-
-    data = make_damaged(1, "FLAC")
-    monkeypatch.setattr(soundfile.SoundFile, "write", write_half)
-    with pytest.raises(StorageError, match="the disk may be full") as error:
-        restore(tmp_path, "a.flac", data)
-    assert "\n" not in str(error.value)
-    assert [file for file in (tmp_path / "out").rglob("*") if file.is_file()] == []
-
-
-def test_an_output_without_rights_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*arguments: object, **options: object) -> None:
-        raise PermissionError(13, "Permission denied")  # the superuser of a test machine may write anywhere
-
-    monkeypatch.setattr("inpaint_ray.storage.os.makedirs", refuse)
-    with pytest.raises(StorageError, match="cannot be written: Permission denied"):
-        restore(tmp_path, "a.flac", make_damaged(1, "FLAC"))
-
-
-def test_a_source_without_rights_is_a_failed_row_that_is_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    @contextmanager
-    def refuse(uri: str) -> Iterator[Path]:
-        raise PermissionError(13, "Permission denied")
-        yield Path(uri)
-
-    monkeypatch.setattr("inpaint_ray.storage.local_file", refuse)
-    row, _ = restore(tmp_path, "a.flac", make_damaged(1, "FLAC"))
-    assert (row.status, row.error, row.settings) == ("failed", "no permission to read it", "")
 
 
 def test_a_wav_that_would_pass_4_gib_becomes_rf64_under_its_name() -> None:

@@ -93,24 +93,31 @@ def test_where_there_is_nothing_to_undo_says_so(tmp_path: Path) -> None:
         undo(UndoConfig(output=str(tmp_path), to=str(tmp_path)))
 
 
-def everything_that_is_written() -> list[tuple[str, str]]:
-    """Container and subtype of all that libsndfile both writes and reads of music."""
-    skipped = ("RAW", "HTK", "MAT4", "MAT5", "MPC2K", "SD2", "SDS", "SVX", "XI", "WVE", "VOC")
-    pairs = (
-        (kind, subtype) for kind in soundfile.available_formats() for subtype in soundfile.available_subtypes(kind)
-    )
-    return [pair for pair in pairs if pair[0] not in skipped and soundfile.check_format(*pair)]
+UNUSUAL = ("RAW", "HTK", "MAT4", "MAT5", "MPC2K", "SD2", "SDS", "SVX", "XI", "WVE", "VOC")  # or not of music
 
 
-@pytest.mark.parametrize("output_format", ["same", "wav"])
-@pytest.mark.parametrize(("container", "subtype"), everything_that_is_written())
+def chosen_formats() -> list[tuple[str, str, str]]:
+    """Container, subtype and output format: each container and each subtype of music at least once."""
+    chosen: dict[str, tuple[str, str, str]] = {}
+    for container in soundfile.available_formats():
+        for subtype in soundfile.available_subtypes(container):
+            if container not in UNUSUAL and soundfile.check_format(container, subtype):
+                chosen.setdefault(subtype, (container, subtype, "same"))
+                chosen.setdefault(container, (container, subtype, "same"))
+                if subtype not in LOSSLESS:
+                    chosen.setdefault(f"{subtype} as WAV", (container, subtype, "wav"))
+    return sorted(set(chosen.values()))
+
+
+@pytest.mark.parametrize(("container", "subtype", "output_format"), chosen_formats())
 def test_every_sample_comes_back_as_the_source_has_it(
     tmp_path: Path, container: str, subtype: str, output_format: OutputFormat
 ) -> None:
     source, output, undone = tmp_path / "in" / "a.wav", tmp_path / "out", tmp_path / "undone"
     source.parent.mkdir()
     channels = 1 if container in ("AVR", "NIST") or "GSM" in subtype or "G721" in subtype or "NMS" in subtype else 2
-    samples = np.random.default_rng(0).uniform(-0.9, 0.9, (4000, channels))
+    level = 0.01 if "ALAC" in subtype else 0.9  # libsndfile writes loud noise as ALAC wrong
+    samples = np.random.default_rng(0).uniform(-level, level, (4000, channels))
     try:
         with source.open("wb") as file:
             soundfile.write(file, samples, 8000, format=container, subtype=subtype)
@@ -124,9 +131,7 @@ def test_every_sample_comes_back_as_the_source_has_it(
     config = RestoreConfig(
         input=str(source.parent), output=str(output), gaps=str(tmp_path / "gaps.csv"), output_format=output_format
     )
-    if restore_here(config):
-        (row,) = read_manifest(str(output)) or []
-        pytest.skip(row.error)
+    assert restore_here(config) == 0
     (row,) = read_manifest(str(output)) or []
     restored = read_recording((output / row.output).read_bytes())
     assert undo(UndoConfig(output=str(output), to=str(undone))) == 0

@@ -1,0 +1,117 @@
+"""What the machine does to a restoration: a full disk, no rights, no memory. None of it is the file's fault."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from inpaint_ray.audio.decode import read_blocks
+from inpaint_ray.errors import StorageError, UnreadableError
+from inpaint_ray.restore.config import RestoreConfig
+from inpaint_ray.restore.manifest import read_manifest, read_rows
+from inpaint_ray.restore.restorer import Restorer
+from tests.support.machine import largest_file, no_more_files, on_small_disk, with_limits, without_privileges
+from tests.support.restoring import read_statuses, restore_here, write_damaged
+
+PROGRAM = """
+import json, resource, sys
+from inpaint_ray.restore.config import RestoreConfig
+from inpaint_ray.restore.restorer import Restorer
+config = RestoreConfig(input="in", output=sys.argv[1] + "/out")
+restorer = Restorer(config)
+row = {"uri": SOURCE, "name": "a.wav", "size": 1, "settings": "s"}
+LIMIT
+try:
+    print(json.dumps(restorer(row)))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+LITTLE_MEMORY = """
+import os
+used = int(open("/proc/self/statm").read().split()[0]) * os.sysconf("SC_PAGESIZE")
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**20, -1))
+"""
+
+
+def program(source: Path, *, limit: str = "") -> str:
+    return PROGRAM.replace("SOURCE", repr(str(source))).replace("LIMIT", limit)
+
+
+def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
+    write_damaged(tmp_path / "a.wav", seconds=10)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    run = on_small_disk(program(tmp_path / "a.wav"), disk, size="64k")
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith(f"StorageError {disk}/out/a.wav: storage refuses: ") and run.stdout.count("\n") == 1
+    assert "No space left on device" in run.stdout or "the disk may be full" in run.stdout
+
+
+@pytest.mark.parametrize("gaps", [0, 1], ids=["a copy", "a repair"])
+def test_an_output_that_cannot_grow_stops_the_job_and_leaves_nothing(tmp_path: Path, gaps: int) -> None:
+    write_damaged(tmp_path / "in" / "a.wav", gaps=gaps, seconds=10)
+    config = RestoreConfig(input=str(tmp_path / "in"), output=str(tmp_path / "out"))
+    with largest_file(2**16), pytest.raises(StorageError, match="out/a.wav: storage refuses") as error:
+        restore_here(config)
+    assert "\n" not in str(error.value)
+    assert [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()] == ["run.json"]
+    assert restore_here(config) == 0
+
+
+def test_a_folder_without_rights_stops_the_job_and_is_no_fault_of_the_file() -> None:
+    with without_privileges() as folder:
+        write_damaged(folder / "in" / "sub" / "a.wav")
+        (folder / "out" / "sub").mkdir(parents=True)
+        (folder / "out" / "sub").chmod(0o555)
+        config = RestoreConfig(input=str(folder / "in"), output=str(folder / "out"))
+        source = {"uri": str(folder / "in" / "sub" / "a.wav"), "name": "sub/a.wav", "size": 1, "settings": "s"}
+        with pytest.raises(StorageError, match="out/sub/a.wav: .*cannot be written") as error:
+            Restorer(config)(source)
+        assert "\n" not in str(error.value) and read_rows(str(folder / "out")) == []
+        (folder / "out").chmod(0o555)
+        with pytest.raises(StorageError, match="out/new/a.wav: cannot be written: Permission denied"):
+            Restorer(config)(source | {"name": "new/a.wav"})
+        for path in (folder / "out", folder / "out" / "sub"):
+            path.chmod(0o755)
+
+
+def test_a_source_without_rights_is_a_failed_row_that_is_tried_again() -> None:
+    with without_privileges() as folder:
+        for name in ("a.wav", "b.wav"):
+            write_damaged(folder / "in" / name)
+        (folder / "in" / "a.wav").chmod(0)
+        config = RestoreConfig(input=str(folder / "in"), output=str(folder / "out"))
+        assert restore_here(config) == 3
+        assert read_statuses(folder / "out") == {"a.wav": "failed", "b.wav": "restored"}
+        rows = read_manifest(str(folder / "out")) or []
+        assert (rows[0].error, rows[0].settings) == ("no permission to read it", "")
+        (folder / "in" / "a.wav").chmod(0o644)
+        done: list[str] = []
+        assert restore_here(config, done) == 0 and done == ["a.wav"]
+
+
+def test_too_little_memory_is_a_row_that_no_later_run_trusts(tmp_path: Path) -> None:
+    write_damaged(tmp_path / "a.wav", seconds=300)
+    run = with_limits(program(tmp_path / "a.wav", limit=LITTLE_MEMORY), str(tmp_path))
+    assert run.returncode == 0, run.stderr
+    row = json.loads(run.stdout)
+    assert (row["status"], row["settings"]) == ("failed", "") and row["error"].startswith("not enough memory")
+
+
+def test_what_the_system_refuses_is_not_said_of_the_file(tmp_path: Path) -> None:
+    write_damaged(tmp_path / "a.wav")
+    with no_more_files(), pytest.raises(UnreadableError, match="cannot be read"):
+        next(read_blocks(tmp_path / "a.wav"))
+
+
+def test_a_file_that_failed_is_tried_again_on_demand(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.wav").write_bytes(b"no sound")
+    write_damaged(tmp_path / "in" / "b.wav")
+    config = RestoreConfig(input=str(tmp_path / "in"), output=str(tmp_path / "out"))
+    done: list[str] = []
+    assert restore_here(config, done) == 3 and sorted(done) == ["a.wav", "b.wav"]
+    assert restore_here(config, done) == 3 and len(done) == 2
+    assert restore_here(replace(config, retry_failed=True), done) == 3 and done[2:] == ["a.wav"]
