@@ -12,7 +12,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import MISSING, fields
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 
 import ray
 import ray.data
@@ -37,6 +37,8 @@ def run(
     config_type: type[Config], job: Callable[[Config], Any], description: str | None, *, with_ray: bool = True
 ) -> NoReturn:
     """Run a job from the command line and exit with its code; what the job returns is the code if it is an int."""
+    for stream in (sys.stdout, sys.stderr):
+        cast(io.TextIOWrapper, stream).reconfigure(errors="backslashreplace")  # names of files, whatever the terminal
     name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
     config = parse(config_type, sys.argv[1:], description)
     try:

@@ -32,7 +32,7 @@ def printable(name: str) -> str:
 
 def one_line(message: str) -> str:
     """Return what an error says, which may quote a path, as one line of text."""
-    return to_text(" ".join(message.split()))
+    return " ".join(message.split()).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def safe_name(name: str) -> str:

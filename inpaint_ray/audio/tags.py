@@ -5,6 +5,7 @@ blocks of FLAC. From one kind to another, common text tags and pictures are.
 """
 
 import base64
+import errno
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from mutagen.wave import WAVE
 
 from inpaint_ray.audio.chunks import append_chunks, read_chunks
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 WAV_KINDS = ("WAV", "WAVEX", "RF64")
 TEXT_FRAMES = {  # of ID3, and the names of the same in Vorbis comments
     "TIT2": "title",
@@ -62,6 +64,9 @@ def copy_tags(source: Path, target: Path) -> str:
         elif new_kind == "WAV":
             _write_id3(target, read_tags(source))
     except (mutagen.MutagenError, ValueError) as error:
+        cause = error.args[0] if error.args else None  # mutagen wraps what the system says
+        if isinstance(cause, OSError) and cause.errno in DISK_FULL:
+            raise cause from error
         return f"tags are not kept: {' '.join(str(error).split()) or type(error).__name__}"
     return ""
 

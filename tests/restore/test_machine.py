@@ -5,8 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mutagen.flac import FLAC
 
 from inpaint_ray.audio.decode import read_blocks
+from inpaint_ray.audio.tags import copy_tags
 from inpaint_ray.errors import StorageError, UnreadableError
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.manifest import read_manifest, read_rows
@@ -115,3 +117,13 @@ def test_a_file_that_failed_is_tried_again_on_demand(tmp_path: Path) -> None:
     assert restore_here(config, done) == 3 and sorted(done) == ["a.wav", "b.wav"]
     assert restore_here(config, done) == 3 and len(done) == 2
     assert restore_here(replace(config, retry_failed=True), done) == 3 and done[2:] == ["a.wav"]
+
+
+def test_tags_that_find_no_room_are_not_left_out(tmp_path: Path) -> None:
+    for name in ("a.flac", "b.flac"):
+        write_damaged(tmp_path / name)
+    tagged = FLAC(tmp_path / "a.flac")
+    tagged["comment"] = "x" * 2**17
+    tagged.save()
+    with largest_file(2**16), pytest.raises(OSError, match="File too large"):
+        copy_tags(tmp_path / "a.flac", tmp_path / "b.flac")
