@@ -185,7 +185,7 @@ def restored(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "to", ["in", "in/a", "in/new", "link", "link/new", "in/../in", "out", "out/_restore", "out/new", ".", "other", "/"]
+    "to", ["in", "in/a", "in/new", "link", "link/new", "in/../in", "out", "out/_restore", "out/new", ".", "other"]
 )
 def test_undo_writes_over_nothing_that_is_not_its_own(tmp_path: Path, restored: Path, to: str) -> None:
     os.symlink("in", tmp_path / "link")
