@@ -3,10 +3,15 @@
 A file is FORM, size, type, and then chunks: name, size, content, padded to an even length. WAV (RIFF) is little-endian
 and AIFF (FORM) big-endian; RF64 is WAV with the sizes of the whole and of the sound in a chunk
 of 64 bits, RIFX is big-endian WAV.
+
+A program that writes to a pipe does not know the size of the sound and cannot come back to fill it in: ffmpeg leaves
+0xFFFFFFFF (0 in AIFF and in ds64), sox the largest multiple of a sample up to 0x7FFFF000 (0x7F000008 in AIFF), others
+0 or 2 GiB. Such sound is streamed: it reaches to the end of the file.
 """
 
 import os
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -15,6 +20,10 @@ ORDERS |= {(b"FORM", b"AIFF"): ">", (b"FORM", b"AIFC"): ">"}
 OWN = {b"fmt ", b"fact", b"data", b"ds64", b"COMM", b"SSND", b"FVER", b"PEAK"}  # the sound's: its writer makes them
 LARGEST = 2**26  # bytes of all chunks beside the sound that are held
 IN_DS64 = 2**32 - 1
+SOUND = (b"data", b"SSND")
+PLACEHOLDERS = {2**31 - 1, 2**31, 2**64 - 1}  # sizes of sound whose length is not known
+for _limit in (2**32 - 1, 0x7FFFF000, 0x7F000008):  # less the header, or what no whole sample fits into
+    PLACEHOLDERS |= set(range(_limit - 255, _limit + 1))
 
 
 @dataclass(frozen=True)
@@ -25,35 +34,61 @@ class Chunk:
     content: bytes
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where a chunk lies."""
+
+    name: bytes
+    size: int  # of the content, as the header says
+    start: int  # of the content, in bytes of the file
+    whole: bool  # it ends within the file, and its size is known
+
+
 def read_chunks(file: BinaryIO) -> tuple[list[Chunk], str]:
-    """The chunks of a WAV, RF64 or AIFF file that are not its sound, in order; and what is wrong with the rest, or "".
+    """Return the chunks of a WAV, RF64 or AIFF file that are not its sound, in order, and what is wrong, or "".
 
     A file of another kind has none.
     """
+    chunks: list[Chunk] = []
+    held = 0
+    for place in _walk(file):
+        if place.name in OWN:
+            continue
+        if not place.whole:
+            return chunks, f"chunk {_show(place.name)} is cut off: left out, and what follows it"
+        held += place.size
+        if held > LARGEST:
+            return chunks, f"chunk {_show(place.name)} and what follows it left out: more than {LARGEST >> 20} MiB"
+        chunks.append(Chunk(place.name, _read_at(file, place.start, place.size)))
+    return chunks, ""
+
+
+def announced_size(file: BinaryIO) -> int:
+    """Return the bytes that a WAV, RF64 or AIFF file has by its header; 0 where it says nothing, as streams do."""
     form, order = _form(file)
     if not form:
-        return [], ""
-    chunks: list[Chunk] = []
-    end = file.seek(0, os.SEEK_END)
-    place, held, data_size = 12, 0, 0
-    while place + 8 <= end:
-        file.seek(place)
-        name, size = struct.unpack(f"{order}4sI", file.read(8))
-        if name == b"ds64" and 16 <= size <= end - place - 8:
-            data_size = struct.unpack("<8xQ", file.read(16))[0]
-        if name == b"data" and size == IN_DS64:
-            size = data_size
-        own = name in OWN
-        if place + 8 + size > end:
-            return chunks, "" if own else f"chunk {_show(name)} is cut off: left out, and what follows it"
-        held += 0 if own else size
-        if held > LARGEST:
-            return chunks, f"chunk {_show(name)} and what follows it left out: more than {LARGEST >> 20} MiB"
-        if not own:
-            file.seek(place + 8)
-            chunks.append(Chunk(name, file.read(size)))
-        place += 8 + size + size % 2
-    return chunks, ""
+        return 0
+    (size,) = struct.unpack(f"{order}I", _read_at(file, 4, 4))
+    sound = next((place for place in _walk(file) if place.name in SOUND), None)
+    streamed = sound is not None and not sound.whole and sound.size in {0, *PLACEHOLDERS}
+    if size in (0, IN_DS64) or (streamed and sound is not None and size >= sound.size):
+        return 0 if sound is None or streamed else sound.start + sound.size
+    return size + 8
+
+
+def mend_stream(file: BinaryIO) -> dict[int, bytes]:
+    """Return what must stand in the header, by its place in the file, so that libsndfile reads streamed sound.
+
+    It does so by itself unless a size of 0 says that there is none.
+    """
+    edits: dict[int, bytes] = {}
+    for place in _walk(file):
+        if place.name == b"ds64":
+            edits = {0: b"RIFF", place.start - 8: b"JUNK"}
+        elif place.name == b"data":
+            unread = not place.whole and place.size in (0, 2**64 - 1)
+            return {**edits, place.start - 4: b"\xff" * 4} if unread else {}
+    return {}
 
 
 def append_chunks(file: BinaryIO, chunks: list[Chunk]) -> None:
@@ -92,6 +127,35 @@ def _form(file: BinaryIO) -> tuple[bytes, str]:
     head = file.read(12)
     order = ORDERS.get((head[:4], head[8:]), "")
     return (head[:4] if order else b""), order
+
+
+def _walk(file: BinaryIO) -> Iterator[_Place]:
+    """The chunks up to the first that is not whole."""
+    form, order = _form(file)
+    end = file.seek(0, os.SEEK_END) if form else 0
+    start, long_size = 20, 0
+    while start <= end:
+        name, size = struct.unpack(f"{order}4sI", _read_at(file, start - 8, 8))
+        if name == b"ds64" and 16 <= size <= end - start:
+            (long_size,) = struct.unpack("<8xQ", _read_at(file, start, 16))
+        if name == b"data" and size == IN_DS64 and form == b"RF64":
+            size = long_size
+        streamed = name in SOUND and size == 0 and start < end and not _is_chunk(_read_at(file, start, 8), order, end)
+        yield _Place(name, size, start, whole := start + size <= end and not streamed)
+        if not whole:
+            return
+        start += size + size % 2 + 8
+
+
+def _is_chunk(head: bytes, order: str, end: int) -> bool:
+    """Whether a chunk may begin so: samples do not look like a name in ASCII and a size that fits."""
+    plain = len(head) == 8 and all(0x20 <= byte < 0x7F for byte in head[:4])
+    return plain and struct.unpack(f"{order}4xI", head)[0] <= end
+
+
+def _read_at(file: BinaryIO, place: int, size: int) -> bytes:
+    file.seek(place)
+    return file.read(size)
 
 
 def _show(name: bytes) -> str:

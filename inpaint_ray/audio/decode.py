@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import scipy.signal
@@ -18,13 +19,18 @@ import torch
 import torchaudio.functional
 from numpy.typing import NDArray
 
+from inpaint_ray.audio.chunks import announced_size, mend_stream
 from inpaint_ray.errors import AudioDecodeError, UnreadableError
 
 INTEGER_SUBTYPES = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}  # subtype -> bits
 INTEGER_SUBTYPES |= {f"ALAC_{bits}": bits for bits in (16, 20, 24, 32)}
 TRUNCATED_BELOW = 0.99  # share of the announced length; encoder delay and padding explain the rest
+UNKNOWN_FRAMES = 2**63 - 1  # what libsndfile says of streamed FLAC
 BLOCK_VALUES = 2**20  # samples of all channels that are read at a time, so that no header's claim decides the memory
 SYSTEM_ERROR = 2  # of libsndfile: the file could not be opened or read, whatever is in it
+MISLEADING = {  # what libsndfile says of a file that was opened, and what is true
+    "File does not exist or is not a regular file": "it ends before its first frame of sound, or is damaged there",
+}
 FILTER_ZEROS = 16  # no resampling filter reaches further, in samples of the lower rate
 MOST_FILTER_VALUES = 2**22
 SAMPLE_RATES = (1_000, 768_000)  # Hz; what lies outside is a damaged header
@@ -131,14 +137,17 @@ def _opened(source: bytes | Path) -> Iterator[soundfile.SoundFile]:
     if not (source if isinstance(source, bytes) else source.stat().st_size):
         raise AudioDecodeError("empty file")
     try:
-        with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else os.fsencode(source)) as file:
+        with _bytes_of(source) as data, _Stream(_readable(data, source)) as file:
             if not SAMPLE_RATES[0] <= file.samplerate <= SAMPLE_RATES[1]:
                 raise AudioDecodeError(f"not readable as audio: a sample rate of {file.samplerate} Hz")
             yield file
     except (soundfile.SoundFileError, ValueError) as error:
         if getattr(error, "code", None) == SYSTEM_ERROR:
             raise UnreadableError(f"cannot be read: {error}") from error
-        raise AudioDecodeError(f"not readable as audio: {str(error).split(': ', 1)[-1]}") from error
+        reason = str(error).split(": ", 1)[-1]
+        for said, true in MISLEADING.items():
+            reason = true if said in reason else reason
+        raise AudioDecodeError(f"not readable as audio: {reason}") from error
 
 
 def _read_blocks(
@@ -149,7 +158,7 @@ def _read_blocks(
     Raises:
         AudioDecodeError: there is no sample, or clearly fewer than the header announces.
     """
-    announced = max(file.frames, _riff_frames(source, file.frames))
+    announced = max(file.frames, _announced_frames(source, file.frames))
     wanted = announced if longest_s is None else min(announced, math.ceil(longest_s * file.samplerate))
     num_read = 0
     while num_read < wanted:
@@ -158,25 +167,53 @@ def _read_blocks(
             break
         num_read += len(block)
         yield np.ascontiguousarray(block.T)
-    if num_read < TRUNCATED_BELOW * wanted:
+    if announced != UNKNOWN_FRAMES and num_read < TRUNCATED_BELOW * wanted:
         seconds = (num_read / file.samplerate, announced / file.samplerate)
         raise AudioDecodeError(f"truncated: {seconds[0]:.2f} of {seconds[1]:.2f} seconds")
     if num_read == 0:
         raise AudioDecodeError("no samples")
 
 
-def _riff_frames(source: bytes | Path, num_there: int) -> int:
-    """Frames that a RIFF header announces, which libsndfile clips to the file's end; 0 where it announces nothing."""
-    if isinstance(source, bytes):
-        head, size = source[:8], len(source)
-    else:
-        with source.open("rb") as file:
-            head, size = file.read(8), source.stat().st_size
-    if head[:4] != b"RIFF":
-        return 0
-    announced = int.from_bytes(head[4:8], "little") + 8
-    streamed = announced in (8, 2**32 + 7)  # length not known when the header was written
-    return 0 if streamed or announced <= size + 1 else round(num_there * announced / size)
+def _announced_frames(source: bytes | Path, num_there: int) -> int:
+    """Frames that a header announces of which libsndfile counts only those that are there; 0 if it announces none."""
+    with _bytes_of(source) as file:
+        announced, size = announced_size(file), file.seek(0, os.SEEK_END)
+    return 0 if announced <= size + 1 else round(num_there * announced / size)
+
+
+def _bytes_of(source: bytes | Path) -> BinaryIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+
+
+def _readable(file: BinaryIO, source: bytes | Path) -> "BinaryIO | _Mended | bytes":
+    """The source as libsndfile is given it: by its path, in bytes, where nothing needs mending."""
+    edits = mend_stream(file)
+    file.seek(0)
+    return _Mended(file, edits) if edits else file if isinstance(source, bytes) else os.fsencode(source)
+
+
+class _Stream(soundfile.SoundFile):
+    """An audio file read in order: some codecs, and FLAC of unknown length, cannot seek."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+class _Mended:
+    """A file with other bytes in its header, to be read only."""
+
+    def __init__(self, file: BinaryIO, edits: dict[int, bytes]) -> None:
+        self._file, self._edits = file, edits
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        start = self._file.tell()
+        data = bytearray(self._file.read(size))
+        for place, value in self._edits.items():
+            for offset, byte in enumerate(value, start=place - start):
+                if 0 <= offset < len(data):
+                    data[offset] = byte
+        return bytes(data)
 
 
 def _resample_blocks(blocks: Iterator[NDArray], rate: int, wanted_rate: int) -> Iterator[NDArray]:

@@ -106,7 +106,7 @@ def _read_id3(frames: id3.ID3, tags: Tags) -> None:
             tags.texts[TEXT_FRAMES[frame.FrameID]] = [str(text) for text in frame.text]
         elif frame.FrameID == "TXXX" and frame.desc.isascii() and frame.desc and "=" not in frame.desc:
             tags.texts[frame.desc.lower()] = [str(text) for text in frame.text]
-        elif frame.FrameID == "COMM":
+        elif frame.FrameID == "COMM" and not frame.desc:  # others are programs' own, such as iTunes' iTunSMPB
             tags.texts["comment"] = [str(text) for text in frame.text]
         elif frame.FrameID == "APIC":
             picture = Picture()

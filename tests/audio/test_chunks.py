@@ -7,7 +7,16 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inpaint_ray.audio.chunks import Chunk, append_chunks, length_of, read_chunks
+from inpaint_ray.audio.chunks import (
+    LARGEST,
+    ORDERS,
+    Chunk,
+    announced_size,
+    append_chunks,
+    length_of,
+    mend_stream,
+    read_chunks,
+)
 
 FORMS = [("WAV", "FILE"), ("WAV", "BIG"), ("RF64", "FILE"), ("AIFF", "FILE"), ("WAVEX", "FILE")]
 NAMES = st.sampled_from([b"bext", b"iXML", b"cue ", b"LIST", b"id3 ", b"JUNK", b"\xff\x00zz"])
@@ -48,11 +57,46 @@ def test_a_file_cut_anywhere_gives_its_whole_chunks(
     assert found == chunks[: len(found)]
 
 
-@given(st.binary(max_size=200))
+HEADS = [b"", *(form + bytes(4) + kind for form, kind in ORDERS)]
+PARTS = st.one_of(
+    st.binary(max_size=3000),
+    st.tuples(st.sampled_from([b"data", b"SSND", b"ds64", b"bext", b"fmt "]), st.binary(min_size=4, max_size=40)).map(
+        b"".join
+    ),
+    st.tuples(st.sampled_from([b"data", b"SSND", b"bext"]), st.sampled_from([bytes(4), b"\xff" * 4])).map(b"".join),
+)
+
+
+@given(st.sampled_from(HEADS), st.lists(PARTS, max_size=6))
 @settings(deadline=None)
-def test_no_bytes_are_too_strange(data: bytes) -> None:
-    read_chunks(io.BytesIO(data))
-    read_chunks(io.BytesIO(b"RIFF\0\0\0\0WAVE" + data))
+def test_no_bytes_are_too_strange(head: bytes, parts: list[bytes]) -> None:
+    """Each chunk lies in the file as it is given, after the one before."""
+    data = head + b"".join(parts)
+    place = 12
+    for chunk in read_chunks(io.BytesIO(data))[0]:
+        place = data.index(chunk.name, place)
+        place = data.index(chunk.content, place + 8) + len(chunk.content)
+    announced_size(io.BytesIO(data)), mend_stream(io.BytesIO(data))
+
+
+def test_chunks_of_the_greatest_size_are_kept_and_no_greater_ones() -> None:
+    for size, kept in ((LARGEST, 1), (LARGEST + 1, 0)):
+        file = write("WAV", "FILE", num_samples=8)
+        append_chunks(file, [Chunk(b"bext", bytes(size))])
+        chunks, note = read_chunks(file)
+        assert len(chunks) == kept and (note == "") == bool(kept)
+
+
+@pytest.mark.parametrize("size", [0, 2**32 - 1])
+def test_sound_of_unknown_length_holds_no_chunks(size: int) -> None:
+    """Two seconds of leading silence are no chunks of no name and no length."""
+    file = write("WAV", "FILE", num_samples=0)
+    append_chunks(file, [Chunk(b"LIST", b"INFO")])
+    head = file.getvalue()[:-20] + b"LIST" + struct.pack("<I4s", 4, b"INFO")
+    for kind in (b"RIFF", b"RF64"):
+        ds64 = b"ds64" + struct.pack("<I28x", 28) if kind == b"RF64" else b""
+        data = kind + struct.pack("<I4s", size, b"WAVE") + ds64 + head[12:] + b"data" + struct.pack("<I", size)
+        assert read_chunks(io.BytesIO(data + bytes(176_400))) == ([Chunk(b"LIST", b"INFO")], "")
 
 
 def test_the_length_in_the_header_is_the_file_s() -> None:

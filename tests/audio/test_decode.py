@@ -1,11 +1,13 @@
 import io
 import math
+import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from inpaint_ray.audio.decode import decode, read_recording
+from inpaint_ray.audio.decode import decode, join_blocks, read_blocks, read_recording
 from inpaint_ray.errors import AudioDecodeError
 
 RATE = 44_100
@@ -92,11 +94,68 @@ def test_bytes_that_are_no_audio_are_refused_with_the_reason(data: bytes, reason
         decode(data)
 
 
-@pytest.mark.parametrize(("container", "subtype"), [("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("MP3", "MPEG_LAYER_III")])
-def test_a_file_cut_in_half_is_refused_with_the_reason(container: str, subtype: str) -> None:
-    data = file_of(tone(2.0), container, subtype)
-    with pytest.raises(AudioDecodeError, match="truncated|not readable"):
+@pytest.mark.parametrize("container", ["WAV", "RF64", "AIFF", "MP3"])
+def test_a_file_cut_in_half_is_refused_with_the_length_that_is_there(container: str) -> None:
+    data = file_of(tone(2.0), container, "MPEG_LAYER_III" if container == "MP3" else "PCM_16")
+    with pytest.raises(AudioDecodeError, match=r"truncated: (0\.\d|1\.0)\d of 2\.0\d seconds"):
         decode(data[: len(data) // 2])
+
+
+def test_flac_cut_in_half_is_refused_as_unreadable() -> None:
+    data = file_of(tone(2.0), "FLAC")
+    with pytest.raises(AudioDecodeError, match="not readable as audio: "):
+        decode(data[: len(data) // 2])
+
+
+def test_a_file_cut_within_its_header_is_not_said_to_be_absent() -> None:
+    with pytest.raises(AudioDecodeError, match="ends before its first frame of sound") as error:
+        decode(file_of(tone(), "MP3", "MPEG_LAYER_III")[:700])
+    assert "exist" not in str(error.value) and "pipe" not in str(error.value)
+
+
+UNKNOWN = 2**32 - 1
+STREAMED = {  # sizes of the whole and of the sound, as read from what the programs wrote to a pipe
+    "ffmpeg": (UNKNOWN, UNKNOWN),
+    "sox": (0x7FFFF024, 0x7FFFF000),
+    "sox, 24 bits": (0x7FFFF044, 0x7FFFEFFC),
+    "zeros": (0, 0),
+    "never closed": (36, 0),
+    "largest int": (2**31 - 1, 2**31 - 1),
+    "less the header": (UNKNOWN, UNKNOWN - 36),
+}
+
+
+@pytest.mark.parametrize(("whole", "sound"), STREAMED.values(), ids=STREAMED)
+@pytest.mark.parametrize("lead", [0, 2 * RATE], ids=["music", "silence first"])
+def test_wav_of_unknown_length_is_read_to_its_end(tmp_path: Path, whole: int, sound: int, lead: int) -> None:
+    samples = np.concatenate([np.zeros((2, lead)), tone()], axis=1)
+    data = file_of(samples)
+    data = data[:4] + struct.pack("<I", whole) + data[8:40] + struct.pack("<I", sound) + data[44:]
+    (tmp_path / "a.wav").write_bytes(data)
+    for source in (data, tmp_path / "a.wav"):
+        recording = join_blocks(list(read_blocks(source)))
+        np.testing.assert_array_equal(recording.samples, np.rint(samples * 2**31).astype(np.int32))
+
+
+def test_other_formats_of_unknown_length_are_read_to_their_end() -> None:
+    """As ffmpeg writes them to a pipe: RF64 with zeros in ds64, AIFF without sizes, AU and FLAC without a length."""
+    rf64, aiff, au, flac = (file_of(tone(), container) for container in ("RF64", "AIFF", "AU", "FLAC"))
+    sound = aiff.index(b"SSND")
+    streamed = [
+        rf64[:20] + bytes(28) + rf64[48:],
+        aiff[:4] + bytes(4) + aiff[8:22] + bytes(4) + aiff[26 : sound + 4] + bytes(4) + aiff[sound + 8 :],
+        au[:8] + b"\xff" * 4 + au[12:],
+        flac[:21] + bytes([flac[21] & 0xF0]) + bytes(4) + flac[26:],
+    ]
+    for data in streamed:
+        np.testing.assert_array_equal(read_recording(data).samples, np.rint(tone() * 2**31).astype(np.int32))
+
+
+@pytest.mark.parametrize("sound", [2**31 - 44, 2**30, 0x7FFF0000])
+def test_a_large_recording_that_is_cut_off_is_not_taken_for_a_stream(sound: int) -> None:
+    data = file_of(tone())
+    with pytest.raises(AudioDecodeError, match="truncated"):
+        decode(data[:4] + struct.pack("<I", sound + 36) + data[8:40] + struct.pack("<I", sound) + data[44:])
 
 
 def test_a_file_without_a_single_sample_is_refused() -> None:

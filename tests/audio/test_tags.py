@@ -106,3 +106,19 @@ def test_a_file_without_tags_gives_none(tmp_path: Path) -> None:
         written = write(tmp_path / "written", "FLAC")
         assert copy_tags(write(tmp_path / "source", container), written) == ""
         assert not FLAC(written).tags
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_the_comments_of_programs_do_not_take_the_place_of_the_real_one(tmp_path: Path, first: bool) -> None:
+    source, written = write(tmp_path / "source", "MP3"), write(tmp_path / "written", "FLAC")
+    file = MP3(source)
+    file.add_tags()
+    frames = [
+        id3.COMM(encoding=3, lang="eng", desc="", text="taped at the harbour"),
+        id3.COMM(encoding=0, lang="eng", desc="iTunSMPB", text=" 00000000 00000210 00000A56"),
+    ]
+    for frame in frames if first else reversed(frames):
+        file.tags.add(frame)
+    file.save()
+    assert copy_tags(source, written) == ""
+    assert dict(FLAC(written).tags or {}) == {"comment": ["taped at the harbour"]}
