@@ -22,6 +22,7 @@ MIN_WORN = 1e-2  # -40 dB: nothing that decays by itself is so loud 5 ms before 
 MIN_MOVE = 1e-3  # from peak to peak in 5 ms: sound that sticks at a value has moved before
 STUCK_RATIO = 4  # a value that sticks does so for longer than any near it: pulse waves and clipping repeat themselves
 EDGE_RATIO = 8  # of an edge to the noise of dither
+EDGE_STEPS = 24  # of an edge to the steps that sound moves in: what is quieter is silent by rounding now and then
 NOISE_RATIO = 32  # of the sound on either side to the noise of dither: quiet music is small by chance now and then
 STEADY = 8  # samples of one value near the end of a gap: it holds no noise
 TRIM = 4  # samples at either end of a gap that may be small by chance
@@ -179,17 +180,18 @@ class _Channel:
         place = int(steady[0]) if not noisy and steady[0] < TRIM else 0
         if abs(run[place]) > self.floor:
             return self._look_at_stuck(before) if np.ptp(run) == 0 else _Edge(place=0, breaks=False)
-        heard = np.abs(before)
+        heard, step = np.abs(before), _step(before)
         level = _rms(heard[-self.local :][heard[-self.local :] > self.floor])
-        if heard[-self.edge :].max() > max(MIN_EDGE, EDGE_RATIO * self.floor, MIN_EDGE_SHARE * level):
+        loud = max(EDGE_RATIO * self.floor, EDGE_STEPS * step)
+        if heard[-self.edge :].max() > max(MIN_EDGE, loud, MIN_EDGE_SHARE * level):
             return _Edge(place=place, breaks=not noisy or level > NOISE_RATIO * self.floor)
         around, near = _rms(heard[: -self.worn]), heard[-self.worn :]
-        return _Edge(place=place, breaks=not noisy and near.max() > max(MIN_WORN, 0.5 * around))
+        return _Edge(place=place, breaks=not noisy and near.max() > max(MIN_WORN, loud, 0.5 * around))
 
     def _look_at_stuck(self, before: NDArray[np.float64]) -> _Edge:
         starts, stops = find_runs(before[1:] == before[:-1])
         longest = int((stops - starts).max(initial=0)) + 1
-        moves = np.ptp(before[-self.worn :]) > max(MIN_MOVE, 8 * self.floor)
+        moves = np.ptp(before[-self.worn :]) > max(MIN_MOVE, 8 * self.floor, EDGE_STEPS * _step(before))
         return _Edge(place=0, breaks=bool(moves), longest_still=longest)
 
     def _keep(self, sound: NDArray, undecided: tuple[int, int] | None) -> None:
@@ -208,3 +210,9 @@ class _Channel:
 
 def _rms(samples: NDArray[np.float64]) -> float:
     return float(np.sqrt(np.mean(samples**2))) if len(samples) else 0.0
+
+
+def _step(samples: NDArray[np.float64]) -> float:
+    """The smallest change from one sample to the next: what sound was rounded to, whatever the file could hold."""
+    changes = np.abs(np.diff(samples))
+    return float(changes.min(initial=np.inf, where=changes > 0))
