@@ -26,7 +26,8 @@ JOINT_ORDERS = 4  # the longest stretch of gaps that is solved together, in orde
 LOW_RATE_ORDER_S, LOW_RATE_ORDER = 0.064, 1024  # p at 16 kHz: 1024, where 743 loses 0.3 dB
 MAX_ORDER = 4096  # above 88.2 kHz, cost grows and quality does not
 LEVEL_ORDERS = 2  # samples on either side, in orders, whose levels are compared
-MAX_SOLVED = 4800  # samples of a gap, 0.1 s at 48 kHz; longer ones are extrapolated
+MAX_SOLVED_S = 0.1  # of a gap; longer ones are extrapolated
+MAX_SOLVED = 4800  # samples that are solved at any rate, and near an edge no more: the equations there are a matrix
 MAX_JOINT = 2048  # lost samples solved together: a matrix of 32 MiB
 WHITE_NOISE = 1e-4  # share of the power, -40 dB: the noise of a recording is not predicted
 FADE_S = 0.01  # at either end of a gap that is left silent
@@ -62,9 +63,10 @@ def fill_gaps(
     filled = np.where(lost, 0.0, signal)
     starts, stops = find_runs(lost)
     lengths = stops - starts
-    solved = lengths <= MAX_SOLVED
-    walls = _Walls(starts[~solved], stops[~solved], len(filled))
     order = _order(sample_rate)
+    near_edge = np.minimum(starts, len(filled) - stops) < order
+    solved = lengths <= np.where(near_edge, MAX_SOLVED, max(MAX_SOLVED, MAX_SOLVED_S * sample_rate))
+    walls = _Walls(starts[~solved], stops[~solved], len(filled))
     gaps = list(zip(starts[solved].tolist(), stops[solved].tolist(), strict=True))
     blocks = list(_blocks(gaps, walls, order))
     for number, block in enumerate(blocks):
