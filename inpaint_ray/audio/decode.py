@@ -141,6 +141,8 @@ def _opened(source: bytes | Path) -> Iterator[soundfile.SoundFile]:
             if not SAMPLE_RATES[0] <= file.samplerate <= SAMPLE_RATES[1]:
                 raise AudioDecodeError(f"not readable as audio: a sample rate of {file.samplerate} Hz")
             yield file
+    except OSError as error:
+        raise UnreadableError(f"cannot be read: {error.strerror}") from error
     except (soundfile.SoundFileError, ValueError) as error:
         if getattr(error, "code", None) == SYSTEM_ERROR:
             raise UnreadableError(f"cannot be read: {error}") from error
