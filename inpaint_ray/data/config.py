@@ -20,7 +20,7 @@ class PrepareConfig:
     """FMA's tracks.csv, or a CSV or Parquet list with columns uri, genre, split; not needed for `folders`."""
     protocol: Protocol = "official"
     """Who decides the splits: `official` tracks.csv, `reference` the paper, `manifest` a list of one's own, `folders` a
-    hash of each name (a folder per genre)."""
+    hash of each name alone (a folder per genre), so that adding tracks moves none."""
     dtype: Dtype = "float32"
     """Of the magnitudes in the shards."""
     max_rejected: float = 0.05

@@ -3,9 +3,10 @@
 import hashlib
 import itertools
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from inpaint_ray.data.schema import SPLITS
 from inpaint_ray.errors import UsageError
 from inpaint_ray.storage import StoredFile, list_files
 
@@ -35,23 +36,20 @@ class Listing:
 
 
 def list_folders(source: str) -> Listing:
-    """The tracks of a folder per genre, split 80 : 10 : 10 by a hash of each name, so that adding tracks moves none.
+    """List the tracks of a folder per genre, split 80 : 10 : 10 by a hash of each track's name.
 
-    The genre is the first folder of a name, and `unknown` for files that lie in none. A genre of three or more tracks
-    is in every split. The track id is a hash of the name.
+    The name is relative to the source, and nothing else decides the split: wherever the source lies and whatever is
+    added to it, a track that was trained on stays in training. A small source may leave a split empty; a note says so.
+    The genre is the first folder of a name, and `unknown` for files that lie in none. The track id is the hash.
     """
-    by_genre: dict[str, list[StoredFile]] = defaultdict(list)
+    tracks = []
     for file in audio_files(source):
         folders = PurePosixPath(file.name).parts[:-1]
-        by_genre[folders[0] if folders else "unknown"].append(file)
-    tracks = []
-    for genre, files in sorted(by_genre.items()):
-        members = []
-        for file in files:
-            track_id = track_id_of(file.name)
-            members.append(Track(file.uri, track_id, genre, _hash_split(track_id), file.size))
-        tracks += _fill_empty_splits(members)
-    return Listing(tracks)
+        track_id = track_id_of(file.name)
+        genre = folders[0] if folders else "unknown"
+        tracks.append(Track(file.uri, track_id, genre, _hash_split(track_id), file.size))
+    tracks.sort(key=lambda track: (track.genre, track.track_id))  # by hash, so that a limit takes a mixed lot
+    return Listing(tracks, notes=_note_empty_splits(tracks))
 
 
 def keep_some(tracks: list[Track], limit: int) -> list[Track]:
@@ -86,7 +84,7 @@ def is_audio(name: str) -> bool:
 
 
 def track_id_of(name: str) -> int:
-    """A number for a track that has none: 63 bits of the hash of its name."""
+    """Return a number for a track that has none: 63 bits of the hash of its name."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
 
 
@@ -95,13 +93,12 @@ def _hash_split(track_id: int) -> str:
     return "train" if tenth < 8 else "validation" if tenth == 8 else "test"
 
 
-def _fill_empty_splits(tracks: list[Track]) -> list[Track]:
-    """Move a track of the fullest split to each empty one, where there are tracks enough."""
-    ordered = sorted(tracks, key=lambda track: track.track_id)
-    for wanted in ("validation", "test", "train"):
-        splits = [track.split for track in ordered]
-        fullest = max(set(splits), key=splits.count)
-        if wanted not in splits and splits.count(fullest) > 1:
-            place = splits.index(fullest)
-            ordered[place] = replace(ordered[place], split=wanted)
-    return ordered
+def _note_empty_splits(tracks: list[Track]) -> list[str]:
+    """Say in one line, if need be, which splits no track fell into, and the way out."""
+    empty = [split for split in SPLITS if split not in {track.split for track in tracks}]
+    if not empty:
+        return []
+    return [
+        f"none of these tracks is in {' or '.join(empty)}: a hash of its name puts each where it is, so that adding "
+        "tracks moves none; add tracks, or choose splits in a list of your own (--protocol manifest)"
+    ]

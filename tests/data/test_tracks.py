@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from inpaint_ray.data.fma import list_fma
@@ -108,29 +109,53 @@ def test_a_source_without_audio_is_named(tmp_path: Path) -> None:
         list_folders(str(tmp_path))
 
 
-def test_folders_are_genres_and_each_is_in_every_split(tmp_path: Path) -> None:
-    for genre in ("Jazz", "Folk"):
-        for number in range(5):
-            path = tmp_path / genre / f"{number}.wav"
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(b"")
-    (tmp_path / "notes.txt").write_text("not audio")
-    tracks = list_folders(str(tmp_path)).tracks
-    assert len(tracks) == 10
-    assert {(t.genre, t.split) for t in tracks} == {
-        (genre, split) for genre in ("Jazz", "Folk") for split in ("train", "validation", "test")
-    }
+def _add(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
 
 
-def test_adding_tracks_leaves_the_split_of_the_others(tmp_path: Path) -> None:
-    def splits() -> dict[str, str]:
-        return {track.uri: track.split for track in list_folders(str(tmp_path)).tracks}
+def _splits(folder: Path) -> dict[str, str]:
+    """Name below the folder -> split."""
+    return {track.uri.removeprefix(f"{folder}/"): track.split for track in list_folders(str(folder)).tracks}
 
-    for number in range(40):
-        (tmp_path / f"{number}.wav").write_bytes(b"")
-    before = splits()
-    (tmp_path / "another.wav").write_bytes(b"")
-    assert before.items() <= splits().items()
+
+def test_the_genre_is_the_first_folder_of_a_name(tmp_path: Path) -> None:
+    _add(tmp_path, "Jazz/a.wav", "Folk/live/b.wav", "c.wav", "notes.txt")
+    genres = {Path(track.uri).name: track.genre for track in list_folders(str(tmp_path)).tracks}
+    assert genres == {"a.wav": "Jazz", "b.wav": "Folk", "c.wav": "unknown"}
+
+
+def test_adding_tracks_moves_none_to_another_split(tmp_path: Path) -> None:
+    random, standing = np.random.default_rng(0), dict[str, str]()
+    for number in range(200):  # one genre grows from nothing, the others more slowly
+        _add(tmp_path, f"{random.choice(['Jazz', 'Folk', 'Rock'], p=[0.7, 0.2, 0.1])}/{number}.wav")
+        splits = _splits(tmp_path)
+        assert standing.items() <= splits.items()
+        standing = splits
+
+
+def test_a_track_is_in_the_same_split_wherever_the_source_lies_and_whatever_else_it_holds(tmp_path: Path) -> None:
+    names = [f"Jazz/{number}.wav" for number in range(30)]
+    _add(tmp_path / "all", *names)
+    for number, name in enumerate(names):
+        _add(tmp_path / f"alone{number}", name)
+        assert _splits(tmp_path / f"alone{number}") == {name: _splits(tmp_path / "all")[name]}
+
+
+def test_eight_tracks_of_ten_are_for_training_and_one_for_each_of_the_others(tmp_path: Path) -> None:
+    _add(tmp_path, *(f"Jazz/{number}.wav" for number in range(2_000)))
+    counts = Counter(_splits(tmp_path).values())
+    shares = {split: count / 2_000 for split, count in counts.items()}
+    assert shares == pytest.approx({"train": 0.8, "validation": 0.1, "test": 0.1}, abs=0.02)
+
+
+def test_a_source_so_small_that_a_split_stays_empty_is_told(tmp_path: Path) -> None:
+    _add(tmp_path, "Jazz/0.wav")
+    (note,) = list_folders(str(tmp_path)).notes
+    assert note.startswith("none of these tracks is in validation or test: a hash of its name puts each where it is")
+    _add(tmp_path, *(f"Jazz/{number}.wav" for number in range(100)))
+    assert list_folders(str(tmp_path)).notes == []
 
 
 def test_a_limit_keeps_every_split_and_genre() -> None:
