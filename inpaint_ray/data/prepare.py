@@ -4,10 +4,8 @@ import csv
 import hashlib
 import io
 import json
-import re
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -21,18 +19,25 @@ import torch
 from inpaint_ray import storage
 from inpaint_ray.data.config import PrepareConfig
 from inpaint_ray.data.fma import list_fma
+from inpaint_ray.data.leftovers import clear_leftovers
 from inpaint_ray.data.patching import GRID
-from inpaint_ray.data.schema import DATASET, REJECTED, REJECTED_SCHEMA, SPLITS, UNMATCHED, Dataset, read_dataset
+from inpaint_ray.data.schema import (
+    DATASET,
+    REJECTED,
+    REJECTED_SCHEMA,
+    SPLITS,
+    UNMATCHED,
+    UNMATCHED_COLUMNS,
+    Dataset,
+    read_dataset,
+)
 from inpaint_ray.data.shard_plan import ShardPlan, make_shard, plan_shards
-from inpaint_ray.data.shards import ShardStory
+from inpaint_ray.data.shards import FOOTER_KEY, ShardStory
 from inpaint_ray.data.track_list import list_manifest
 from inpaint_ray.data.tracks import Listing, Track, keep_some, list_folders
-from inpaint_ray.errors import JobFailedError, UsageError
+from inpaint_ray.errors import DatasetError, JobFailedError, UsageError
 from inpaint_ray.progress import Progress, format_duration
 from inpaint_ray.version import VERSION
-
-SHARD_NAME = rf"({'|'.join((*SPLITS, REJECTED))})/\d{{5,}}(-[0-9a-f]{{16}}-\d{{3,}})?\.parquet"
-OWN_NAME = re.compile(rf"({SHARD_NAME}|{re.escape(UNMATCHED)})({storage.UNFINISHED.pattern})?")
 
 
 def prepare(config: PrepareConfig) -> Dataset:
@@ -53,7 +58,7 @@ def prepare(config: PrepareConfig) -> Dataset:
     if done:
         print(f"{output} holds these tracks already: {done.num_patches('train')} training patches; nothing to do")
         return done
-    _clear_leftovers(output, plans, config)
+    clear_leftovers(output, {plan.name: plan.fingerprint(config) for plan in plans})
     counts = ", ".join(f"{n} {split}" for split, n in Counter(track.split for track in found.tracks).items())
     print(
         "\n".join([f"prepare  {len(found.tracks)} tracks ({counts}) into {len(plans)} shards", *found.notes]),
@@ -105,14 +110,17 @@ def _finished(output: str, config: PrepareConfig, found: Listing) -> Dataset | N
     """The data set that stands in the output, if it is the one that is asked for.
 
     Raises:
-        UsageError: the output holds another data set, or something that is no data set.
+        UsageError: the output holds another data set.
     """
     if not storage.exists(storage.join(output, DATASET)):
-        foreign = next(_foreign_names(output), None)
-        if foreign:
-            raise UsageError(f"--output {output} holds something else ({foreign}); give an empty or new folder")
         return None
-    dataset = read_dataset(output)
+    try:
+        dataset = read_dataset(output)
+    except DatasetError as error:
+        raise UsageError(
+            f"--output {output} holds a {DATASET} that this version did not write; give another folder, or delete "
+            "that one"
+        ) from error
     if dataset.fingerprint != _fingerprint(config, found):
         raise UsageError(
             f"--output {output} holds another data set (made from {dataset.source}, protocol {dataset.protocol}, "
@@ -121,24 +129,10 @@ def _finished(output: str, config: PrepareConfig, found: Listing) -> Dataset | N
     return dataset
 
 
-def _foreign_names(output: str) -> Iterator[str]:
-    return (file.name for file in storage.list_files(output) if not OWN_NAME.fullmatch(file.name))
-
-
-def _clear_leftovers(output: str, plans: list[ShardPlan], config: PrepareConfig) -> None:
-    """Delete what a killed run with other settings left; its shards of the same settings stay."""
-    storage.delete_unfinished(output)
-    wanted = {plan.name: plan.fingerprint(config) for plan in plans}
-    for file in storage.list_files(output):
-        shard, _, further = file.name.removesuffix(".parquet").partition("-")
-        fingerprint = wanted.get(f"{shard}.parquet")
-        if fingerprint is None or (further and not further.startswith(fingerprint)):
-            storage.delete_file(file.uri)
-
-
 def _write_rejected(output: str, stories: list[ShardStory]) -> None:
     rows = sorted(row for story in stories for row in story.rejected)
-    table = pa.table([[uri for uri, _ in rows], [error for _, error in rows]], schema=REJECTED_SCHEMA)
+    schema = REJECTED_SCHEMA.with_metadata({FOOTER_KEY: REJECTED.encode()})  # so that a later run knows it as ours
+    table = pa.table([[uri for uri, _ in rows], [error for _, error in rows]], schema=schema)
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     storage.write_bytes(storage.join(output, REJECTED, "00000.parquet"), buffer.getvalue())
@@ -148,7 +142,7 @@ def _write_unmatched(output: str, found: Listing) -> None:
     """Name what is listed without a file, and the files that no list names."""
     text = io.StringIO()
     rows = [("absent", name) for name in found.absent] + [("unlisted", uri) for uri in found.unlisted]
-    csv.writer(text).writerows([("kind", "name"), *rows])
+    csv.writer(text).writerows([UNMATCHED_COLUMNS, *rows])
     storage.write_bytes(storage.join(output, UNMATCHED), text.getvalue().encode())
 
 

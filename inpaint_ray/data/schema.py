@@ -15,6 +15,7 @@ from inpaint_ray.storage import absolute, join, read_bytes
 
 SPLITS = ("train", "validation", "test")
 DATASET, REJECTED, UNMATCHED = "dataset.json", "rejected", "unmatched.csv"
+UNMATCHED_COLUMNS = ("kind", "name")
 FORMAT = 2
 
 Dtype = Literal["float32", "float16"]
@@ -70,13 +71,13 @@ def read_dataset(uri: str) -> Dataset:
     """
     try:
         record: dict[str, Any] = json.loads(read_bytes(join(uri, DATASET)))
+        if record["format"] != FORMAT:
+            raise DatasetError(f"{uri}: format {record['format']}, this version reads {FORMAT}; prepare again")
+        return Dataset(**record, uri=absolute(uri))
     except FileNotFoundError as error:
         raise DatasetError(
             f"{uri}: no {DATASET} there: not a prepared folder, or its run did not finish; run jobs/prepare.py "
             f"with --output {uri} (again)"
         ) from error
-    except ValueError as error:
-        raise DatasetError(f"{uri}: {DATASET} is damaged: {error}; prepare again") from error
-    if record.get("format") != FORMAT:
-        raise DatasetError(f"{uri}: format {record.get('format')}, this version reads {FORMAT}; prepare again")
-    return Dataset(**record, uri=absolute(uri))
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"{uri}: {DATASET} is damaged, or another program's: {error!r}; prepare again") from error

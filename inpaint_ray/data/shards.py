@@ -1,6 +1,7 @@
 """Shards: Parquet files of patches, each with the story of its tracks in its footer, so that a killed run goes on."""
 
 import json
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -16,6 +17,7 @@ from inpaint_ray.storage import join, keep_copy, locate, open_output
 
 ROW_GROUP_PATCHES = 128  # 8 MiB of float32
 FOOTER_KEY = b"inpaint_ray"
+PARQUET_MAGIC = b"PAR1"  # begins and ends a file; before the end are the footer and its length in four bytes
 
 
 @dataclass(kw_only=True)
@@ -100,13 +102,35 @@ def _table_of(rows: list[tuple[TrackPatches, int]], schema: pa.Schema) -> pa.Tab
 
 def read_story(uri: str) -> ShardStory | None:
     """The story in a shard's footer; None where there is no such file, or it is not a whole shard of ours."""
+    try:
+        footer = read_footer(uri)
+        return ShardStory.from_json(footer) if footer is not None else None
+    except (KeyError, ValueError, TypeError):  # of another version
+        return None
+
+
+def read_footer(uri: str) -> bytes | None:
+    """What our entry in a Parquet file's footer says; None where there is no such file or it has no such entry.
+
+    Reading and parsing are apart, because pyarrow raises OSError for a damaged footer as for a broken network.
+    """
     filesystem, path = locate(uri)
     try:
         with filesystem.open_input_file(path) as file:
-            metadata = pq.read_schema(file).metadata or {}
-        return ShardStory.from_json(metadata[FOOTER_KEY])
-    except (FileNotFoundError, pa.ArrowInvalid, KeyError, ValueError, TypeError):
+            size = file.size()
+            file.seek(max(0, size - 8))
+            length, magic = struct.unpack("<I4s", file.read().rjust(8))
+            if magic != PARQUET_MAGIC:
+                return None
+            file.seek(max(0, size - 8 - length))
+            footer = file.read()
+    except FileNotFoundError:
         return None
+    try:
+        metadata = pq.read_schema(pa.BufferReader(PARQUET_MAGIC + footer)).metadata or {}
+    except (pa.ArrowException, OSError, ValueError):
+        return None
+    return metadata.get(FOOTER_KEY)
 
 
 def shard_rows(dataset: Dataset, split: str) -> dict[str, int]:

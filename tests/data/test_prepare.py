@@ -1,9 +1,11 @@
 """Shards from tracks: the row function without Ray, then the job."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -102,27 +104,64 @@ def test_a_second_run_has_nothing_to_do(prepared: Dataset, archive: Path, capsys
     assert "nothing to do" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["thesis.txt", "train/song.wav", "test/0.parquet", "rejected/mine/00000.parquet"])
-def test_an_output_that_holds_something_else_is_left_alone(archive: Path, tmp_path: Path, name: str) -> None:
+def _parquet() -> bytes:
+    """A table of somebody else's."""
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"uri": ["a"], "error": ["b"]}), buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("thesis.txt", b"mine"),
+        ("train/song.wav", b"mine"),
+        ("test/0.parquet", _parquet()),
+        ("rejected/mine/00000.parquet", _parquet()),
+        ("train/00000.parquet", _parquet()),
+        ("train/00000.parquet", b"mine"),
+        ("train/00000.parquet", _parquet()[:-100] + bytes(92) + _parquet()[-8:]),  # whole, but its footer is spoilt
+        ("train/00000-0123456789abcdef-001.parquet", _parquet()),
+        ("validation/00777.parquet", _parquet()),
+        ("rejected/00000.parquet", _parquet()),
+        ("unmatched.csv", b"kind,name,mine\r\n"),
+        ("dataset.json", b'{"format": 2}'),
+        ("dataset.json", b'["mine"]'),
+        ("dataset.json", b"mine"),
+    ],
+)
+def test_an_output_that_holds_something_else_is_left_alone(
+    archive: Path, tmp_path: Path, name: str, data: bytes
+) -> None:
+    plan, config = _plan(archive, "train/00001.parquet"), _config(archive, tmp_path)
+    make_shard(plan, config, str(tmp_path))  # beside what is ours
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-    (tmp_path / name).write_text("mine")
-    with pytest.raises(UsageError, match=f"holds something else .{name}"):
-        prepare(_config(archive, tmp_path))
-    assert (tmp_path / name).read_text() == "mine"
+    (tmp_path / name).write_bytes(data)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(UsageError, match=f"holds .*{name}") as refused:
+        prepare(config)
+    assert "\n" not in str(refused.value)
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
 
 @pytest.mark.ray
 def test_a_killed_run_is_finished_and_what_it_left_is_cleared(local_ray: None, archive: Path, tmp_path: Path) -> None:
     config = _config(archive, tmp_path)
-    plan = plan_shards(list_fma(config.source, config.metadata, protocol="official").tracks, seed=0)[0]
-    make_shard(plan, config, str(tmp_path))  # what a run that was killed had made, and what it had begun
-    finished = (tmp_path / plan.name).stat().st_mtime_ns
-    (tmp_path / f"train/00001.parquet.{'a' * 32}.tmp").write_bytes(b"half")
-    (tmp_path / "train/00099.parquet").write_bytes(b"of another plan")
+    plans = plan_shards(list_fma(config.source, config.metadata, protocol="official").tracks, seed=0)
+    make_shard(plans[0], config, str(tmp_path))  # what a run that was killed had made, and what it had begun
+    finished = (tmp_path / plans[0].name).stat().st_mtime_ns
+    for name in ("train/00001.parquet", "rejected/00000.parquet", "unmatched.csv", "dataset.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.{'a' * 32}.tmp").write_bytes(b"half")
+    (tmp_path / "train/00002.parquet").write_bytes(b"")  # as after a power cut
+    make_shard(replace(plans[1], name="train/00099.parquet"), config, str(tmp_path))  # of another plan
     prepare(config)
-    assert (tmp_path / plan.name).stat().st_mtime_ns == finished
-    left = {path.name for path in (tmp_path / "train").iterdir()}
-    assert left == {f"{number:05d}.parquet" for number in range(5)}
+    assert (tmp_path / plans[0].name).stat().st_mtime_ns == finished
+    left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {f"{number:05d}.parquet" for number in range(5)} | {"dataset.json", "unmatched.csv"}
+    (tmp_path / "dataset.json").unlink()  # killed before the last write
+    assert prepare(config).num_patches("train") == 25
+    assert (tmp_path / plans[0].name).stat().st_mtime_ns == finished
 
 
 @pytest.mark.ray
