@@ -7,14 +7,38 @@ import json
 import math
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
+
+from inpaint_ray.models.registry import build_model
 
 Census = Counter[str]
 FACTS: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "architectures.json").read_text())
 FACTS.pop("_about")
+REPRESENTATIVES = (  # of each class of networks, the member that has most of its parts
+    "Attention_UNet",
+    "VAE_Res_UNet_v2",
+    "Dual_Res_UNet_v2",
+    "Attention_FPN_RFB_TDM",
+    "CANDI",
+    "ARCNN",
+    "UNet_Sun",
+    "UNet_Mandelli",
+    "Efficient_UNet_v2",
+    "Gap_UNet",
+    "Wiener_UNet",
+)
+
+
+@cache
+def meta_model(name: str) -> nn.Module:
+    """A model without weights, which all tests share: nobody may change it."""
+    with torch.device("meta"):
+        return build_model(name)
 
 
 def census_of(model: nn.Module) -> Census:

@@ -1,4 +1,8 @@
-"""A contract over every architecture with real weights: gradients, residual outputs, checkpoints, initial weights."""
+"""A contract over the architectures: gradients, residual outputs, checkpoints, initial weights.
+
+What a family's class decides is tested with real weights on one member of each, for to draw 20 million weights takes a
+second; what the entry of a name decides is tested on all, on the meta device, without weights.
+"""
 
 import copy
 from collections.abc import Iterator
@@ -12,43 +16,58 @@ from inpaint_ray.models.checkpoint import Checkpoint, load_checkpoint, save_chec
 from inpaint_ray.models.gap_unet import GapUNet
 from inpaint_ray.models.output import restored_of, total_loss
 from inpaint_ray.models.registry import ARCHITECTURES, build_model
+from tests.models.facts import REPRESENTATIVES, meta_model
 
 OF_REFERENCE = [name for name, entry in ARCHITECTURES.items() if entry.keras_params is not None]
-RESIDUAL = [name for name in OF_REFERENCE if getattr(ARCHITECTURES[name].config, "output", "direct") != "direct"]
+RESIDUAL = {  # one name for each family and sign
+    (entry.family, output): name
+    for name, entry in ARCHITECTURES.items()
+    if (output := getattr(entry.config, "output", "direct")) != "direct"
+}
 
 
 @pytest.fixture(scope="module")
 def built(request: pytest.FixtureRequest) -> Iterator[tuple[str, nn.Module]]:
-    """A name and its model, which the tests share: to draw 20 million weights takes a second."""
+    """A name and its model, which the tests share."""
     torch.manual_seed(0)
     yield request.param, build_model(request.param)
 
 
-every_architecture = pytest.mark.parametrize("built", ARCHITECTURES, indirect=True)
+one_of_each_family = pytest.mark.parametrize("built", REPRESENTATIVES, indirect=True)
 
 
 def _patches(model: nn.Module, count: int = 1) -> Tensor:
-    """(count, 1, T, F), small where the network takes any size."""
-    patches = torch.rand(count, 1, *getattr(model, "patch_shape", (40, 33))) + 0.001
+    """(count, 1, T, F) on the model's device, small where the network takes any size."""
+    device = next(model.parameters()).device
+    patches = torch.rand(count, 1, *getattr(model, "patch_shape", (40, 33)), device=device) + 0.001
     patches[:, :, 5:9] = 0.001  # lost
     return patches
 
 
-@every_architecture
-def test_every_parameter_gets_a_finite_gradient(built: tuple[str, nn.Module]) -> None:
-    model = built[1].train()
+def _backward(model: nn.Module) -> dict[str, Tensor | None]:
+    """Names of parameters -> their gradients."""
+    given = _patches(model, 2)
+    total_loss(model.train()(given), lambda restored: (restored - given).square().mean()).backward()
+    return {name: parameter.grad for name, parameter in model.named_parameters()}
+
+
+@one_of_each_family
+def test_gradients_are_finite_and_not_zero(built: tuple[str, nn.Module]) -> None:
+    model = built[1]
     if isinstance(model, GapUNet):
         nn.init.normal_(model.last.weight, std=0.02)  # it starts at zero, where nothing reaches the other weights
-    given = _patches(model, 2)
-    total_loss(model(given), lambda restored: (restored - given).square().mean()).backward()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.isfinite().all(), name
-        assert parameter.grad.any(), name
+    for name, gradient in _backward(model).items():
+        assert gradient is not None and gradient.isfinite().all() and gradient.any(), name
     model.zero_grad(set_to_none=True)
 
 
-@every_architecture
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_the_output_depends_on_every_parameter(name: str) -> None:
+    model = copy.deepcopy(meta_model(name))
+    assert [name for name, gradient in _backward(model).items() if gradient is None] == []
+
+
+@one_of_each_family
 def test_a_checkpoint_gives_bit_identical_output(built: tuple[str, nn.Module], tmp_path: Path) -> None:
     name, model = built
     save_checkpoint(Checkpoint(model=model, architecture=name, scale=1.0), tmp_path)
@@ -59,15 +78,21 @@ def test_a_checkpoint_gives_bit_identical_output(built: tuple[str, nn.Module], t
     (tmp_path / "model.safetensors").unlink()  # pytest keeps folders, of up to 190 MB here
 
 
-@every_architecture
-def test_batch_norm_and_initial_weights_follow_keras(built: tuple[str, nn.Module]) -> None:
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_all_that_a_model_keeps_is_in_its_checkpoint(name: str) -> None:
+    model = meta_model(name)
+    tensors = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
+    assert sorted(model.state_dict()) == sorted(name for name, _ in tensors)
+    assert len({id(tensor) for _, tensor in tensors}) == len(tensors)  # safetensors refuses what is shared
+
+
+@one_of_each_family
+def test_initial_weights_follow_keras(built: tuple[str, nn.Module]) -> None:
     name, model = built
     if name not in OF_REFERENCE:
         pytest.skip("ours follows torch")
     for part_name, module in model.named_modules():
         match module:
-            case nn.BatchNorm2d():
-                assert (module.eps, module.momentum) == (1e-3, 0.01)
             case nn.PReLU():
                 assert not module.weight.any()
             case nn.Conv2d() | nn.ConvTranspose2d() | nn.Linear():
@@ -86,16 +111,22 @@ def _glorot(module: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, *, uniform: bool
     return std, std * (3**0.5 if uniform else 2 / 0.8796)
 
 
-@pytest.mark.parametrize("built", RESIDUAL, indirect=True)
+@pytest.mark.parametrize("name", OF_REFERENCE)
+def test_batch_norm_has_the_defaults_of_keras(name: str) -> None:
+    norms = [module for module in meta_model(name).modules() if isinstance(module, nn.BatchNorm2d)]
+    assert {(norm.eps, norm.momentum) for norm in norms} <= {(1e-3, 0.01)}
+
+
+@pytest.mark.parametrize("built", RESIDUAL.values(), indirect=True)
 def test_a_residual_network_whose_last_convolution_is_zero_returns_its_input(built: tuple[str, nn.Module]) -> None:
-    model = copy.deepcopy(built[1]).eval()
-    lasts = [module for name, module in model.named_modules() if name.split(".")[-1] == "last"]
+    name, model = built[0], built[1].eval()
+    lasts = [module for part_name, module in model.named_modules() if part_name.split(".")[-1] == "last"]
     for last in lasts:
         nn.init.zeros_(last.weight)
     given = _patches(model)
     with torch.inference_mode():
         outputs = model(given)
     assert torch.equal(restored_of(outputs), given)
-    if built[0] == "Dual_Res_UNet_v2":
+    if name == "Dual_Res_UNet_v2":
         assert len(lasts) == 2
         assert torch.equal(outputs.first, given)

@@ -19,27 +19,16 @@ from benchmarks.architectures import (
     relative_error,
 )
 from inpaint_ray.models.output import restored_of
+from tests.models.facts import REPRESENTATIVES
 
 TOLERANCES = {  # see relative_error
     autocast: 3e-2,  # bf16 has 8 bits: 4e-3 a rounding
     channels_last: 1e-5,
     exported: 1e-5,
 }
-ONE_OF_EACH = [
-    "Attention_UNet",
-    "VAE_Res_UNet_v2",
-    "Dual_Res_UNet_v2",
-    "Attention_FPN_RFB_TDM",
-    "CANDI",
-    "ARCNN",
-    "UNet_Mandelli",
-    "Efficient_UNet_v2",
-    "Gap_UNet",
-    "Wiener_UNet",
-]
 
 
-@pytest.mark.parametrize("name", ONE_OF_EACH)
+@pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_a_model_gives_the_same_in_every_format(name: str) -> None:
     model, given = build_for_comparison(name), damaged_patches()
     with torch.no_grad():

@@ -1,17 +1,15 @@
 """The registry against the reference's facts: names, layers, parameters, published scores; and shapes, on no device."""
 
-from functools import cache
 from itertools import combinations
 
 import pytest
 import torch
-from torch import nn
 
 from inpaint_ray.errors import UsageError
 from inpaint_ray.models.blocks import count_parameters
 from inpaint_ray.models.output import restored_of
 from inpaint_ray.models.registry import ARCHITECTURES, build_model
-from tests.models.facts import FACTS, census_of, count_of, expected_census
+from tests.models.facts import FACTS, census_of, count_of, expected_census, meta_model
 
 FAMILIES = {
     "unet": 13,
@@ -28,12 +26,6 @@ EFFICIENT_NET_B0 = 4_049_571  # "Total params" of Keras's, without its head
 NORMALIZATION = 2 * 3 + 1  # of which mean, variance and count of its Normalization layer, for three channels
 
 
-@cache
-def _meta(name: str) -> nn.Module:
-    with torch.device("meta"):
-        return build_model(name)
-
-
 def test_all_names_of_the_reference_are_there_and_two_of_ours() -> None:
     assert set(ARCHITECTURES) - set(FACTS) == {"Gap_UNet", "Wiener_UNet"}
     assert set(FACTS) <= set(ARCHITECTURES)
@@ -46,7 +38,7 @@ def test_all_names_of_the_reference_are_there_and_two_of_ours() -> None:
 def test_layers_are_those_of_the_reference(name: str) -> None:
     if name == "Efficient_UNet_v2":
         pytest.skip("the facts have no layers of it: see the test of its parameters")
-    assert census_of(_meta(name)) == expected_census(name)
+    assert census_of(meta_model(name)) == expected_census(name)
 
 
 @pytest.mark.parametrize("name", FACTS)
@@ -56,7 +48,7 @@ def test_parameters_are_as_many_as_in_the_reference(name: str) -> None:
         expected = facts["notebook_params"] - (2 * 1 + 1)  # Normalization's mean, variance and count, for one channel
     else:
         expected = count_of(expected_census(name))
-    assert count_parameters(_meta(name)) == entry.keras_params == expected
+    assert count_parameters(meta_model(name)) == entry.keras_params == expected
     if name == "LinkNet":
         assert expected == facts["notebook_params"]
     elif not entry.note:
@@ -69,7 +61,7 @@ def test_the_facts_agree_with_themselves(name: str) -> None:
 
 
 def test_the_encoder_of_efficient_unet_is_efficient_net_b0() -> None:
-    model = _meta("Efficient_UNet_v2")
+    model = meta_model("Efficient_UNet_v2")
     encoder = sum(count_parameters(part) for part in (model.stem, model.blocks, model.top))
     assert encoder == EFFICIENT_NET_B0 - NORMALIZATION - 3 * 3 * (3 - 1) * 32  # one input channel in place of three
     widths = [decoder[0].in_channels for decoder in model.decoders]
@@ -86,7 +78,7 @@ def test_published_scores_and_outputs_are_those_of_the_reference(name: str) -> N
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_output_has_the_shape_of_the_input(name: str) -> None:
-    model = _meta(name)
+    model = meta_model(name)
     for size in ((128, 128), (100, 353), (7, 33)):
         given = torch.zeros(2, 1, *size, device="meta")
         if size == getattr(model, "patch_shape", size):
