@@ -32,6 +32,7 @@ from inpaint_ray.tune.live import LiveTable
 from inpaint_ray.tune.space import Choice, Settings
 
 DRIVER = {"memory": 2.0**29}  # of a trial's own process, which only waits
+TRIALS, EXPERIMENT = "trials", "tune"  # folders of a search: its runs, and what Ray Tune keeps
 REDUCTION = 3  # ASHA keeps one in three
 RETRIES = 10  # of a trial whose process or node died
 TRIAL, ERROR = "trial", "error"  # of what Ray Tune is given, and of what a trial reports
@@ -42,22 +43,24 @@ def search(config: TuneConfig) -> list[Entry]:
     """Train every trial that is not trained yet, write the leaderboard, copy the winner's checkpoint.
 
     Raises:
-        UsageError: the cluster is too small for the trials at once, or Optuna is not installed.
+        UsageError: the cluster is too small for the trials at once, Optuna is not installed, or the search's folder
+            holds something else.
         JobFailedError: every trial failed.
     """
     started = time.monotonic()
     config = replace(config, data=storage.absolute(config.data), output=storage.absolute(config.output))
+    run_uri = storage.join(config.output, config.run_name)
+    _check_folder(run_uri)
     read_dataset(config.data)
     config = _shared(config)
     _await_room(config)
     entries = rank([_entry(config, *trial) for trial in _run_trials(config)])
-    run_uri = storage.join(config.output, config.run_name)
     write_leaderboard(run_uri, config.run_name, entries)
     print(to_markdown(entries))
     winner = entries[0]
     if not winner.has_score:
         raise JobFailedError(f"every trial failed; the first: {winner.stopped}")
-    of_winner = storage.join(run_uri, "trials", winner.trial, "best")
+    of_winner = storage.join(run_uri, TRIALS, winner.trial, "best")
     with storage.local_copy(of_winner) as best:
         storage.publish_folder(best, storage.join(run_uri, "best"))
     print(
@@ -67,6 +70,13 @@ def search(config: TuneConfig) -> list[Entry]:
         flush=True,
     )
     return entries
+
+
+def _check_folder(run_uri: str) -> None:
+    """Refuse a folder with files in which no search has begun: its leaderboard and best would be overwritten."""
+    names = [file.name for file in storage.list_files(run_uri)]
+    if names and not any(name.startswith((f"{TRIALS}/", f"{EXPERIMENT}/")) for name in names):
+        raise UsageError(f"{run_uri} holds something else ({names[0]}); give another --run-name")
 
 
 def _run_trials(config: TuneConfig) -> list[tuple[str, Settings, str]]:
@@ -98,7 +108,7 @@ def _run_trials(config: TuneConfig) -> list[tuple[str, Settings, str]]:
             scheduler=_asha(config.budget.epochs) if config.scheduler == "asha" else None,
         ),
         run_config=ray.tune.RunConfig(
-            name="tune",
+            name=EXPERIMENT,
             storage_path=path,
             storage_filesystem=filesystem,
             failure_config=ray.tune.FailureConfig(max_failures=RETRIES),

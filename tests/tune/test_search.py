@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.tune import kill_family
 from inpaint_ray.data.schema import Dataset
-from inpaint_ray.errors import UsageError
+from inpaint_ray.errors import DatasetError, UsageError
 from inpaint_ray.train.config import Budget, Optimisation, Workers
 from inpaint_ray.tune.config import TuneConfig
 from inpaint_ray.tune.entries import Entry
@@ -90,6 +90,19 @@ def test_optuna_chooses_and_goes_on_with_the_same_trials(prepared: Dataset, tmp_
     first = search(config)
     assert len({entry.trial for entry in first}) == 2
     assert by_name(search(config)) == by_name(first)
+
+
+def test_a_search_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
+    config = TuneConfig(data=str(tmp_path / "shards"), output=str(tmp_path), architectures=("Gap_UNet",))
+    for name in ("best/thesis.txt", "leaderboard.csv"):
+        (tmp_path / "tune" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tune" / name).write_text("mine")
+    with pytest.raises(UsageError, match=r"tune holds something else \(best/thesis.txt\); give another --run-name"):
+        search(config)
+    (tmp_path / "tune/trials/Gap_UNet").mkdir(parents=True)
+    (tmp_path / "tune/trials/Gap_UNet/run.json").write_text("{}")  # a search began here
+    with pytest.raises(DatasetError, match="no dataset.json there"):
+        search(config)
 
 
 def test_what_does_not_fit_is_refused_with_what_would(prepared: Dataset, tmp_path: Path) -> None:
