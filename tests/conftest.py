@@ -17,8 +17,20 @@ MUSIC = Path(__file__).resolve().parents[2] / "shared" / "music"
 
 
 @pytest.fixture(scope="session")
-def local_ray() -> Iterator[None]:
-    """A Ray of four CPUs' accounting, with a token of its own, for all tests that need one."""
+def bucket() -> Iterator[str]:
+    """The URI of a bucket on loopback, to which the standard variables point from now on."""
+    from tests.support.s3 import serve_bucket
+
+    with serve_bucket("music") as uri:
+        yield uri
+
+
+@pytest.fixture(scope="session")
+def local_ray(bucket: str) -> Iterator[None]:
+    """A Ray of four CPUs' accounting, with a token of its own, for all tests that need one.
+
+    Its workers see the bucket: they take over the variables as they are when Ray starts.
+    """
     import ray
 
     from inpaint_ray.command_line import start_ray

@@ -4,13 +4,10 @@ import contextlib
 import functools
 import hashlib
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from inpaint_ray import storage
 from inpaint_ray.checkpoints import open_checkpoint
@@ -22,32 +19,8 @@ from inpaint_ray.errors import CheckpointError, UsageError
 from inpaint_ray.models.checkpoint import Checkpoint, save_checkpoint
 from inpaint_ray.models.registry import build_model
 from tests.support.faulty_proxy import Fate, FaultyProxy
+from tests.support.s3 import forget_clients
 from tests.train.test_publish import read_while_replaced, whole_scale, write_checkpoint
-
-
-def forget_clients() -> None:
-    """Make the storage module look at the environment again."""
-    storage._client.cache_clear()
-    storage._s3.cache_clear()
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    """The URI of an empty bucket; endpoint and keys come from the standard variables."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "test-access")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
-        patch.setenv("AWS_REGION", "us-east-1")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        boto3.client("s3").create_bucket(Bucket="music")
-        forget_clients()
-        yield "s3://music"
-        forget_clients()
-    server.stop()
 
 
 def test_bytes_come_back_and_are_listed(bucket: str) -> None:

@@ -1,17 +1,23 @@
-"""The whole chain on a synthetic archive: tracks to shards, a trained network, restored recordings."""
+"""The whole chain in a bucket: tracks to shards, a network that has learnt, restored recordings."""
 
+import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import soundfile
 import torch
+from numpy.typing import NDArray
 
-from inpaint_ray import inpaint
+from inpaint_ray import inpaint, storage
 from inpaint_ray.audio.decode import read_recording
 from inpaint_ray.audio.metrics import snr
-from inpaint_ray.data.schema import Dataset
+from inpaint_ray.data.config import PrepareConfig
+from inpaint_ray.data.prepare import prepare
+from inpaint_ray.data.schema import SPLITS, Dataset
 from inpaint_ray.data.synthetic import write_damaged_copy
 from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.evaluate.run import evaluate
@@ -20,40 +26,70 @@ from inpaint_ray.restore.run import restore
 from inpaint_ray.train.config import Budget, Optimisation, TrainConfig
 from inpaint_ray.train.trainer import train
 
+LEARNT_DB = 0.1  # 0.26 to 0.34 after 20 steps with three seeds, 0.00 without learning
+
+
+def _rain(seed: int) -> NDArray[np.float64]:
+    """Three seconds of steady noise, 16 kHz: to interpolate between two of its frames is worse than to smooth many."""
+    hertz = np.fft.rfftfreq(48_000, 1 / 16_000)
+    random = np.random.default_rng(seed)
+    spectrum = np.fft.rfft(random.standard_normal(48_000)) * np.exp(-hertz / random.uniform(1_500, 4_000))
+    samples = np.fft.irfft(spectrum)
+    return 0.3 * samples / np.abs(samples).max()
+
+
+def _upload_rain(uri: str) -> None:
+    """Five tracks for each split, below URI/rain, and URI/list.csv, which names them."""
+    names = [f"rain/{split}{number}.flac" for split in SPLITS for number in range(5)]
+    for number, name in enumerate(names):
+        data = io.BytesIO()
+        soundfile.write(data, _rain(number), 16_000, format="FLAC", subtype="PCM_16")
+        storage.write_bytes(f"{uri}/{name}", data.getvalue())
+    rows = [f"{name},Rain,{re.split('[/0-9]', name)[1]}" for name in names]
+    storage.write_bytes(f"{uri}/list.csv", "\n".join(["uri,genre,split", *rows]).encode())
+
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_bucket_of_tracks_becomes_restored_audio(prepared: Dataset, archive: Path, tmp_path: Path) -> None:
+def test_a_bucket_of_tracks_becomes_restored_audio(local_ray: None, bucket: str, archive: Path, tmp_path: Path) -> None:
+    """Untrained, Gap_UNet is the interpolation (test_gap_unet.py): whatever it gains beyond that, it has learnt."""
+    chain = f"{bucket}/chain"
+    _upload_rain(chain)
+    prepare(PrepareConfig(source=chain, metadata=f"{chain}/list.csv", protocol="manifest", output=f"{chain}/shards"))
     best = train(
         TrainConfig(
-            data=prepared.uri,
-            output=str(tmp_path / "runs"),
+            data=f"{chain}/shards",
+            output=f"{chain}/runs",
             architecture="Gap_UNet",
-            optimisation=Optimisation(batch_size=5),
-            budget=Budget(epochs=2),
+            optimisation=Optimisation(batch_size=5, learning_rate=3e-3),
+            budget=Budget(epochs=4),
         )
     )
-    checkpoint = str(tmp_path / "runs" / "Gap_UNet" / "best")
+    checkpoint = f"{chain}/runs/Gap_UNet/best"
     both = (checkpoint, "pretrained")
-    rows = evaluate(EvaluateConfig(data=prepared.uri, checkpoint=both, output=str(tmp_path / "results")))
-    assert best["gain"] > 0.8 * best["interpolation_gain"]
-    assert rows[-1].gain("pretrained") > rows[-1].gain("wiener")
-    assert rows[-1].gain("Gap_UNet") > 0.8 * rows[-1].gain("interpolation")
+    rows = evaluate(EvaluateConfig(data=f"{chain}/shards", checkpoint=both, output=f"{chain}/results"))
+    assert best["gain"] > best["interpolation_gain"] + LEARNT_DB
+    assert rows[-1].gain("Gap_UNet") > rows[-1].gain("interpolation") + LEARNT_DB
 
     write_damaged_copy(archive, tmp_path / "tapes")
     (tmp_path / "tapes/damaged/broken.wav").write_bytes(b"RIFF, it says")
-    code = restore(
-        RestoreConfig(input=str(tmp_path / "tapes/damaged"), output=str(tmp_path / "out"), checkpoint="pretrained")
-    )
-    assert code == 3  # one file failed, all others are done
-    manifest = pq.read_table(tmp_path / "out/_restore/manifest.parquet").to_pylist()
+    for file in storage.list_files(str(tmp_path / "tapes/damaged")):
+        storage.put_file(Path(file.uri), f"{chain}/tapes/{file.name}")
+    assert restore(RestoreConfig(input=f"{chain}/tapes", output=f"{chain}/restored", checkpoint=checkpoint)) == 3
+    with storage.local_copy(f"{chain}/restored") as restored:
+        _check_restored(restored, tmp_path / "tapes")
+
+
+def _check_restored(output: Path, tapes: Path) -> None:
+    """One file failed, all others are done: better than silence in their gaps, and the same elsewhere."""
+    manifest = pq.read_table(output / "_restore/manifest.parquet").to_pylist()
     assert [row["name"] for row in manifest if row["status"] == "failed"] == ["broken.wav"]
-    restored = [row for row in manifest if row["status"] == "restored"]
-    assert len(restored) == 5
-    for row in restored:
+    names = [row["name"] for row in manifest if row["status"] == "restored"]
+    assert len(names) == 5
+    for name in names:
         clean, damaged, mended = (
-            read_recording(path.joinpath(row["name"]).read_bytes()).to_float()
-            for path in (tmp_path / "tapes/clean", tmp_path / "tapes/damaged", tmp_path / "out")
+            read_recording(path.joinpath(name).read_bytes()).to_float()
+            for path in (tapes / "clean", tapes / "damaged", output)
         )
         lost = clean != damaged
         assert np.array_equal(mended[mended == damaged], damaged[mended == damaged])
@@ -82,11 +118,11 @@ def test_a_search_runs_as_a_submitted_job(prepared: Dataset, tmp_path: Path, mon
     monkeypatch.chdir(Path(demo.__file__).parents[1])
     with demo.ray_head() as ray:
         demo.submit(
-            ray, "tune", "--data", prepared.uri, "--output", str(tmp_path), "--architectures", "Gap_UNet", "UNet_v2",
+            ray, "tune", "--data", prepared.uri, "--output", str(tmp_path), "--architectures", "Gap_UNet", "UNet_Sun",
             "--epochs", "1", "--patches-per-epoch", "10", "--batch-size", "5", "--validation-patches", "5",
         )  # fmt: skip
     board = (tmp_path / "tune/leaderboard.csv").read_text().splitlines()
-    assert [line.split(",")[:2] for line in board[1:]] == [["1", "Gap_UNet"], ["2", "UNet_v2"]]
+    assert [line.split(",")[:2] for line in board[1:]] == [["1", "Gap_UNet"], ["2", "UNet_Sun"]]
     config = json.loads((tmp_path / "tune/best/config.json").read_text())
     assert config["architecture"] == "Gap_UNet"
     assert "use it: python jobs/restore.py" in (tmp_path / "logs/tune.log").read_text()

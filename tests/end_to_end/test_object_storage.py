@@ -19,7 +19,7 @@ from inpaint_ray.data.schema import read_dataset
 from inpaint_ray.data.synthetic import write_damaged_copy
 from inpaint_ray.errors import StorageError, UsageError
 from tests.support.ceph import Ceph, CephMissing, unpack
-from tests.test_storage_s3 import forget_clients
+from tests.support.s3 import forget_clients
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 REPOSITORY = Path(__file__).parents[2]
