@@ -70,6 +70,7 @@ def test_a_bucket_of_tracks_becomes_restored_audio(local_ray: None, bucket: str,
     rows = evaluate(EvaluateConfig(data=f"{chain}/shards", checkpoint=both, output=f"{chain}/results"))
     assert best["gain"] > best["interpolation_gain"] + LEARNT_DB
     assert rows[-1].gain("Gap_UNet") > rows[-1].gain("interpolation") + LEARNT_DB
+    assert rows[-1].gain("pretrained") > rows[-1].gain("wiener")  # by 1.5 dB
 
     write_damaged_copy(archive, tmp_path / "tapes")
     (tmp_path / "tapes/damaged/broken.wav").write_bytes(b"RIFF, it says")
