@@ -1,4 +1,4 @@
-"""The files of cluster/ against the schemas of those who read them, and every documented command against its job."""
+"""The other files of cluster/: what travels with a job, the image, the dashboard; and every documented command."""
 
 import importlib.metadata
 import json
@@ -6,19 +6,15 @@ import re
 import shlex
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-import jsonschema
-import kubernetes_validate.utils
 import pytest
-import yaml
+import torch
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.runtime_env import RuntimeEnv
-from referencing import Registry, Resource
 
+from cluster.check_torch import CUDA, check
 from inpaint_ray.command_line import parse
 from inpaint_ray.data.config import PrepareConfig
 from inpaint_ray.data.stage import StageConfig
@@ -28,12 +24,9 @@ from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.undo import UndoConfig
 from inpaint_ray.train.config import TrainConfig
 from inpaint_ray.tune.config import TuneConfig
+from tests.support.manifests import RAYJOBS, ROOT, load
 
-ROOT = Path(__file__).resolve().parents[2]
 CLUSTER = ROOT / "cluster"
-KUBERAY = sorted(CLUSTER.glob("kuberay/*.yaml"))
-LAUNCHER = [CLUSTER / "aws.yaml", CLUSTER / "onprem.yaml"]
-KUBERNETES_DEFINITIONS = "kubernetes-json-schema/v1.34.0-local-strict/_definitions.json"
 CONFIGS = {
     "prepare": PrepareConfig,
     "train": TrainConfig,
@@ -50,25 +43,9 @@ SECRET = re.compile(
 BY_TORCH_FOR_CUDA = ("nvidia-", "cuda-", "triton")  # which torch itself pins
 
 
-def load(path: Path) -> dict[str, Any]:
-    loaded = yaml.safe_load(path.read_text())
-    assert isinstance(loaded, dict)
-    return loaded
-
-
-@cache
-def kuberay_validator() -> jsonschema.Draft202012Validator:
-    """Of KubeRay's fields, with Kubernetes' own definitions for what they hold."""
-    definitions = kubernetes_validate.utils.schema_contents(KUBERNETES_DEFINITIONS, "1.34")
-    registry: Registry[Any] = Resource.from_contents(definitions) @ Registry()
-    schema = json.loads((ROOT / "tests" / "schemas" / "kuberay.json").read_text())
-    return jsonschema.Draft202012Validator(schema, registry=registry)
-
-
-def code_blocks(path: Path, language: str | None = None) -> list[str]:
-    """Of a document; of one language, or all."""
-    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL)
-    return [text for name, text in blocks if language in (None, name)]
+def code_blocks(path: Path) -> list[str]:
+    """Return the blocks of code of a document."""
+    return re.findall(r"^```\w*\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL)
 
 
 def project_dependencies() -> list[str]:
@@ -83,82 +60,22 @@ def pins() -> dict[str, str]:
     return {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
 
 
-def test_there_is_a_manifest_for_the_cluster_and_for_each_of_the_five_jobs() -> None:
-    jobs = {f"rayjob-{name}.yaml" for name in ("prepare", "train", "tune", "evaluate", "restore")}
-    assert {path.name for path in KUBERAY} == jobs | {"raycluster.yaml"}
-
-
-@pytest.mark.parametrize("path", KUBERAY, ids=lambda path: path.name)
-def test_a_manifest_is_what_kuberay_and_kubernetes_read(path: Path) -> None:
-    kuberay_validator().validate(load(path))
-
-
-@pytest.mark.parametrize(
-    ("place", "wrong"),
-    [
-        (("spec", "headGroupSpec", "template", "spec", "containers", 0, "resources", "limit"), {"cpu": "1"}),
-        (("spec", "headGroupSpec", "template", "spec", "tolerations"), {"key": "spot"}),
-        (("spec", "workerGroupSpecs", 0, "maxReplicas"), "20"),
-        (("spec", "autoscalerOptions", "version"), 2),
-        (("spec", "gcsFaultTolerance"), {}),
-    ],
-)
-def test_the_schemas_refuse_a_wrong_field_at_any_depth(place: tuple[str | int, ...], wrong: object) -> None:
-    manifest = json.loads(json.dumps(load(CLUSTER / "kuberay" / "raycluster.yaml")))
-    part: Any = manifest
-    for key in place[:-1]:
-        part = part[key]
-    part[place[-1]] = wrong
-    with pytest.raises(jsonschema.ValidationError):
-        kuberay_validator().validate(manifest)
-
-
-def test_the_head_has_no_work_and_workers_are_on_spot_nodes() -> None:
-    spec = load(CLUSTER / "kuberay" / "raycluster.yaml")["spec"]
-    assert spec["rayVersion"] == pins()["ray"]
-    assert spec["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
-    assert "tolerations" not in spec["headGroupSpec"]["template"]["spec"]
-    for group in spec["workerGroupSpecs"]:
-        pod = group["template"]["spec"]
-        assert "spot" in {toleration.get("value") for toleration in pod["tolerations"]}
-        wanted = "1" if group["groupName"].startswith("gpu") else None
-        assert pod["containers"][0]["resources"]["limits"].get("nvidia.com/gpu") == wanted
-
-
-@pytest.mark.parametrize("path", LAUNCHER, ids=lambda path: path.name)
-def test_a_launcher_file_is_what_ray_up_reads(path: Path) -> None:
-    validate_config(prepare_config(load(path)))
-    with pytest.raises(jsonschema.ValidationError):
-        validate_config(prepare_config(load(path) | {"head_node_typ": "head"}))
-
-
-@pytest.mark.parametrize("path", [CLUSTER / "kuberay" / "raycluster.yaml", *LAUNCHER], ids=lambda path: path.name)
-def test_a_cluster_asks_for_the_token(path: Path) -> None:
-    loaded = load(path)
-    if path in LAUNCHER:
-        assert "--env RAY_AUTH_MODE=token" in loaded["docker"]["run_options"]
-        assert "/home/ray/.ray/auth_token" in loaded["file_mounts"]
-    else:
-        assert loaded["spec"]["authOptions"] == {"mode": "token"}
-
-
-def test_what_travels_with_a_job_is_what_ray_reads() -> None:
-    RuntimeEnv(**load(CLUSTER / "runtime_env.yaml"))
-    for block in code_blocks(CLUSTER / "README.md", "yaml"):
-        RuntimeEnv(**yaml.safe_load(block))
+@pytest.mark.parametrize("name", ["runtime_env.yaml", "runtime_env_pip.yaml"])
+def test_what_travels_with_a_job_is_what_ray_reads(name: str) -> None:
+    RuntimeEnv(**load(CLUSTER / name))
 
 
 def test_what_travels_by_pip_is_what_the_project_needs() -> None:
-    by_pip = [yaml.safe_load(block)["pip"] for block in code_blocks(CLUSTER / "README.md", "yaml") if "pip:" in block]
+    by_pip = load(CLUSTER / "runtime_env_pip.yaml")["pip"]
     own = {str(Requirement(text)) for text in project_dependencies()}
-    assert [set(packages[1:]) for packages in by_pip] == [{text.split(">")[0] for text in own if "ray[" not in text}]
+    assert set(by_pip[1:]) == {text.split(">")[0] for text in own if "ray[" not in text}
 
 
 def commands() -> list[tuple[str, str]]:
     """Every (job, flags) of the documents, of the jobs' own usage lines and of the manifests."""
     texts = [block for name in ("README.md", "cluster/README.md") for block in code_blocks(ROOT / name)]
     texts += [(ROOT / "jobs" / f"{job}.py").read_text().split('"""')[1] for job in CONFIGS]
-    texts += [load(path)["spec"].get("entrypoint", "") for path in KUBERAY]
+    texts += [load(path)["spec"].get("entrypoint", "") for path in RAYJOBS]
     joined = [re.sub(r"\\\n\s*", "", text) for text in texts]
     found = [match.groups() for text in joined for match in COMMAND.finditer(text)]
     return [(job, flags) for job, flags in dict.fromkeys(found) if "--help" not in flags and job in CONFIGS]
@@ -204,6 +121,22 @@ def test_the_image_is_made_with_the_constraints_by_a_user_who_is_not_root() -> N
     copied = {name for line in re.findall(r"^COPY (.*) \S+$", text, re.MULTILINE) for name in line.split()}
     assert all(any(name == keep or name.startswith(f"{keep}/") for keep in kept) for name in copied)
     assert all((ROOT / name).exists() for name in copied)
+
+
+def test_the_image_says_its_base_its_cuda_and_its_driver_and_checks_what_it_can() -> None:
+    text = (CLUSTER / "Dockerfile").read_text()
+    assert re.search(r"^ARG BASE=python:3\.11\.\d+-slim-bookworm$", text, re.MULTILINE)
+    assert 'if [ "$VARIANT" = cuda ]; then apt-get install --yes --no-install-recommends g++' in text
+    assert 'python cluster/check_torch.py "$VARIANT"' in text
+    for document in (text, (CLUSTER / "README.md").read_text()):
+        assert f"CUDA {CUDA['cuda']}" in document and "580" in document
+
+
+@pytest.mark.skipif(torch.version.cuda is not None, reason="for a torch without CUDA")
+def test_an_image_with_another_torch_than_it_says_is_not_built() -> None:
+    check("cpu")
+    with pytest.raises(SystemExit, match="for CUDA None, cuda needs 13.0"):
+        check("cuda")
 
 
 def test_no_file_holds_a_secret() -> None:
