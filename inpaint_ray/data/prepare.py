@@ -21,6 +21,7 @@ from inpaint_ray.data.config import PrepareConfig
 from inpaint_ray.data.fma import list_fma
 from inpaint_ray.data.leftovers import clear_leftovers
 from inpaint_ray.data.patching import GRID
+from inpaint_ray.data.placement import place
 from inpaint_ray.data.schema import (
     DATASET,
     REJECTED,
@@ -87,7 +88,7 @@ def _run(plans: list[ShardPlan], config: PrepareConfig, output: str) -> list[Sha
     stories = ray.data.from_items(rows, override_num_blocks=len(rows)).map(make_row)
     progress = Progress("prepare", sum(len(plan.tracks) for plan in plans), "tracks")
     result, num_rejected = [], 0
-    for row in stories.iter_rows():
+    for row in place(stories).iter_rows():
         story = ShardStory.from_json(row["story"])
         result.append(story)
         num_rejected += len(story.rejected)

@@ -16,6 +16,7 @@ import ray
 import ray.data
 
 from inpaint_ray import storage
+from inpaint_ray.data.placement import place
 from inpaint_ray.data.remote_zip import (
     CHUNK,
     Member,
@@ -198,7 +199,7 @@ def _run(archives: list[Archive], output: str, max_readers: int) -> list[tuple[s
     results = ray.data.from_items(rows, override_num_blocks=len(rows)).map(make_row, compute=strategy)
     progress = Progress("stage", round(_totals(archives)[1] / MB), "MB")
     done, all_failed = 0, []
-    for row in results.iter_rows():
+    for row in place(results).iter_rows():
         done += row["size"]
         all_failed += [(name, reason) for name, reason in json.loads(row["failed"])]
         progress.add(round(done / MB) - progress.done, f"{len(all_failed)} files damaged" if all_failed else "")

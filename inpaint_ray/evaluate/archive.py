@@ -9,6 +9,7 @@ import ray.data
 
 from inpaint_ray import storage
 from inpaint_ray.checkpoints import open_checkpoint
+from inpaint_ray.data.placement import place
 from inpaint_ray.data.tracks import is_audio
 from inpaint_ray.errors import JobFailedError, UsageError
 from inpaint_ray.evaluate.audio_report import TaskResults, gather, write_audio_report, write_scores
@@ -83,7 +84,7 @@ def _score(config: EvaluateConfig, uris: dict[str, str]) -> list[AudioScore]:
     progress = Progress("evaluate", len(rows), "files")
     scores: list[AudioScore] = []
     seen: set[str] = set()
-    for row in scored.iter_rows():
+    for row in place(scored, use_gpu=config.actors.use_gpu).iter_rows():
         scores.append(AudioScore(**row))
         progress.add(int(row["name"] not in seen))
         seen.add(row["name"])
@@ -109,7 +110,7 @@ def _make_sounds(config: EvaluateConfig, examples: list[Example], uris: dict[str
         **config.actors.pool(len(rows), memory_gib=MEMORY_GIB),
     )
     progress = Progress("sounds", len(rows), "examples")
-    for _ in made.iter_rows():
+    for _ in place(made, use_gpu=config.actors.use_gpu).iter_rows():
         progress.add(1)
 
 

@@ -7,6 +7,7 @@ import ray.data
 
 from inpaint_ray.audio.damage import Damage, parse_damage
 from inpaint_ray.checkpoints import open_checkpoint
+from inpaint_ray.data.placement import place
 from inpaint_ray.data.schema import Dataset, read_dataset
 from inpaint_ray.data.shards import shard_uris
 from inpaint_ray.errors import DatasetError, UsageError
@@ -64,7 +65,7 @@ def _score(
     )
     progress = Progress("evaluate", dataset.num_patches(split), "patches")
     tracks = []
-    for row in scored.iter_rows():
+    for row in place(scored, use_gpu=config.actors.use_gpu).iter_rows():
         track = TrackScores.from_row(row)
         tracks.append(track)
         progress.add(track.num_patches + track.num_silent)

@@ -12,6 +12,7 @@ import ray.data
 
 from inpaint_ray import storage
 from inpaint_ray.checkpoints import absolute_checkpoint, open_checkpoint
+from inpaint_ray.data.placement import place
 from inpaint_ray.errors import UsageError
 from inpaint_ray.names import printable
 from inpaint_ray.progress import Progress, format_duration
@@ -100,7 +101,7 @@ def _run(config: RestoreConfig, todo: list[SourceFile], shown: list[ManifestRow]
     progress = Progress("look" if config.dry_run else "restore", len(todo), "files")
     result: list[ManifestRow] = []
     shown, num_failed = shown or [], 0
-    for values in restored.iter_rows():
+    for values in place(restored, use_gpu=config.actors.use_gpu).iter_rows():
         row = ManifestRow(**values)
         result.append(row)
         if row.samples_replaced and not config.dry_run:
