@@ -92,8 +92,9 @@ class Workers:
     cpus_per_worker: int | None = None
     """CPUs and threads of each; default: one CPU, and as threads its share of the cores of its node."""
     cache: str | None = None
-    """Folder of each node, on its disk or in its memory (/dev/shm/inpaint), that keeps a bucket's shards once they were
-    read, as long as there is room; all trainings on a node share it. Default: they are read anew in every epoch."""
+    """Folder of each node, on a disk or in memory of its own (not /dev/shm, which is Ray's), that keeps a bucket's
+    shards once they were read, as long as there is room; all trainings on a node share it. Default: they are read anew
+    in every epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ import ray
 from ray.exceptions import GetTimeoutError
 from ray.util.placement_group import placement_group, remove_placement_group
 
+from inpaint_ray.data.placement import node_selector
 from inpaint_ray.errors import UsageError
 from inpaint_ray.progress import format_duration
 from inpaint_ray.train.config import Workers
@@ -41,7 +42,7 @@ def ways_to_fit(workers: Workers, having: Resources) -> list[str]:
 
 
 def await_room(
-    who: str, bundles: list[Resources], *, wait_s: float, grows: bool, remedy: Callable[[Resources], str]
+    who: str, bundles: list[Resources], *, wait_s: float, grows: bool, use_gpu: bool, remedy: Callable[[Resources], str]
 ) -> None:
     """Wait until the cluster has room for all bundles at once; asking for them lets an autoscaler add nodes.
 
@@ -50,13 +51,15 @@ def await_room(
         bundles: resources of each process.
         wait_s: how long others may keep what is there, or the cluster may take to grow.
         grows: whether it can; one that cannot and is too small is refused at once.
+        use_gpu: whether the room may be on nodes that are kept for GPUs.
         remedy: what to do on a cluster of given resources.
 
     Raises:
         UsageError: there is no room; says what is missing, and the remedy.
     """
     wanted = sum(map(Counter, bundles), Counter())
-    group = placement_group(bundles)
+    selector = node_selector(use_gpu=use_gpu)
+    group = placement_group(bundles, bundle_label_selector=selector and [selector] * len(bundles))
     deadline = time.monotonic() + wait_s
     try:
         while True:

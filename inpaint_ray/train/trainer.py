@@ -16,6 +16,7 @@ from ray.tune.integration.ray_train import TuneReportCallback
 
 from inpaint_ray import storage
 from inpaint_ray.checkpoints import absolute_checkpoint, open_checkpoint
+from inpaint_ray.data.placement import node_selector
 from inpaint_ray.data.schema import Dataset, read_dataset
 from inpaint_ray.errors import InpaintError, JobFailedError, StorageError, UsageError
 from inpaint_ray.progress import format_duration
@@ -168,6 +169,7 @@ def _trainer(
             use_gpu=workers.use_gpu,
             placement_strategy="PACK" if workers.use_gpu else "SPREAD",  # torch takes a node's cores, asked for or not
             resources_per_worker=resources_of_worker(workers),
+            label_selector=node_selector(use_gpu=workers.use_gpu),  # type: ignore[call-arg]  # of Train V2 alone
         ),
         run_config=RunConfig(
             name=STATE,
@@ -195,6 +197,7 @@ def _await_room(config: TrainConfig, *, for_tune: bool) -> None:
         [resources_of_worker(workers)] * count,
         wait_s=math.inf if for_tune else workers.wait_s,
         grows=grows,
+        use_gpu=workers.use_gpu,
         remedy=lambda having: ", or ".join(ways_to_fit(workers, having) + wait),
     )
 

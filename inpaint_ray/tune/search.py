@@ -201,6 +201,7 @@ def _await_room(config: TuneConfig) -> None:
         [DRIVER, *[of_worker] * num_workers] * count,
         wait_s=config.workers.wait_s,
         grows=can_grow(),
+        use_gpu=config.workers.use_gpu,
         remedy=remedy,
     )
 
