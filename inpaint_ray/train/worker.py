@@ -88,6 +88,7 @@ class _Run:
         torch.manual_seed(config.seed + 1_000 + self.rank)  # what networks draw differs by worker
         self.state = self._resume()
         self.last_save = -math.inf  # soon after each start, so that a run gets on even where workers die often
+        self.noticed: ray.train.PreemptionInfo | None = None  # the last loss of nodes that was saved for
 
     def to_the_end(self) -> None:
         budget = self.config.budget
@@ -136,8 +137,9 @@ class _Run:
         if sums.steps % AGREE_EVERY or sums.steps == self.order.num_steps:
             return
         due = torch.tensor(float(time.monotonic() - self.last_save > 60 * self.config.saving.checkpoint_minutes))
-        if _all_reduce(due, self.device):
-            self.last_save = time.monotonic()
+        notice = ray.train.get_preemption_info()  # [4] nodes that will be taken away; the same for all workers
+        if _all_reduce(due, self.device) or (notice is not None and notice != self.noticed):
+            self.last_save, self.noticed = time.monotonic(), notice
             metrics = (self.state.history or [{}])[-1] | {"steps": sums.steps}
             self._report(metrics, replace(self.state, sums=self._sums_of_all()))
             self._say(f"saved at step {self.state.sums.steps} of {self.order.num_steps}")

@@ -1,6 +1,7 @@
 """Jobs on a cluster whose nodes come and go."""
 
 import csv
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -61,3 +62,18 @@ def test_trainings_outlive_all_their_nodes_and_use_one_that_joins_late(prepared:
     with (tmp_path / "runs/tune/leaderboard.csv").open() as file:
         trials = {(row["trial"], row["epochs"], row["patches"], row["stopped"]) for row in csv.DictReader(file)}
     assert trials == {(name, "2", "160", "finished") for name in ("Gap_UNet", "UNet_Sun")}
+
+
+@pytest.mark.ray
+@pytest.mark.faults
+def test_a_training_whose_node_will_be_taken_away_is_saved_before_and_goes_on_from_there(
+    prepared: Dataset, tmp_path: Path
+) -> None:
+    (tmp_path / "shards").symlink_to(prepared.uri)
+    command = [sys.executable, "-m", "tests.support.drained_node", str(tmp_path)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400)
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    saved = re.search(r"saved at step (\d+) of 60", run.stdout)
+    assert saved and f"goes on with epoch 2, step {int(saved[1]) + 1}" in run.stdout
+    history = read_metrics((tmp_path / "runs/UNet_Sun/metrics.csv").read_text())
+    assert [(row["epoch"], row["patches"]) for row in history] == [(1, 120), (2, 120)]
