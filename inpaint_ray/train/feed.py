@@ -99,12 +99,14 @@ def _read(
     ]
     if not items:
         return iter(())
+    here = ray.get_runtime_context().get_node_id()
     rows = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
         functools.partial(read_window, seed=seed, epoch=epoch, damage=damage, cache=cache),
         batch_size=None,
         compute=ray.data.TaskPoolStrategy(READERS),
         num_cpus=0,  # part of the worker's: else workers that fill a cluster would wait for them for ever
-        label_selector={NODE: ray.get_runtime_context().get_node_id()},  # beside the worker
+        label_selector={NODE: here},  # beside the worker
+        fallback_strategy=[{"label_selector": {NODE: f"!{here}"}}],  # where its node is being drained: on another
     )
     rows.context.execution_options.preserve_order = True
     return iter(rows.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=READERS))
