@@ -11,6 +11,12 @@ from typing import NamedTuple
 from inpaint_ray.audio.detection import Gap, join_gaps
 
 _CHANNEL = re.compile(r"channel (\d+)")  # a label's text, of a gap in one channel only
+_COMMA = "; a decimal comma? write 1.5, not 1,5"
+PAST_END_S = 0.1  # so far a label may reach past the end of the sound, as one that was drawn by hand does
+
+
+class LabelError(ValueError):
+    """Marks that cannot be meant so; the message has their line or number, without the name of their file."""
 
 
 class Label(NamedTuple):
@@ -19,6 +25,7 @@ class Label(NamedTuple):
     start: float  # seconds
     stop: float  # seconds
     channel: int | None = None  # from 0; None for all
+    place: str = ""  # where it stands in its file, for messages: "line 3"
 
 
 def read_labels(text: str) -> list[Label]:
@@ -30,7 +37,7 @@ def read_labels(text: str) -> list[Label]:
     without extent marks a place and no gap: it is left out.
 
     Raises:
-        ValueError: something is not a label; the message has its line or number.
+        LabelError: something is not a label.
     """
     text = text.lstrip("\ufeff")
     labels = _read_json(text) if text.lstrip().startswith(("[", "{")) else _read_track(text)
@@ -53,34 +60,43 @@ def read_gap_list(text: str) -> dict[str, str]:
     """File name -> its gaps as JSON that `read_labels` reads, of a CSV with columns name, start, end and maybe channel.
 
     Raises:
-        ValueError: a column is missing, or a line has no stretch of time.
+        LabelError: a column is missing, or a line has no stretch of time.
     """
     rows = csv.DictReader(io.StringIO(text.lstrip("\ufeff")))
     missing = {"name", "start", "end"} - set(rows.fieldnames or ())
     if missing:
-        raise ValueError(f"no column {', '.join(sorted(missing))}; the first line must be name,start,end[,channel]")
-    labels: dict[str, list[dict[str, float]]] = defaultdict(list)
+        raise LabelError(f"no column {', '.join(sorted(missing))}; the first line must be name,start,end[,channel]")
+    labels: dict[str, list[dict[str, float | str]]] = defaultdict(list)
     for row in rows:
+        place = f"line {rows.line_num}"
+        if None in row:
+            raise LabelError(f"{place}: more fields than the first line names{_COMMA}")
         try:
-            label = {key: float(row[key]) for key in ("start", "end")}
+            label: dict[str, float | str] = {key: float(row[key]) for key in ("start", "end")}
             if row.get("channel"):
                 label["channel"] = int(row["channel"])
         except (TypeError, ValueError):
-            raise ValueError(f"line {rows.line_num}: start, end or channel is no number") from None
-        labels[row["name"]].append(label)
+            comma = _COMMA if "," in f"{row['start']}{row['end']}" else ""
+            raise LabelError(f"{place}: start, end or channel is no number{comma}") from None
+        labels[row["name"]].append(label | {"place": place})
     return {name: json.dumps(values) for name, values in labels.items()}
 
 
 def place_labels(labels: list[Label], num_channels: int, num_samples: int, sample_rate: int) -> list[Gap]:
-    """The gaps that labels mark, each at least one sample; what lies beyond the end is cut.
+    """Convert labels to gaps of at least one sample each; what lies up to 0.1 s beyond the end is cut.
 
     Raises:
-        ValueError: a label names a channel that there is not.
+        LabelError: a label names a channel that there is not, or lies past the end.
     """
-    gaps = []
+    gaps, length_s = [], num_samples / sample_rate
     for label in labels:
         if label.channel is not None and not 0 <= label.channel < num_channels:
-            raise ValueError(f"a label names channel {label.channel}; there are {num_channels}, counted from 0")
+            raise LabelError(f"{label.place} names channel {label.channel}; there are {num_channels}, counted from 0")
+        if label.start >= length_s or label.stop > length_s + PAST_END_S:
+            raise LabelError(
+                f"{label.place} marks {label.start:g} to {label.stop:g} s of a recording of {length_s:.2f} s; "
+                "are these milliseconds? times are seconds, with a point for decimals, such as 1.5"
+            )
         start = round(label.start * sample_rate)
         stop = min(max(round(label.stop * sample_rate), start + 1), num_samples)
         channels = range(num_channels) if label.channel is None else [label.channel]
@@ -97,12 +113,10 @@ def _read_track(text: str) -> list[Label]:
         try:
             start, stop = (float(field) for field in fields[:2])
         except ValueError:
-            raise ValueError(
-                f"line {number} of the label track is not START<tab>STOP<tab>NAME: {line[:40]!r}"
-            ) from None
+            comma = _COMMA if "," in "".join(fields[:2]) else ""
+            raise LabelError(f"line {number} is not START<tab>STOP<tab>NAME{comma}: {line[:40]!r}") from None
         channel = _CHANNEL.fullmatch(fields[2].strip()) if len(fields) > 2 else None
-        label = Label(start, stop, int(channel[1]) if channel else None)
-        labels.append(_checked(label, f"line {number} of the label track"))
+        labels.append(_checked(Label(start, stop, int(channel[1]) if channel else None, f"line {number}")))
     return labels
 
 
@@ -110,21 +124,22 @@ def _read_json(text: str) -> list[Label]:
     try:
         values = json.loads(text)
     except ValueError as error:
-        raise ValueError(f"not JSON: {error}") from None
+        raise LabelError(f"not JSON: {error}") from None
     if not isinstance(values, list):
-        raise ValueError('JSON of gaps must be a list of {"start": seconds, "end": seconds}')
+        raise LabelError('JSON of gaps must be a list of {"start": seconds, "end": seconds}')
     labels = []
     for number, value in enumerate(values):
         try:
             channel = value.get("channel")
-            label = Label(float(value["start"]), float(value["end"]), None if channel is None else int(channel))
+            channel = None if channel is None else int(channel)
+            label = Label(float(value["start"]), float(value["end"]), channel, value.get("place", f"gap {number}"))
         except (AttributeError, KeyError, TypeError, ValueError):
-            raise ValueError(f'gap {number} is not {{"start": seconds, "end": seconds}}: {str(value)[:40]}') from None
-        labels.append(_checked(label, f"gap {number}"))
+            raise LabelError(f'gap {number} is not {{"start": seconds, "end": seconds}}: {str(value)[:40]}') from None
+        labels.append(_checked(label))
     return labels
 
 
-def _checked(label: Label, where: str) -> Label:
+def _checked(label: Label) -> Label:
     if not (0 <= label.start <= label.stop and math.isfinite(label.stop)):
-        raise ValueError(f"{where}: {label.start:g} to {label.stop:g} is no stretch of time")
+        raise LabelError(f"{label.place}: {label.start:g} to {label.stop:g} s does not go from a start to a later end")
     return label

@@ -6,17 +6,19 @@ import io
 import json
 import posixpath
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
 
 from inpaint_ray import storage
-from inpaint_ray.audio.labels import read_gap_list
+from inpaint_ray.audio.labels import LabelError, read_labels
 from inpaint_ray.data.tracks import is_audio
 from inpaint_ray.errors import UsageError
 from inpaint_ray.models.checkpoint import Checkpoint
-from inpaint_ray.restore.config import AUTO, BESIDE, RestoreConfig
+from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.manifest import FOLDER, ManifestRow
+from inpaint_ray.restore.marks import Marks
 from inpaint_ray.storage import StoredFile
 from inpaint_ray.version import VERSION
 
@@ -34,6 +36,7 @@ class SourceFile:
     settings: str = ""  # fingerprint of all that decides the result, the bytes apart
     model: str = ""  # digest of the network; "" without one
     labels: str | None = None  # its gaps as `read_labels` reads them; None where they are to be found
+    labels_from: str = ""  # the file that has them
     replaces: str = ""  # what an earlier run wrote for it
     taken: tuple[str, ...] = ()  # names that its result must not have: other files of the archive
 
@@ -65,21 +68,6 @@ def list_archive(config: RestoreConfig) -> list[StoredFile]:
     return files
 
 
-def read_label_tracks(config: RestoreConfig, files: list[StoredFile]) -> dict[str, str]:
-    """Name of a recording -> its marked gaps, as `read_labels` reads them; "" where none are marked.
-
-    Raises:
-        UsageError: no recording has marks, or they cannot be read.
-    """
-    texts = _read_gap_list(config) if config.gaps.lower().endswith(".csv") else _read_tracks(config, files)
-    if not any(texts.get(file.name) for file in files):
-        raise UsageError(
-            f"--gaps {config.gaps}: no marks for any file; give a folder with NAME.txt or NAME.json for NAME.wav, "
-            "a .csv of name,start,end, beside, or auto"
-        )
-    return {file.name: texts.get(file.name, "") for file in files}
-
-
 def identify(checkpoint: Checkpoint | None) -> str:
     """A digest of a model, wherever its folder lies; "" without one."""
     if checkpoint is None:
@@ -91,8 +79,11 @@ def identify(checkpoint: Checkpoint | None) -> str:
 
 
 def fingerprint(config: RestoreConfig, model: str, labels: str | None = None) -> str:
-    """Of all that decides what a file becomes, its own bytes apart."""
-    settings = [VERSION, config.method, config.output_format, config.min_gap_ms, model, labels]
+    """Return a digest of all that decides what a file becomes, its own bytes apart; of labels, the stretches alone."""
+    settings: list[object] = [VERSION, config.method, config.output_format, config.min_gap_ms, model, labels]
+    if labels is not None:
+        with suppress(LabelError):  # damaged ones are their text
+            settings[-1] = [label[:3] for label in read_labels(labels)]
     return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
 
 
@@ -101,6 +92,7 @@ def plan(
     files: list[StoredFile],
     *,
     model: str,
+    marks: Marks | None,
     earlier: dict[str, ManifestRow],
     present: dict[str, int],
 ) -> tuple[list[SourceFile], list[ManifestRow]]:
@@ -113,18 +105,16 @@ def plan(
         config: of the run.
         files: of the archive.
         model: digest of the model that the run uses (see `identify`).
+        marks: the gaps that people marked; None where they are to be found.
         earlier: name -> row of earlier runs.
         present: name -> size of what stands in the output.
-
-    Raises:
-        UsageError: `--gaps` names a folder without label tracks.
     """
-    texts = {} if config.gaps == AUTO else read_label_tracks(config, files)
-    settings = {labels: fingerprint(config, model, labels) for labels in {None, *texts.values()}}
+    of = {} if marks is None else marks.of
+    settings = {labels: fingerprint(config, model, labels) for labels in {None, *(mark.labels for mark in of.values())}}
     names = {file.name for file in files}
     todo, done = [], []
     for file in files:
-        labels = texts.get(file.name)
+        labels, labels_from = of.get(file.name, (None, ""))
         row = earlier.get(file.name)
         again = row is not None and row.status == "failed" and config.retry_failed
         if row is not None and not again and _is_finished(row, file, settings[labels], present):
@@ -140,6 +130,7 @@ def plan(
                 settings=settings[labels],
                 model=model,
                 labels=labels,
+                labels_from=labels_from,
                 replaces=row.output if row else "",
                 taken=taken,
             )
@@ -211,38 +202,3 @@ def _place(folder: str, entry: str) -> tuple[str, str]:
     uri = storage.absolute(storage.join(folder, posixpath.normpath(entry)))
     inside = storage.join(folder, "")
     return uri, uri.removeprefix(inside) if uri.startswith(inside) else uri.lstrip("/")
-
-
-def _read_gap_list(config: RestoreConfig) -> dict[str, str]:
-    try:
-        return read_gap_list(_read_text("--gaps", config.gaps))
-    except ValueError as error:
-        raise error if isinstance(error, UsageError) else UsageError(f"--gaps {config.gaps}: {error}") from None
-
-
-def _read_tracks(config: RestoreConfig, files: list[StoredFile]) -> dict[str, str]:
-    """Of label tracks in a folder, or beside the files: NAME.txt or .json in place of a file's suffix or after it."""
-    if config.gaps == BESIDE:
-        places = {file.name: file.uri for file in files}
-        folders = {config.input} if all(file.uri.startswith(f"{config.input}/") for file in files) else set()
-        folders = folders or {uri.rpartition("/")[0] for uri in places.values()}
-    else:
-        places = {file.name: storage.join(config.gaps, file.name) for file in files}
-        folders = {config.gaps}
-    present = {file.uri for folder in folders for file in storage.list_files(folder)}
-    texts = {}
-    for name, place in places.items():
-        stem = place[: len(place) - len(PurePosixPath(place).suffix)]
-        candidates = (f"{base}{suffix}" for suffix in (".txt", ".json") for base in (place, stem))
-        track = next((uri for uri in candidates if uri in present), None)
-        texts[name] = _read_text("--gaps", track) if track else ""
-    return texts
-
-
-def _read_text(flag: str, uri: str) -> str:
-    try:
-        return storage.read_bytes(uri).decode("utf-8")
-    except FileNotFoundError:
-        raise UsageError(f"{flag} {uri}: no such file") from None
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{flag} {uri}: not a text file: {error}") from error

@@ -26,7 +26,7 @@ from inpaint_ray.audio.chunks import length_of, read_chunks
 from inpaint_ray.audio.decode import INTEGER_SUBTYPES, Recording, join_blocks, read_blocks
 from inpaint_ray.audio.detection import Gap, find_gaps, join_gaps, mark_gaps
 from inpaint_ray.audio.encode import to_integers, write_blocks
-from inpaint_ray.audio.labels import place_labels, read_labels, write_labels
+from inpaint_ray.audio.labels import LabelError, place_labels, read_labels, write_labels
 from inpaint_ray.audio.tags import copy_tags
 from inpaint_ray.checkpoints import open_checkpoint
 from inpaint_ray.data.actors import choose_device
@@ -130,6 +130,8 @@ class Restorer:
                     shutil.copyfile(path, target)
                     return _seal(row, source.name, target)
             return self._repair(path, source, row, survey)
+        except LabelError as error:
+            return replace(start, error=one_line(f"{source.labels_from}: {error}"))
         except (AudioDecodeError, ValueError, soundfile.SoundFileError) as error:
             return replace(start, error=one_line(str(error)))
 
@@ -187,7 +189,8 @@ def survey_file(path: Path, labels: str | None, *, min_gap_s: float) -> Survey:
 
     Raises:
         AudioDecodeError: the file is no audio, or cut off.
-        ValueError: the labels are damaged, or nothing is left to restore from.
+        LabelError: the labels are damaged, or lie past the end.
+        ValueError: nothing is left to restore from.
     """
     blocks = read_blocks(path)
     first = next(blocks)

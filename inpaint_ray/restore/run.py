@@ -21,6 +21,7 @@ from inpaint_ray.restore.config import AUTO, BESIDE, RestoreConfig
 from inpaint_ray.restore.excerpts import drop_excerpts, keep_excerpts
 from inpaint_ray.restore.gap_table import merge_gaps
 from inpaint_ray.restore.manifest import RUN, ManifestRow, delete_rows, read_manifest, read_rows, write_manifest
+from inpaint_ray.restore.marks import read_marks
 from inpaint_ray.restore.places import check_apart, claim, holds
 from inpaint_ray.restore.report import REPORT, STATUSES, most_repaired, write_report
 from inpaint_ray.restore.restorer import Restorer
@@ -45,9 +46,11 @@ def restore(config: RestoreConfig) -> int:
     model = identify(open_checkpoint(config.checkpoint) if config.checkpoint else None)
     files = list_archive(config)
     _check_files(config, files)
+    marks = None if config.gaps == AUTO else read_marks(config, files)
+    unmatched = [_unmatched_row(config, *each) for each in marks.unmatched.items()] if marks else []
     if config.dry_run:
-        todo, _ = plan(config, files, model=model, earlier={}, present={})
-        rows = _run(config, todo)
+        todo, _ = plan(config, files, model=model, marks=marks, earlier={}, present={})
+        rows = _run(config, todo) + unmatched
         _print_gaps(rows)
         _print_summary(rows, dry=True)
         marked = sum(row.gaps > 0 for row in rows)
@@ -62,19 +65,20 @@ def restore(config: RestoreConfig) -> int:
     listed = list(storage.list_files(config.output))
     _check_folders(config, listed)
     present = {file.name: file.size for file in listed}
-    todo, done = plan(config, files, model=model, earlier=earlier, present=present)
-    if not todo and not unmerged and manifest is not None and len(manifest) == len(done):
+    todo, done = plan(config, files, model=model, marks=marks, earlier=earlier, present=present)
+    known = done + unmatched
+    if not todo and not unmerged and manifest is not None and {*manifest} == {*known}:
         delete_rows(config.output)  # of a run that was killed while it did so
-        _print_summary(done)
+        _print_summary(known)
         print(f"{config.output} has all of this already; nothing to do")
-        return _exit_code(done)
+        return _exit_code(known)
     already = f", {len(done)} done already" if done else ""
     print(
         f"restore  {len(todo)} of {len(files)} files{already}, method {config.method}, to {config.output}", flush=True
     )
     fresh = _run(config, todo, shown=most_repaired(done))
     storage.delete_unfinished(config.output)  # of nodes that died
-    rows = done + fresh
+    rows = known + fresh
     merge_gaps(config.output, rows, {row.name for row in [*unmerged, *fresh]})
     keep_excerpts(config.output, most_repaired(rows))
     write_report(config, rows, wall_s=time.monotonic() - started)
@@ -143,6 +147,11 @@ def _check_folders(config: RestoreConfig, files: list[StoredFile]) -> None:
     for folder in sorted({posixpath.dirname(file.uri) for file in files}):
         if holds(config.input, folder):
             raise UsageError(f"--output {config.output}: {folder} leads into --input {config.input}; remove that link")
+
+
+def _unmatched_row(config: RestoreConfig, name: str, reason: str) -> ManifestRow:
+    """The row of marks that belong to no file: named like failed files, and looked for again by the next run."""
+    return ManifestRow(name=name, source_size=0, method=config.method, settings="", error=reason)
 
 
 def _print_gaps(rows: list[ManifestRow]) -> None:

@@ -7,7 +7,7 @@ import torch
 from inpaint_ray import storage
 from inpaint_ray.errors import UsageError
 from inpaint_ray.models.checkpoint import Checkpoint
-from inpaint_ray.restore.archive import fingerprint, identify, list_archive, output_name, plan, read_label_tracks
+from inpaint_ray.restore.archive import fingerprint, identify, list_archive, output_name, plan
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.manifest import ManifestRow
 from inpaint_ray.storage import StoredFile
@@ -29,7 +29,7 @@ FINISHED = ManifestRow(
 def names_to_do(
     row: ManifestRow, present: dict[str, int], config: RestoreConfig = CONFIG, model: str = ""
 ) -> list[str]:
-    todo, done = plan(config, [FILE], model=model, earlier={"a.wav": row}, present=present)
+    todo, done = plan(config, [FILE], model=model, marks=None, earlier={"a.wav": row}, present=present)
     assert len(todo) + len(done) == 1
     return [source.name for source in todo]
 
@@ -83,7 +83,7 @@ def test_large_files_come_first_and_know_which_names_are_taken() -> None:
         StoredFile(uri="in/a.mp3", name="a.mp3", size=5),
         StoredFile(uri="in/a.mp3.flac", name="a.mp3.flac", size=50),
     ]
-    todo, _ = plan(CONFIG, files, model="", earlier={}, present={})
+    todo, _ = plan(CONFIG, files, model="", marks=None, earlier={}, present={})
     assert [source.name for source in todo] == ["a.mp3.flac", "a.mp3"]
     assert todo[1].taken == ("a.mp3.flac",)
     with pytest.raises(ValueError, match="another file"):
@@ -101,38 +101,6 @@ def test_an_archive_is_its_audio_without_an_earlier_report(tmp_path: Path) -> No
 def test_an_archive_without_audio_names_the_flag(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--input .*no audio file"):
         list_archive(replace(CONFIG, input=str(tmp_path)))
-
-
-def test_label_tracks_are_found_by_either_name_and_change_the_settings(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("1\t2\tx")
-    (tmp_path / "b.wav.txt").write_text("3\t4\tx")
-    files = [StoredFile(uri=name, name=name, size=1) for name in ("a.wav", "b.wav", "c.wav")]
-    config = replace(CONFIG, gaps=str(tmp_path))
-    assert read_label_tracks(config, files) == {"a.wav": "1\t2\tx", "b.wav": "3\t4\tx", "c.wav": ""}
-    todo, _ = plan(config, files, model="", earlier={}, present={})
-    assert len({source.settings for source in todo}) == 3
-
-
-def test_a_folder_without_label_tracks_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--gaps"):
-        read_label_tracks(replace(CONFIG, gaps=str(tmp_path)), [FILE])
-
-
-def test_marks_may_lie_beside_the_files_as_json_or_in_one_list(tmp_path: Path) -> None:
-    for name in ("x/a.wav", "b.wav"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(b"x")
-    (tmp_path / "x" / "a.json").write_text("[]")
-    (tmp_path / "b.wav.txt").write_text("1\t2\n")
-    (tmp_path / "gaps.csv").write_text("name,start,end\nx/a.wav,1,2\n")
-    config = replace(CONFIG, input=str(tmp_path), gaps="beside")
-    files = list_archive(config)
-    assert read_label_tracks(config, files) == {"b.wav": "1\t2\n", "x/a.wav": "[]"}
-    config = replace(config, gaps=str(tmp_path / "gaps.csv"))
-    assert read_label_tracks(config, files) == {"b.wav": "", "x/a.wav": '[{"start": 1.0, "end": 2.0}]'}
-    (tmp_path / "gaps.csv").write_text("name,start\n")
-    with pytest.raises(UsageError, match="--gaps .*no column end"):
-        read_label_tracks(config, files)
 
 
 def test_the_input_may_be_one_file_or_a_list(tmp_path: Path) -> None:

@@ -221,7 +221,7 @@ def test_a_result_does_not_take_the_name_of_another_file(tmp_path: Path) -> None
 
 def test_damaged_labels_are_a_failed_row(tmp_path: Path) -> None:
     row, _ = restore(tmp_path, "a.wav", make_damaged(), labels="one\ttwo\n")
-    assert row.status == "failed" and "line 1 of the label track" in row.error
+    assert row.status == "failed" and "line 1 is not START<tab>STOP<tab>NAME" in row.error
 
 
 def test_the_output_its_gaps_its_excerpts_and_its_row_are_written(tmp_path: Path) -> None:
