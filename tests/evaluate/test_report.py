@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from inpaint_ray.data.schema import Dataset
-from inpaint_ray.errors import DatasetError, StorageError
+from inpaint_ray.errors import DatasetError, FileNameError
 from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.evaluate.report import gather, write_report
 from inpaint_ray.evaluate.score import TrackScores
@@ -93,7 +93,7 @@ def test_a_folder_without_a_page_holds_no_whole_evaluation(tmp_path: Path) -> No
     _write(tmp_path, 51.0)
     (tmp_path / "results.md").unlink()
     (tmp_path / "results.md").mkdir()  # so that the second file cannot be written
-    with pytest.raises(StorageError):
+    with pytest.raises(FileNameError):
         _write(tmp_path, 44.0)
     assert not (tmp_path / "results.html").exists()
 
