@@ -1,5 +1,6 @@
 """The whole chain in a bucket: tracks to shards, a network that has learnt, restored recordings."""
 
+import csv
 import io
 import json
 import re
@@ -112,18 +113,28 @@ def test_gaps_in_real_music_are_filled_better_than_with_silence(music: Path) -> 
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_search_runs_as_a_submitted_job(prepared: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_runs_as_a_submitted_job_and_then_is_done(
+    prepared: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With Optuna's sampler, which must choose the same trials again from what it is told of them."""
     from jobs import demo
 
     monkeypatch.setattr(demo, "FOLDER", tmp_path)
     monkeypatch.chdir(Path(demo.__file__).parents[1])
+    flags = (
+        "--data", prepared.uri, "--output", str(tmp_path), "--architectures", "Gap_UNet", "--sampler", "optuna",
+        "--samples", "2", "--space", "learning-rate=1e-4..1e-2", "loss=gap_db,gap_l1", "--epochs", "1",
+        "--patches-per-epoch", "10", "--batch-size", "5", "--validation-patches", "5",
+    )  # fmt: skip
+    boards = []
     with demo.ray_head() as ray:
-        demo.submit(
-            ray, "tune", "--data", prepared.uri, "--output", str(tmp_path), "--architectures", "Gap_UNet", "UNet_Sun",
-            "--epochs", "1", "--patches-per-epoch", "10", "--batch-size", "5", "--validation-patches", "5",
-        )  # fmt: skip
-    board = (tmp_path / "tune/leaderboard.csv").read_text().splitlines()
-    assert [line.split(",")[:2] for line in board[1:]] == [["1", "Gap_UNet"], ["2", "UNet_Sun"]]
+        for _ in range(2):
+            demo.submit(ray, "tune", *flags)
+            boards.append((tmp_path / "tune/leaderboard.csv").read_text())
+    assert boards[0] == boards[1]
+    rows = list(csv.DictReader(io.StringIO(boards[0])))
+    assert len({row["trial"] for row in rows}) == len(rows) == 2
+    assert [row["stopped"] for row in rows] == ["finished"] * 2
     config = json.loads((tmp_path / "tune/best/config.json").read_text())
     assert config["architecture"] == "Gap_UNet"
     assert "use it: python jobs/restore.py" in (tmp_path / "logs/tune.log").read_text()

@@ -14,7 +14,6 @@ from inpaint_ray.data.schema import Dataset
 from inpaint_ray.errors import DatasetError, UsageError
 from inpaint_ray.train.config import Budget, Optimisation, Workers
 from inpaint_ray.tune.config import TuneConfig
-from inpaint_ray.tune.entries import Entry
 from inpaint_ray.tune.search import search
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -53,10 +52,6 @@ def test_a_search_that_is_killed_goes_on_and_then_is_done(prepared: Dataset, tmp
     assert (tmp_path / "tune/trials/Gap_UNet/metrics.csv").read_bytes() == before
 
 
-def by_name(entries: list[Entry]) -> dict[str, Entry]:
-    return {entry.trial: entry for entry in entries}
-
-
 @pytest.mark.ray
 @pytest.mark.slow
 def test_asha_stops_what_is_behind_and_a_failure_is_a_row(prepared: Dataset, tmp_path: Path) -> None:
@@ -73,23 +68,6 @@ def test_asha_stops_what_is_behind_and_a_failure_is_a_row(prepared: Dataset, tmp
     assert any(not entry.epochs for entry in entries)
     (behind,) = (entry for entry in entries if entry.stopped == "stopped by ASHA")
     assert behind.architecture == "UNet_Sun" and 1 <= behind.epochs < 6  # it goes on until it is told
-
-
-@pytest.mark.ray
-@pytest.mark.slow
-def test_optuna_chooses_and_goes_on_with_the_same_trials(prepared: Dataset, tmp_path: Path) -> None:
-    config = config_of(
-        prepared,
-        tmp_path,
-        architectures=("Gap_UNet",),
-        space=("learning-rate=1e-4..1e-2", "loss=gap_db,gap_l1"),
-        samples=2,
-        sampler="optuna",
-        budget=Budget(epochs=1, patches_per_epoch=16, validation_patches=5),
-    )
-    first = search(config)
-    assert len({entry.trial for entry in first}) == 2
-    assert by_name(search(config)) == by_name(first)
 
 
 def test_a_search_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
