@@ -27,6 +27,7 @@ LOW_RATE_ORDER_S, LOW_RATE_ORDER = 0.064, 1024  # p at 16 kHz: 1024, where 743 l
 MAX_ORDER = 4096  # above 88.2 kHz, cost grows and quality does not
 LEVEL_ORDERS = 2  # samples on either side, in orders, whose levels are compared
 MAX_SOLVED_S = 0.1  # of a gap; longer ones are extrapolated
+MOST_SOLVED = 19_200  # samples, 0.1 s at 192 kHz: the time grows with the square
 MAX_SOLVED = 4800  # samples that are solved at any rate, and near an edge no more: the equations there are a matrix
 MAX_JOINT = 2048  # lost samples solved together: a matrix of 32 MiB
 WHITE_NOISE = 1e-4  # share of the power, -40 dB: the noise of a recording is not predicted
@@ -65,7 +66,7 @@ def fill_gaps(
     lengths = stops - starts
     order = _order(sample_rate)
     near_edge = np.minimum(starts, len(filled) - stops) < order
-    solved = lengths <= np.where(near_edge, MAX_SOLVED, max(MAX_SOLVED, MAX_SOLVED_S * sample_rate))
+    solved = lengths <= np.where(near_edge, MAX_SOLVED, max(MAX_SOLVED, min(MAX_SOLVED_S * sample_rate, MOST_SOLVED)))
     walls = _Walls(starts[~solved], stops[~solved], len(filled))
     gaps = list(zip(starts[solved].tolist(), stops[solved].tolist(), strict=True))
     blocks = list(_blocks(gaps, walls, order))

@@ -6,7 +6,7 @@ of 64 bits, RIFX is big-endian WAV.
 
 A program that writes to a pipe does not know the size of the sound and cannot come back to fill it in: ffmpeg leaves
 0xFFFFFFFF (0 in AIFF and in ds64), sox the largest multiple of a sample up to 0x7FFFF000 (0x7F000008 in AIFF), others
-0 or 2 GiB. Such sound is streamed: it reaches to the end of the file.
+0 or 2 GiB less the header (oggdec). Such sound is streamed: it reaches to the end of the file.
 """
 
 import os
@@ -21,8 +21,8 @@ OWN = {b"fmt ", b"fact", b"data", b"ds64", b"COMM", b"SSND", b"FVER", b"PEAK"}  
 LARGEST = 2**26  # bytes of all chunks beside the sound that are held
 IN_DS64 = 2**32 - 1
 SOUND = (b"data", b"SSND")
-PLACEHOLDERS = {2**31 - 1, 2**31, 2**64 - 1}  # sizes of sound whose length is not known
-for _limit in (2**32 - 1, 0x7FFFF000, 0x7F000008):  # less the header, or what no whole sample fits into
+PLACEHOLDERS = {2**64 - 1}  # sizes of sound whose length is not known
+for _limit in (2**32 - 1, 2**31, 0x7FFFF000, 0x7F000008):  # less the header, or what no whole sample fits into
     PLACEHOLDERS |= set(range(_limit - 255, _limit + 1))
 
 

@@ -23,6 +23,7 @@ MIN_MOVE = 1e-3  # from peak to peak in 5 ms: sound that sticks at a value has m
 STUCK_RATIO = 4  # a value that sticks does so for longer than any near it: pulse waves and clipping repeat themselves
 EDGE_RATIO = 8  # of an edge to the noise of dither
 EDGE_STEPS = 24  # of an edge to the steps that sound moves in: what is quieter is silent by rounding now and then
+COARSEST_STEP = 1 / 128  # of 8 bits
 NOISE_RATIO = 32  # of the sound on either side to the noise of dither: quiet music is small by chance now and then
 STEADY = 8  # samples of one value near the end of a gap: it holds no noise
 TRIM = 4  # samples at either end of a gap that may be small by chance
@@ -213,6 +214,9 @@ def _rms(samples: NDArray[np.float64]) -> float:
 
 
 def _step(samples: NDArray[np.float64]) -> float:
-    """The smallest change from one sample to the next: what sound was rounded to, whatever the file could hold."""
+    """The smallest change from one sample to the next: what sound was rounded to, whatever the file could hold.
+
+    At most a step of 8 bits: the waves of chip music move in larger ones.
+    """
     changes = np.abs(np.diff(samples))
-    return float(changes.min(initial=np.inf, where=changes > 0))
+    return float(changes.min(initial=COARSEST_STEP, where=changes > 0))

@@ -56,8 +56,15 @@ def write_labels(gaps: list[Gap], num_channels: int, sample_rate: int) -> str:
     return "".join(lines)
 
 
-def read_gap_list(text: str) -> dict[str, str]:
-    """File name -> its gaps as JSON that `read_labels` reads, of a CSV with columns name, start, end and maybe channel.
+class ListedGaps(NamedTuple):
+    """The gaps of one file in a list of a whole archive."""
+
+    labels: str  # as JSON that `read_labels` reads
+    lines: list[int]  # of the list
+
+
+def read_gap_list(text: str) -> dict[str, ListedGaps]:
+    """Read a CSV with columns name, start, end and maybe channel: file name -> its gaps.
 
     Raises:
         LabelError: a column is missing, or a line has no stretch of time.
@@ -66,7 +73,8 @@ def read_gap_list(text: str) -> dict[str, str]:
     missing = {"name", "start", "end"} - set(rows.fieldnames or ())
     if missing:
         raise LabelError(f"no column {', '.join(sorted(missing))}; the first line must be name,start,end[,channel]")
-    labels: dict[str, list[dict[str, float | str]]] = defaultdict(list)
+    found: dict[str, list[dict[str, float | str]]] = defaultdict(list)
+    lines: dict[str, list[int]] = defaultdict(list)
     for row in rows:
         place = f"line {rows.line_num}"
         if None in row:
@@ -78,8 +86,9 @@ def read_gap_list(text: str) -> dict[str, str]:
         except (TypeError, ValueError):
             comma = _COMMA if "," in f"{row['start']}{row['end']}" else ""
             raise LabelError(f"{place}: start, end or channel is no number{comma}") from None
-        labels[row["name"]].append(label | {"place": place})
-    return {name: json.dumps(values) for name, values in labels.items()}
+        found[row["name"]].append(label | {"place": place})
+        lines[row["name"]].append(rows.line_num)
+    return {name: ListedGaps(json.dumps(labels), lines[name]) for name, labels in found.items()}
 
 
 def place_labels(labels: list[Label], num_channels: int, num_samples: int, sample_rate: int) -> list[Gap]:
@@ -132,7 +141,7 @@ def _read_json(text: str) -> list[Label]:
         try:
             channel = value.get("channel")
             channel = None if channel is None else int(channel)
-            label = Label(float(value["start"]), float(value["end"]), channel, value.get("place", f"gap {number}"))
+            label = Label(float(value["start"]), float(value["end"]), channel, str(value.get("place", f"gap {number}")))
         except (AttributeError, KeyError, TypeError, ValueError):
             raise LabelError(f'gap {number} is not {{"start": seconds, "end": seconds}}: {str(value)[:40]}') from None
         labels.append(_checked(label))

@@ -1,6 +1,7 @@
 """Gaps that people marked: which marks belong to which recording of an archive, and which to none."""
 
 import posixpath
+import re
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from inpaint_ray.restore.config import BESIDE, RestoreConfig
 from inpaint_ray.storage import StoredFile
 
 SUFFIXES = (".txt", ".json")  # of label tracks, the first that is there
+_TIMES = re.compile(r"\s*[\d.,:]+\t\s*[\d.,:]+")  # what a line of a label track begins with, damaged ones too
 READERS = 16  # of label tracks at a time
 MOST_BYTES = 2**22  # of a text beside the audio that may be a label track
 
@@ -69,11 +71,11 @@ def _read_list(config: RestoreConfig, files: list[StoredFile]) -> Marks:
     alike = _Alike({file.name: file.name for file in files})
     of = {file.name: Mark("", config.gaps) for file in files}
     unmatched = {}
-    for written, labels in listed.items():
+    for written, (labels, lines) in listed.items():
         name = names.get(written) or names.get(posixpath.normpath(written))
         if name is None:
-            place = f"{config.gaps} {read_labels(labels)[0].place}"
-            unmatched[written] = f"{place}: no file of this name in {config.input}{alike.hint(written)}"
+            numbers = f"{'line' if len(lines) == 1 else 'lines'} {', '.join(map(str, lines))}"
+            unmatched[written] = f"{config.gaps} {numbers}: no file of this name in {config.input}{alike.hint(written)}"
         elif of[name].labels:
             raise UsageError(f"--gaps {config.gaps}: {name} is written in two ways, {written} is one; write one")
         else:
@@ -90,10 +92,11 @@ def _read_tracks(config: RestoreConfig, files: list[StoredFile]) -> Marks:
     else:
         places = {file.name: storage.join(config.gaps, file.name) for file in files}
         folders = {config.gaps}
-    present = {file.uri: file for folder in folders for file in storage.list_files(folder)}
+    files_there = (file for folder in folders for file in storage.list_files(folder))
+    present = {_lower_suffix(file.uri): file for file in files_there}
     tracks = {name: track for name, place in places.items() if (track := _find_track(place, present))}
     used = {*tracks.values(), config.input}
-    left = [file for uri, file in present.items() if uri.lower().endswith(SUFFIXES) and uri not in used]
+    left = [file for file in present.values() if file.uri.lower().endswith(SUFFIXES) and file.uri not in used]
     with ThreadPoolExecutor(READERS) as pool:
         texts = dict(zip(tracks, pool.map(_read_track, tracks.values()), strict=True))
         if config.gaps == BESIDE:  # where notes and other texts lie, too
@@ -113,8 +116,13 @@ def _read_tracks(config: RestoreConfig, files: list[StoredFile]) -> Marks:
 
 
 def _find_track(place: str, present: dict[str, StoredFile]) -> str | None:
-    bases = (place, _stem(place))
-    return next((uri for suffix in SUFFIXES for base in bases if (uri := f"{base}{suffix}") in present), None)
+    """The URI of a label track, its suffix in whatever case."""
+    uris = (f"{base}{suffix}" for suffix in SUFFIXES for base in (place, _stem(place)))
+    return next((present[uri].uri for uri in uris if uri in present), None)
+
+
+def _lower_suffix(uri: str) -> str:
+    return _stem(uri) + PurePosixPath(uri).suffix.lower()
 
 
 def _read_track(uri: str) -> str:
@@ -123,11 +131,14 @@ def _read_track(uri: str) -> str:
 
 
 def _is_track(file: StoredFile) -> bool:
-    """Whether a text that is named like no audio file has labels."""
-    try:
-        return file.size <= MOST_BYTES and bool(read_labels(_read_track(file.uri)))
-    except LabelError:
+    """Whether a text that is named like no audio file has labels, or damaged ones: lines such as 1,5<tab>2,5."""
+    if file.size > MOST_BYTES:
         return False
+    text = _read_track(file.uri)
+    try:
+        return bool(read_labels(text))
+    except LabelError:
+        return any(_TIMES.match(line) for line in text.splitlines())
 
 
 def _stem(name: str) -> str:

@@ -87,13 +87,12 @@ class Restorer:
             model=source.model,
             settings=source.settings,
         )
-        if source.replaces and not self.config.dry_run:  # the earlier row is not that of what is written now
-            begun = replace(start, settings="", error="begun, not finished", output=source.replaces)
-            write_row(self.config.output, begun)
         finished = replace(self._try(source, start), wall_s=round(time.monotonic() - started, 3))
         if not self.config.dry_run:
-            self._forget(source, finished)
-            write_row(self.config.output, finished)  # last: it says that all of it is there
+            if finished.status != "failed":
+                self._forget(source, finished)
+            if finished.status != "failed" or not source.replaces:  # else the earlier result stands, with its row
+                write_row(self.config.output, finished)  # last: it says that all of it is there
             _count(finished)
         return asdict(finished)
 
@@ -128,6 +127,7 @@ class Restorer:
             if not survey.to_fill() and survey.finite:
                 with storage.output_path(storage.join(self.config.output, source.name)) as target:
                     shutil.copyfile(path, target)
+                    self._begin(source, row)
                     return _seal(row, source.name, target)
             return self._repair(path, source, row, survey)
         except LabelError as error:
@@ -158,10 +158,17 @@ class Restorer:
                 notes = [row.error, copy_tags(path, written), _note_target(survey, target)]
                 row = replace(row, error="; ".join(filter(None, notes)), gap_rows=writer.num_rows)
                 row = _seal(row, name, written)
+                self._begin(source, row)
             storage.put_file(gaps, file_gaps_uri(output, source.name))
         for uri, excerpt in zip(excerpt_uris(output, source.name), excerpts or (), strict=False):
             storage.write_bytes(uri, excerpt)
         return row
+
+    def _begin(self, source: SourceFile, row: ManifestRow) -> None:
+        """Note, before the output of an earlier run is replaced, that its row is not true any more."""
+        if source.replaces:
+            begun = replace(row, status="failed", settings="", error="begun, not finished", output=source.replaces)
+            write_row(self.config.output, replace(begun, gaps=0, gap_rows=0))  # its gaps are not written yet
 
     def _forget(self, source: SourceFile, row: ManifestRow) -> None:
         """Delete what an earlier run wrote for the file under another name."""

@@ -78,8 +78,10 @@ def restore(config: RestoreConfig) -> int:
     )
     fresh = _run(config, todo, shown=most_repaired(done))
     storage.delete_unfinished(config.output)  # of nodes that died
-    rows = known + fresh
-    merge_gaps(config.output, rows, {row.name for row in [*unmerged, *fresh]})
+    standing = {row.name: row for row in earlier.values() if present.get(row.output) == row.output_size}
+    rows = known + [_keep_earlier(row, standing.get(row.name)) for row in fresh]
+    written = {row.name for row in fresh if row.status != "failed"}
+    merge_gaps(config.output, rows, {row.name for row in unmerged} | written)
     keep_excerpts(config.output, most_repaired(rows))
     write_report(config, rows, wall_s=time.monotonic() - started)
     write_manifest(config.output, rows)  # after all that it stands for
@@ -147,6 +149,15 @@ def _check_folders(config: RestoreConfig, files: list[StoredFile]) -> None:
     for folder in sorted({posixpath.dirname(file.uri) for file in files}):
         if holds(config.input, folder):
             raise UsageError(f"--output {config.output}: {folder} leads into --input {config.input}; remove that link")
+
+
+def _keep_earlier(row: ManifestRow, before: ManifestRow | None) -> ManifestRow:
+    """The row of a file, with what an earlier run made of it where this one failed: that still stands."""
+    if row.status != "failed" or before is None or not before.output:
+        return row
+    error = f"{row.error}; the earlier result still stands"
+    source = {name: getattr(row, name) for name in ("source_size", "source_etag", "settings")}
+    return replace(before, status="failed", error=error, **source)
 
 
 def _unmatched_row(config: RestoreConfig, name: str, reason: str) -> ManifestRow:

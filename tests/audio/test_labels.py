@@ -57,7 +57,9 @@ def test_json_is_a_list_of_stretches() -> None:
 
 def test_a_list_of_an_archive_has_the_gaps_of_each_file() -> None:
     text = "name,start,end,channel\na b.wav,1,2,\nc.wav,0.5,0.75,1\na b.wav,4,5,0\n"
-    assert {name: read_labels(labels) for name, labels in read_gap_list(text).items()} == {
+    listed = read_gap_list(text)
+    assert listed["a b.wav"].lines == [2, 4]
+    assert {name: read_labels(gaps.labels) for name, gaps in listed.items()} == {
         "a b.wav": [(1, 2, None, "line 2"), (4, 5, 0, "line 4")],
         "c.wav": [(0.5, 0.75, 1, "line 3")],
     }

@@ -13,6 +13,7 @@ from inpaint_ray.errors import StorageError, UnreadableError
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.manifest import read_manifest, read_rows
 from inpaint_ray.restore.restorer import Restorer
+from inpaint_ray.restore.undo import UndoConfig, undo
 from tests.support.machine import largest_file, no_more_files, on_small_disk, with_limits, without_privileges
 from tests.support.restoring import read_statuses, restore_here, write_damaged
 
@@ -127,3 +128,28 @@ def test_tags_that_find_no_room_are_not_left_out(tmp_path: Path) -> None:
     tagged.save()
     with largest_file(2**16), pytest.raises(OSError, match="File too large"):
         copy_tags(tmp_path / "a.flac", tmp_path / "b.flac")
+
+
+@pytest.mark.parametrize("harm", ["gone", "no audio any more"])
+def test_a_file_that_fails_later_keeps_what_was_made_of_it_and_what_undo_needs(tmp_path: Path, harm: str) -> None:
+    source, output = tmp_path / "in", tmp_path / "out"
+    for name in ("a.wav", "b.wav"):
+        write_damaged(source / name, gaps=2)
+    (source / "list.txt").write_text("a.wav\nb.wav\n")
+    config = RestoreConfig(input=str(source / "list.txt"), output=str(output), method="linear")
+    original = (source / "a.wav").read_bytes()
+    assert restore_here(config) == 0
+    restored = (output / "a.wav").read_bytes()
+    if harm == "gone":
+        (source / "a.wav").unlink()
+    else:
+        (source / "a.wav").write_text(harm)
+    assert restore_here(replace(config, method="silence")) == 3
+    assert (output / "a.wav").read_bytes() == restored
+    (row,) = (row for row in read_manifest(str(output)) or [] if row.name == "a.wav")
+    assert row.status == "failed" and row.error.endswith("; the earlier result still stands")
+    assert undo(UndoConfig(output=str(output), to=str(tmp_path / "undone"))) == 0
+    assert (tmp_path / "undone" / "a.wav").read_bytes() == original
+    (source / "a.wav").write_bytes(original)
+    assert restore_here(replace(config, method="silence")) == 0
+    assert read_statuses(output) == {"a.wav": "restored", "b.wav": "restored"}

@@ -66,14 +66,15 @@ def test_what_labels_mean_decides_the_settings_and_not_where_they_stand(tapes: P
 
 
 def test_a_line_that_names_no_file_is_a_failed_row_with_what_is_there(tapes: Path) -> None:
-    gaps = _write_list(tapes, "b.wav,0.25,0.26", "B.WAV,0.25,0.26", "other/c.wav,0.25,0.26", "d.wav,0.25,0.26")
+    others = ("B.WAV,0.25,0.26", "other/c.wav,0.25,0.26", "d.wav,0.3,0.3", "d.wav,0.4,0.3")  # whatever their times are
+    gaps = _write_list(tapes, "b.wav,0.25,0.26", *others)
     out = tapes.parent / "out"
     assert restore_here(_config(tapes, gaps)) == 3
     missing, count = f"no file of this name in {tapes}", "is there: case, accents and folders of names count)"
     expected = {
         "B.WAV": f"{gaps} line 3: {missing} (b.wav {count}",
         "other/c.wav": f"{gaps} line 4: {missing} (sub/c.wav {count}",
-        "d.wav": f"{gaps} line 5: {missing}",
+        "d.wav": f"{gaps} lines 5, 6: {missing}",
     }
     assert _errors(out) == expected
     assert read_statuses(out)["b.wav"] == "restored"
@@ -92,12 +93,20 @@ def test_a_dry_run_names_them_too(tapes: Path, capsys: pytest.CaptureFixture[str
 def test_a_misspelt_label_track_beside_the_audio_is_named_and_notes_are_not(tapes: Path) -> None:
     (tapes / "b.txt").write_text(TRACK)
     (tapes / "sub/C.txt").write_text(TRACK)
+    (tapes / "sub/c.wave.txt").write_text("250,1\t260,5\tdamaged, too\n")
     (tapes / "README.txt").write_text("Two tapes, transferred in 2003.\n")
     (tapes / "list.json").write_text('{"title": "tapes"}')
     (tapes / "binary.txt").write_bytes(bytes(range(256)))
     assert restore_here(_config(tapes, "beside")) == 3
     hint = "(sub/c.wav is there: case, accents and folders of names count)"
-    assert _errors(tapes.parent / "out") == {"sub/C.txt": f"a label track of no audio file in {tapes} {hint}"}
+    none = f"a label track of no audio file in {tapes}"
+    assert _errors(tapes.parent / "out") == {"sub/C.txt": f"{none} {hint}", "sub/c.wave.txt": none}
+
+
+def test_the_suffix_of_a_label_track_may_be_in_any_case(tapes: Path) -> None:
+    (tapes / "b.TXT").write_text(TRACK)
+    marks = _read(tapes, "beside")
+    assert marks.of["b.wav"] == Mark(TRACK, f"{tapes}/b.TXT") and not marks.unmatched
 
 
 def test_every_text_of_a_folder_of_label_tracks_must_belong_to_a_file(tapes: Path) -> None:

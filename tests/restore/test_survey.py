@@ -84,3 +84,21 @@ def test_few_bits_in_a_finer_file_are_told_by_their_steps(tmp_path: Path, bits: 
         coarse = np.rint(sound * 2 ** (bits - 1)) / 2 ** (bits - 1)
         for subtype in ("PCM_16", "FLOAT"):
             assert gaps_of(tmp_path, coarse, "WAV", subtype) == [], name
+
+
+@pytest.mark.parametrize(("subtype", "peak"), [("PCM_U8", 0.5), ("ULAW", 0.05), ("ALAW", 0.05), ("PCM_16", 0.01)])
+def test_dropouts_in_quieter_music_are_found_as_far_as_steps_allow(tmp_path: Path, subtype: str, peak: float) -> None:
+    sound = peak * (notes(1.0) + 0.5 * np.random.default_rng(1).standard_normal(3 * RATE)).clip(-1, 1)
+    starts = range(4000, 40_000, 6000)
+    for start in starts:
+        sound[start : start + 200] = 0
+    assert len(gaps_of(tmp_path, sound, SUBTYPES[subtype], subtype)) == len(starts)
+
+
+def test_dropouts_in_chip_music_are_found_though_it_moves_in_large_steps(tmp_path: Path) -> None:
+    """A saw of sixteen levels, which never holds one as long as a dropout."""
+    phase = np.arange(3 * RATE) * 110.3 / RATE
+    sound = 0.8 * (np.floor(16 * (phase % 1)) - 7.5) / 7.5
+    for start in range(4000, 40_000, 6000):
+        sound[start : start + 200] = 0
+    assert len(gaps_of(tmp_path, sound, "WAV", "PCM_16")) >= 3  # the others begin or end where the saw is low
