@@ -3,6 +3,7 @@
 OUTPUT/dataset.json, OUTPUT/{train,validation,test}/*.parquet, OUTPUT/rejected/*.parquet
 """
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -51,6 +52,12 @@ class Dataset:
     wall_s: float
     format: int = FORMAT
     uri: str = field(default="", compare=False)  # where it was read from; not stored
+
+    @property
+    def contents(self) -> str:
+        """A digest of what was made, where `fingerprint` is of what was asked for: files may have been read since."""
+        made = [self.shards, self.patches, self.tracks, self.seconds, self.grid, self.dtype, self.scale]
+        return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:16]
 
     def num_patches(self, split: str) -> int:
         return sum(self.patches.get(split, {}).values())

@@ -8,6 +8,8 @@ from inpaint_ray.errors import UsageError
 from inpaint_ray.models.registry import LossName, find_architecture
 from inpaint_ray.train.history import best_row
 
+NEWER = ("epochs", "validation_patches", "data_fingerprint", "data_contents")  # settings that older records lack
+
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
@@ -208,15 +210,25 @@ class TrainConfig:
         }
 
 
-def check_same_run(asked: dict[str, Any], before: dict[str, Any], run_uri: str) -> list[str]:
+def check_same_run(asked: dict[str, Any], before: Any, run_uri: str) -> list[str]:
     """Refuse to resume a run with other settings.
 
+    Args:
+        asked: the run's identity now.
+        before: what its record says.
+        run_uri: of the run.
+
     Returns:
-        The settings that cannot be compared, because the run's record does not have them.
+        The settings that cannot be compared, because the version that made the record did not write them down.
 
     Raises:
-        UsageError: lists every difference.
+        UsageError: lists every difference; or the record is none of ours.
     """
+    missing = {name for name, value in asked.items() if value is not None} - set(
+        before if isinstance(before, dict) else ()
+    )
+    if missing - set(NEWER):
+        raise UsageError(f"{run_uri} holds something else (run.json); give another --run-name")
     differences = [
         f"{name} was {before[name]!r}, now {value!r}"
         for name, value in asked.items()
@@ -224,4 +236,4 @@ def check_same_run(asked: dict[str, Any], before: dict[str, Any], run_uri: str) 
     ]
     if differences:
         raise UsageError(f"{run_uri} is a run with other settings: {'; '.join(differences)}; give another --run-name")
-    return [name for name, value in asked.items() if name not in before and value is not None]
+    return [name for name in asked if name in missing]

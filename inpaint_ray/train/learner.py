@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 
 import torch
+import torch.distributed
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Adam, AdamW, Optimizer
@@ -73,6 +74,15 @@ class Learner:
             for module in self.model.modules():
                 if isinstance(module, BATCH_NORMS):
                     module.eval()
+
+    def share_statistics(self) -> None:
+        """Take over the running statistics of batch normalisation from the first process, whose model is kept.
+
+        Each process has its own after a step; what is validated would else not be what is published.
+        """
+        if torch.distributed.is_initialized():
+            for buffer in self.best_guess.buffers():
+                torch.distributed.broadcast(buffer, 0)
 
     def step(self, batch: Batch, weight: float = 1.0) -> float:
         """One step of the optimiser.

@@ -40,7 +40,7 @@ def publish_epoch(
         save_checkpoint(checkpoint, Path(folder))
         Path(folder, "README.md").write_text(_card(config, history[-1]))
         storage.publish_folder(Path(folder), storage.join(run_uri, "last"))
-        if state.best() is history[-1]:
+        if state.best() is history[-1] and math.isfinite(history[-1]["psnr"]):
             storage.publish_folder(Path(folder), storage.join(run_uri, "best"))
     storage.write_bytes(storage.join(run_uri, "metrics.csv"), metrics_csv(history).encode())
     storage.write_bytes(storage.join(run_uri, EVENTS), _events(history))

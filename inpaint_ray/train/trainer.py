@@ -3,14 +3,12 @@
 import functools
 import json
 import math
-import re
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
-import ray
 import ray.train
 import ray.train.torch
+from ray.actor import ActorHandle
 from ray.train import CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 from ray.tune.integration.ray_train import TuneReportCallback
 
@@ -18,17 +16,16 @@ from inpaint_ray import storage
 from inpaint_ray.checkpoints import absolute_checkpoint, open_checkpoint
 from inpaint_ray.data.placement import node_selector
 from inpaint_ray.data.schema import Dataset, read_dataset
-from inpaint_ray.errors import InpaintError, JobFailedError, StorageError, UsageError
+from inpaint_ray.errors import JobFailedError, UsageError
 from inpaint_ray.progress import format_duration
 from inpaint_ray.train.config import TrainConfig, Workers, check_same_run
 from inpaint_ray.train.history import best_row
+from inpaint_ray.train.retries import fit_again
 from inpaint_ray.train.room import await_room, can_grow, resources_of_worker, ways_to_fit
 from inpaint_ray.train.state import Row, read_metrics
 from inpaint_ray.train.worker import train_worker
 
-FAILURES = 3  # in a row, without a save between, end a run
 RECORD = "run.json"
-STATE = "state"  # folder of Ray Train's
 
 
 def train(config: TrainConfig, *, for_tune: bool = False) -> Row:
@@ -46,10 +43,16 @@ def train(config: TrainConfig, *, for_tune: bool = False) -> Row:
     config = _with_absolute_paths(config)  # workers run in other folders
     dataset = read_dataset(config.data)
     for split in ("train", "validation"):
-        if dataset.num_patches(split) < config.workers.num_workers:
+        count, num_workers = dataset.num_patches(split), config.workers.num_workers
+        if not count:
             raise UsageError(
-                f"{dataset.uri}: {dataset.num_patches(split)} patches in split {split} for "
-                f"{config.workers.num_workers} workers; prepare more, or give fewer --num-workers"
+                f"{dataset.uri}: no patches in split {split}; prepare more tracks, or choose the splits in a "
+                "list of your own (jobs/prepare.py --protocol manifest)"
+            )
+        if count < num_workers:
+            raise UsageError(
+                f"{dataset.uri}: {count} patches in split {split} for {num_workers} workers; "
+                "prepare more, or give fewer --num-workers"
             )
     if config.init_from is not None:
         _check_first_weights(config.init_from, config.architecture)
@@ -62,6 +65,11 @@ def train(config: TrainConfig, *, for_tune: bool = False) -> Row:
         _fit(config, dataset, run_uri, for_tune=for_tune, submitted=time.time())
         history = finished_epochs(run_uri)
     best = best_row(history)
+    if not math.isfinite(best["psnr"]):
+        raise JobFailedError(
+            f"training {config.architecture} failed: its output was not finite on some validation patches in every "
+            "epoch; try a lower --learning-rate or --clip-norm, under another --run-name"
+        )
     beside = best["gain"] - best["interpolation_gain"]
     print(
         f"best epoch {int(best['epoch'])}: mean gain {best['gain']:.2f} dB over the damaged input, {beside:+.2f} dB "
@@ -87,83 +95,20 @@ def _with_absolute_paths(config: TrainConfig) -> TrainConfig:
 
 
 def _fit(config: TrainConfig, dataset: Dataset, run_uri: str, *, for_tune: bool, submitted: float) -> None:
-    _await_room(config, for_tune=for_tune)
-    trainer = functools.partial(_trainer, config, dataset, run_uri, for_tune=for_tune, submitted=submitted)
-    fit_again(lambda: trainer().fit(), lambda: _last_save(run_uri), f"training {config.architecture}")
+    def fit(place: ActorHandle) -> None:
+        _trainer(config, dataset, run_uri, place, for_tune=for_tune, submitted=submitted).fit()
 
-
-def fit_again(fit: Callable[[], object], last_save: Callable[[], bytes], what: str) -> None:
-    """Train to the end; after a failure, go on from the last save.
-
-    Args:
-        fit: trains from the last save to the end.
-        last_save: identifies the last save.
-        what: what is trained, in words.
-
-    Raises:
-        JobFailedError: a worker says that it would fail again, or three failures in a row have no save between them.
-    """
-    save, failures = last_save(), 0
-    while True:
-        try:
-            fit()
-            return
-        except ray.train.TrainingFailedError as error:
-            if _waits_for_room(error):
-                print(f"{what} waits for workers: the cluster has no room for them yet", flush=True)
-                continue
-            reason, final = _reason(error)
-        before, save = save, last_save()
-        failures = failures + 1 if save == before else 1
-        if final:
-            raise JobFailedError(f"{what} failed: {reason}")
-        if failures == FAILURES:
-            raise JobFailedError(f"{what} failed {FAILURES} times at the same place, at last by {reason}")
-        print(f"{what} failed: {reason}; it goes on from where it was saved last", flush=True)
-
-
-def _waits_for_room(error: ray.train.TrainingFailedError) -> bool:
-    """Whether Ray Train gave up waiting, as for a node that replaces a lost one; its class is not public."""
-    failure = error.controller_failure if isinstance(error, ray.train.ControllerError) else None
-    return type(failure).__name__ == "WorkerGroupStartupTimeoutError"
-
-
-def _last_save(run_uri: str) -> bytes:
-    """Ray Train's record of the checkpoints that are kept."""
-    try:
-        return storage.read_bytes(storage.join(run_uri, STATE, "checkpoint_manager_snapshot.json"))
-    except FileNotFoundError:
-        return b""
-
-
-def _reason(error: ray.train.TrainingFailedError) -> tuple[str, bool]:
-    """One line of why training failed, and whether it would fail again for sure."""
-    causes: list[Exception] = [error]
-    if isinstance(error, ray.train.WorkerGroupError):
-        causes = list(error.worker_failures.values())
-    elif isinstance(error, ray.train.ControllerError):
-        causes = [error.controller_failure]
-    for cause in causes:
-        if isinstance(cause, InpaintError) and not isinstance(cause, StorageError):
-            return _lines(cause)[-1], True
-    cause = min(causes, key=lambda cause: isinstance(cause, RuntimeError))  # by which torch says that others ended
-    *_, last = lines = _lines(cause)
-    named = (line for line in lines if re.match(r"[\w.]+(Error|Exception): ", line))  # in a traceback, the first cause
-    return next(named, f"{type(cause).__name__}: {last}").rstrip("."), False
-
-
-def _lines(error: Exception) -> list[str]:
-    return [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    fit_again(fit, lambda: _await_room(config, for_tune=for_tune), f"training {config.architecture}")
 
 
 def _trainer(
-    config: TrainConfig, dataset: Dataset, run_uri: str, *, for_tune: bool, submitted: float
+    config: TrainConfig, dataset: Dataset, run_uri: str, place: ActorHandle, *, for_tune: bool, submitted: float
 ) -> ray.train.torch.TorchTrainer:
     """Of Ray Train; it takes up what is below the run's folder."""
     filesystem, path = storage.locate(run_uri)
     workers = config.workers
     return ray.train.torch.TorchTrainer(
-        functools.partial(train_worker, config, dataset, submitted),
+        functools.partial(train_worker, config, dataset, submitted, place),
         scaling_config=ScalingConfig(
             num_workers=_elastic(workers),  # type: ignore[arg-type]  # pairs are meant for elastic groups
             use_gpu=workers.use_gpu,
@@ -172,7 +117,7 @@ def _trainer(
             label_selector=node_selector(use_gpu=workers.use_gpu),  # type: ignore[call-arg]  # of Train V2 alone
         ),
         run_config=RunConfig(
-            name=STATE,
+            name="state",
             storage_path=path,
             storage_filesystem=filesystem,
             checkpoint_config=CheckpointConfig(num_to_keep=config.saving.keep_checkpoints),
@@ -205,15 +150,19 @@ def _await_room(config: TrainConfig, *, for_tune: bool) -> None:
 def _claim(run_uri: str, config: TrainConfig, dataset: Dataset) -> None:
     """Write down what the run is, or see that it is the one that is there already."""
     record = storage.join(run_uri, RECORD)
-    identity = config.identity() | {"data_fingerprint": dataset.fingerprint, "data_scale": dataset.scale}
+    identity = config.identity() | {"data_fingerprint": dataset.fingerprint, "data_contents": dataset.contents}
     try:
         before = json.loads(storage.read_bytes(record))
     except FileNotFoundError:
         before = identity
-        foreign = next(storage.list_files(run_uri), None)
+        names = (file.name for file in storage.list_files(run_uri))
+        foreign = next((name for name in names if storage.UNFINISHED.sub("", name) != RECORD), None)
         if foreign is not None:
-            raise UsageError(f"{run_uri} holds something else ({foreign.name}); give another --run-name") from None
+            raise UsageError(f"{run_uri} holds something else ({foreign}); give another --run-name") from None
+    except ValueError as error:
+        raise UsageError(f"{record} is damaged; give another --run-name, or delete that folder") from error
     unknown = check_same_run(identity, before, run_uri)
+    storage.delete_unfinished(run_uri)  # of a run that was killed
     if unknown:
         print(f"{run_uri} was begun by an earlier version, which did not write down {', '.join(unknown)}: not compared")
     if unknown or before is identity:

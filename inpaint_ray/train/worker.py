@@ -14,6 +14,7 @@ import ray.train
 import ray.train.torch
 import torch
 import torch.distributed
+from ray.actor import ActorHandle
 from torch import Tensor, nn
 
 from inpaint_ray.audio.damage import parse_damage
@@ -37,8 +38,14 @@ from inpaint_ray.train.state import Row, RunState, load_state, save_state
 AGREE_EVERY = 20  # steps: so often workers agree on whether it is time to save
 
 
-def train_worker(config: TrainConfig, dataset: Dataset, submitted: float) -> None:
+def train_worker(config: TrainConfig, dataset: Dataset, submitted: float, place: ActorHandle) -> None:
     """Train from the last reported checkpoint, or from the start, to the last epoch.
+
+    Args:
+        config: the run.
+        dataset: what it trains on.
+        submitted: when the command was given, in seconds since 1970.
+        place: is told how far the run is (see `retries.Place`).
 
     Raises:
         JobFailedError: training would only fail again.
@@ -47,7 +54,7 @@ def train_worker(config: TrainConfig, dataset: Dataset, submitted: float) -> Non
     logging.getLogger("ray.data").setLevel(logging.WARNING)  # and Ray Data every pipeline
     ray.data.DataContext.get_current().enable_progress_bars = False
     try:
-        _Run(config, dataset, submitted).to_the_end()
+        _Run(config, dataset, submitted, place).to_the_end()
     except torch.OutOfMemoryError as error:  # in a step it is a JobFailedError that knows which flag helps
         problem = str(error).partition(". ")[0]
         raise JobFailedError(
@@ -59,8 +66,8 @@ def train_worker(config: TrainConfig, dataset: Dataset, submitted: float) -> Non
 class _Run:
     """One worker's part of a run."""
 
-    def __init__(self, config: TrainConfig, dataset: Dataset, submitted: float) -> None:
-        self.config, self.dataset, self.submitted = config, dataset, submitted
+    def __init__(self, config: TrainConfig, dataset: Dataset, submitted: float, place: ActorHandle) -> None:
+        self.config, self.dataset, self.submitted, self.place = config, dataset, submitted, place
         context = ray.train.get_context()  # [1] who this worker is
         self.rank, self.num_workers = context.get_world_rank(), context.get_world_size()
         if not config.workers.use_gpu:
@@ -103,6 +110,7 @@ class _Run:
             # no more at once than in a part of a training step, which fitted into memory
             part = (few for batch in mine for few in batch.split(math.ceil(len(batch) / self.at_once)))
             genres = sorted(genre for genre, count in self.dataset.patches["validation"].items() if count)
+            self.learner.share_statistics()
             sums = _all_reduce(validate(self.learner.best_guess, part, genres, self.device), self.device)
             self.state.history.append(self._row(epoch + 1, sums, genres))
             self.state.sums = TrainingSums()
@@ -110,6 +118,7 @@ class _Run:
 
     def _train(self, epoch: int) -> None:
         sums = self.state.sums
+        self._tell_place()
         verb, done = f"epoch {epoch + 1}/{self.config.budget.epochs}", sum(self.step_sizes[: sums.steps])
         self.progress = Progress(verb, sum(self.step_sizes), "patches", done=done)
         batches = training_batches(
@@ -134,6 +143,8 @@ class _Run:
             waiting, loss = sums.wait_s / max(sums.seconds, 1e-9), sums.loss_sum / sums.num_patches
             count("train", patches=self.step_sizes[sums.steps - 1])
             self.progress.add(self.step_sizes[sums.steps - 1], f"loss {loss:.4g}  {waiting:.0%} waiting for data")
+        if sums.steps % AGREE_EVERY == 0 or sums.steps == self.order.num_steps:
+            self._tell_place()
         if sums.steps % AGREE_EVERY or sums.steps == self.order.num_steps:
             return
         due = torch.tensor(float(time.monotonic() - self.last_save > 60 * self.config.saving.checkpoint_minutes))
@@ -223,6 +234,11 @@ class _Run:
                 "scores": self.state.history[-1] if self.state.history else {},
             },
         )
+
+    def _tell_place(self) -> None:
+        """Nobody waits for the answer."""
+        if self.rank == 0:
+            self.place.reach.remote((self.state.epoch, self.state.sums.steps))
 
     def _say(self, text: str) -> None:
         if self.rank == 0:

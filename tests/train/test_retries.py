@@ -8,10 +8,10 @@ from ray.exceptions import RayActorError
 from ray.train import ControllerError, WorkerGroupError
 from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
 
-from inpaint_ray.errors import DatasetError, JobFailedError, StorageError
-from inpaint_ray.train import worker
+from inpaint_ray.errors import DatasetError, JobFailedError, StorageError, UsageError
+from inpaint_ray.train import retries, worker
 from inpaint_ray.train.config import TrainConfig
-from inpaint_ray.train.trainer import fit_again
+from inpaint_ray.train.retries import Place, fit_again
 
 OF_A_TASK = """ray::MapBatches(read_window)() (pid=5212)
   File "feed.py", line 119, in read_window
@@ -23,20 +23,29 @@ To change retry attempts, configure DataContext."""
 
 
 class Run:
-    """A training that fails so often as it is told, and is further each time that it may save before."""
+    """A training that fails as often as it is told, after a step that follows from the number of the try."""
 
-    def __init__(self, error: Exception, *, failures: int, saves: Callable[[int], bool]) -> None:
-        self.error, self.failures, self.saves = error, failures, saves
-        self.tried, self.saved = 0, 0
+    def __init__(self, error: Exception, *, failures: int, steps: Callable[[int], int | None]) -> None:
+        self.error, self.failures, self.steps = error, failures, steps
+        self.tried, self.waited = 0, 0
 
-    def fit(self) -> None:
+    def fit(self, place: Place) -> None:
         self.tried += 1
         if self.tried <= self.failures:
-            self.saved += self.saves(self.tried)
+            step = self.steps(self.tried)
+            if step is not None:
+                place.reach((0, step))
             raise self.error
 
-    def last_save(self) -> bytes:
-        return bytes(self.saved)
+    def await_room(self) -> None:
+        self.waited += 1
+
+
+@pytest.fixture(autouse=True)
+def places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Places in this process, not as actors of Ray."""
+    monkeypatch.setattr(retries, "_make_place", Place)
+    monkeypatch.setattr(retries, "_read", Place.reached)
 
 
 def _of_workers(*failures: Exception) -> WorkerGroupError:
@@ -44,7 +53,7 @@ def _of_workers(*failures: Exception) -> WorkerGroupError:
 
 
 def _fit(run: Run) -> None:
-    fit_again(run.fit, run.last_save, "training UNet")
+    fit_again(run.fit, run.await_room, "training UNet")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -64,38 +73,53 @@ def _fit(run: Run) -> None:
 def test_the_third_failure_at_the_same_place_ends_a_run_with_its_reason(
     error: Exception, reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = Run(error, failures=100, saves=lambda tried: False)
-    with pytest.raises(JobFailedError, match=f"^training UNet failed 3 times at the same place, at last by {reason}"):
+    run = Run(error, failures=100, steps=lambda tried: 1000)
+    said = f"^training UNet failed 3 times in epoch 1 after step 1000, at last by {reason}"
+    with pytest.raises(JobFailedError, match=said):
         _fit(run)
-    assert run.tried == 3
+    assert run.tried == run.waited == 3
     assert capsys.readouterr().out.count("it goes on from where it was saved last\n") == 2
 
 
+def test_three_starts_that_fail_end_a_run() -> None:
+    run = Run(ControllerError(WorkerGroupStartupTimeoutError(2)), failures=100, steps=lambda tried: None)
+    with pytest.raises(JobFailedError, match="^training UNet failed 3 times while it was started, at last by "):
+        _fit(run)
+    assert run.tried == run.waited == 3  # it waited for room before each
+
+
 def test_a_run_that_gets_on_outlives_any_number_of_failures() -> None:
-    run = Run(_of_workers(RayActorError()), failures=150, saves=lambda tried: tried % 2 == 0)
+    run = Run(_of_workers(RayActorError()), failures=150, steps=lambda tried: 40 * tried - 60 * (tried % 3 == 0))
     _fit(run)
     assert run.tried == 151
 
 
-def test_a_run_that_got_on_at_first_ends_where_it_stays() -> None:
-    run = Run(_of_workers(RayActorError()), failures=100, saves=lambda tried: tried <= 10)
-    with pytest.raises(JobFailedError):
+def test_a_run_that_fails_here_and_there_and_gets_no_further_ends() -> None:
+    run = Run(_of_workers(RayActorError()), failures=100, steps=lambda tried: 900 + 20 * (-tried % 3))
+    with pytest.raises(JobFailedError, match="^training UNet failed 10 times and got no further, at last by RayActor"):
         _fit(run)
-    assert run.tried == 12  # the tenth saved, failed there, and so did two more
+    assert run.tried == 11
 
 
 @pytest.mark.parametrize("error", [JobFailedError("loss is nan"), DatasetError("no patches")])
 def test_what_would_fail_again_is_not_tried_again(error: Exception) -> None:
-    run = Run(_of_workers(RuntimeError("Connection closed by peer"), error), failures=100, saves=lambda tried: True)
+    run = Run(_of_workers(RuntimeError("Connection closed by peer"), error), failures=100, steps=lambda tried: tried)
     with pytest.raises(JobFailedError, match=f"^training UNet failed: {error}$"):
         _fit(run)
     assert run.tried == 1
 
 
-def test_a_run_waits_for_a_cluster_without_room() -> None:
-    run = Run(ControllerError(WorkerGroupStartupTimeoutError(2)), failures=20, saves=lambda tried: False)
-    _fit(run)
-    assert run.tried == 21
+def test_a_cluster_that_has_no_room_any_more_ends_the_waiting() -> None:
+    run = Run(_of_workers(RayActorError()), failures=100, steps=lambda tried: 100 * tried)
+
+    def await_room() -> None:
+        if run.tried:
+            raise UsageError("2 workers need 2 CPUs (the cluster has 1 CPUs)")
+
+    run.await_room = await_room  # type: ignore[method-assign]
+    with pytest.raises(UsageError, match="the cluster has 1 CPUs"):
+        _fit(run)
+    assert run.tried == 1
 
 
 def test_memory_that_is_short_beside_the_steps_is_final_and_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,4 +131,4 @@ def test_memory_that_is_short_beside_the_steps_is_final_and_one_line(monkeypatch
     monkeypatch.setattr(worker, "_Run", run)  # a GPU's memory cannot be filled here
     config = TrainConfig(data="shards", output="runs", architecture="UNet")
     with pytest.raises(JobFailedError, match=r"^out of memory beside the steps of training: CUDA out of memory; take"):
-        worker.train_worker(config, None, 0.0)  # type: ignore[arg-type]
+        worker.train_worker(config, None, 0.0, Place())  # type: ignore[arg-type]

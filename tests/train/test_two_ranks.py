@@ -112,6 +112,9 @@ def _train(rank: int) -> dict[str, tuple[Tensor, Tensor]]:
                 learner.step(batch, len(batch) * 2 / sum(shares))
                 gradient = torch.cat([weight.grad.flatten() for weight in learner.model.parameters()])
                 seen[f"{parts} {normalise} {step}"] = (_weights(learner.model), gradient)
+            learner.share_statistics()
+            buffers = [buffer.double().flatten() for buffer in learner.model.buffers()]
+            seen[f"{parts} {normalise}"] = (torch.cat(buffers or [torch.zeros(0)]), torch.zeros(0))
     return seen
 
 
@@ -158,6 +161,12 @@ def test_ranks_have_the_same_weights_to_the_bit_after_every_step(ranks: Ranks, p
     for step in range(len(STEPS)):
         first, second = (seen[f"{parts} {normalise} {step}"][0] for seen, _ in ranks)
         assert torch.equal(first, second), f"step {step}"
+
+
+@pytest.mark.parametrize("parts", PARTS)
+def test_ranks_validate_with_the_same_statistics(ranks: Ranks, parts: int) -> None:
+    first, second = (seen[f"{parts} True"][0] for seen, _ in ranks)
+    assert len(first) == 9 and torch.equal(first, second)  # mean and variance of four channels, and a count
 
 
 @pytest.mark.parametrize("parts", PARTS)
