@@ -63,21 +63,21 @@ def test_two_workers_then_one_train_as_one_alone(prepared: Dataset, tmp_path: Pa
 def test_a_run_that_is_killed_within_an_epoch_goes_on_from_the_step_that_was_saved(
     prepared: Dataset, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    flags = "--architecture Gap_UNet --batch-size 8 --epochs 1 --patches-per-epoch 1600"
+    flags = "--architecture Gap_UNet --batch-size 8 --epochs 1 --patches-per-epoch 640"
     command = [sys.executable, "jobs/train.py", "--data", prepared.uri, "--output", str(tmp_path), *flags.split()]
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     with subprocess.Popen(
         command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as job:
         assert job.stdout is not None
-        assert any("saved at step 20 of 200" in line for line in job.stdout)
+        assert any("saved at step 20 of 80" in line for line in job.stdout)
         time.sleep(2)  # until Ray Train has taken note of it
         job.kill()
     assert not (tmp_path / "Gap_UNet" / "metrics.csv").exists()
-    train(_config(prepared.uri, tmp_path, budget=Budget(epochs=1, patches_per_epoch=1600)))
+    train(_config(prepared.uri, tmp_path, budget=Budget(epochs=1, patches_per_epoch=640)))
     assert "goes on with epoch 1, step 21" in "".join(capfd.readouterr())
     (row,) = read_metrics((tmp_path / "Gap_UNet" / "metrics.csv").read_text())
-    assert row["patches"] == 1600
+    assert row["patches"] == 640
 
 
 @pytest.mark.ray
