@@ -17,7 +17,7 @@ from inpaint_ray.version import VERSION
 
 FORMAT = 1
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
-SHA256 = "weights_sha256"  # key of a config: the digest of model.safetensors; within it, of its tensors
+SHA256 = "weights_sha256"  # key of a config: the digest of model.safetensors; within it, see `_digest_of_parts`
 PRETRAINED = "pretrained"  # in place of a folder: the checkpoint that ships with the package
 PRETRAINED_FOLDER = Path(__file__).parent / PRETRAINED
 
@@ -47,8 +47,8 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
         "training": checkpoint.training,
         "inpaint_ray": VERSION,
     }
-    _, tensors = _header_and_tensors(safetensors.torch.save(weights))
-    carried = config | {SHA256: hashlib.sha256(tensors).hexdigest()}  # a file cannot hold its own digest
+    header, tensors = _header_and_tensors(safetensors.torch.save(weights))
+    carried = config | {SHA256: _digest_of_parts(config, json.loads(header), tensors)}
     data = safetensors.torch.save(weights, metadata={CONFIG: json.dumps(carried)})
     (folder / WEIGHTS).write_bytes(data)
     config |= {SHA256: hashlib.sha256(data).hexdigest()}
@@ -110,15 +110,30 @@ def _header_and_tensors(data: bytes) -> tuple[bytes, memoryview]:
     return data[8:end], memoryview(data)[end:]
 
 
+def _digest_of_parts(config: dict[str, Any], table: dict[str, Any], tensors: memoryview) -> str:
+    """Return the SHA-256 of all that a safetensors file holds but the digest itself, which is among the settings.
+
+    Args:
+        config: the settings in the header, without the digest.
+        table: the rest of the header: type, shape and place of each tensor.
+        tensors: what follows the header.
+    """
+    digest = hashlib.sha256(json.dumps([config, table], sort_keys=True).encode())
+    digest.update(tensors)
+    return digest.hexdigest()
+
+
 def _carried_config(data: bytes, place: str) -> dict[str, Any] | None:
-    """The settings that weights carry; None where they carry none, or are not the ones that these were written for."""
+    """Return the settings in the header of weights; None where there are none, or the file is not as it was written."""
     header, tensors = _header_and_tensors(data)
     try:
-        text = json.loads(header)["__metadata__"][CONFIG]
-    except (ValueError, LookupError, TypeError):
+        table = json.loads(header)
+        text = table.pop("__metadata__")[CONFIG]
+    except (ValueError, LookupError, TypeError, AttributeError):
         return None
     config = _parse_config(text, place)
-    return config if config[SHA256] == hashlib.sha256(tensors).hexdigest() else None
+    written = config.pop(SHA256)
+    return config if written == _digest_of_parts(config, table, tensors) else None
 
 
 def _parse_config(text: str | bytes, place: str) -> dict[str, Any]:
