@@ -4,8 +4,8 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 
 from inpaint_ray import storage
-from inpaint_ray.data.schema import DATASET, REJECTED, SPLITS, UNMATCHED, UNMATCHED_COLUMNS
-from inpaint_ray.data.shards import read_footer
+from inpaint_ray.data.schema import DATASET, REJECTED, REJECTED_SCHEMA, SPLITS, UNMATCHED, UNMATCHED_COLUMNS
+from inpaint_ray.data.shards import FOOTER_KEY, read_schema
 from inpaint_ray.errors import UsageError
 
 READERS = 32  # footers at a time: a bucket takes some 50 ms for each
@@ -38,11 +38,18 @@ def _is_ours(file: storage.StoredFile) -> bool:
     name = storage.UNFINISHED.sub("", file.name)
     if not OWN_NAME.fullmatch(name):
         return False
+    if not file.size and not storage.exists(file.uri):  # a dead link, such as to a disk that is not mounted
+        return False
     if name != file.name or not file.size:  # half a file, by its random name; or what a power cut left of one
         return True
     if name == UNMATCHED:
         return storage.read_bytes(file.uri).splitlines()[0] == ",".join(UNMATCHED_COLUMNS).encode()
-    return read_footer(file.uri) is not None
+    schema = read_schema(file.uri)
+    if schema is None:
+        return False
+    if name.startswith(f"{REJECTED}/") and schema.equals(REJECTED_SCHEMA, check_metadata=True):
+        return True  # of an earlier version, without our entry in the footer
+    return FOOTER_KEY in (schema.metadata or {})
 
 
 def _is_wanted(name: str, wanted: dict[str, str]) -> bool:

@@ -110,7 +110,13 @@ def read_story(uri: str) -> ShardStory | None:
 
 
 def read_footer(uri: str) -> bytes | None:
-    """What our entry in a Parquet file's footer says; None where there is no such file or it has no such entry.
+    """Return our entry in a Parquet file's footer; None where there is no such file or it has no such entry."""
+    schema = read_schema(uri)
+    return (schema.metadata or {}).get(FOOTER_KEY) if schema is not None else None
+
+
+def read_schema(uri: str) -> pa.Schema | None:
+    """Return the schema of a Parquet file; None where there is no such file or it is not Parquet.
 
     Reading and parsing are apart, because pyarrow raises OSError for a damaged footer as for a broken network.
     """
@@ -127,10 +133,9 @@ def read_footer(uri: str) -> bytes | None:
     except FileNotFoundError:
         return None
     try:
-        metadata = pq.read_schema(pa.BufferReader(PARQUET_MAGIC + footer)).metadata or {}
+        return pq.read_schema(pa.BufferReader(PARQUET_MAGIC + footer))
     except (pa.ArrowException, OSError, ValueError):
         return None
-    return metadata.get(FOOTER_KEY)
 
 
 def shard_rows(dataset: Dataset, split: str) -> dict[str, int]:

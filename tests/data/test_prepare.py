@@ -12,8 +12,9 @@ import pytest
 from inpaint_ray.audio.decode import decode
 from inpaint_ray.data.config import PrepareConfig
 from inpaint_ray.data.fma import list_fma
+from inpaint_ray.data.leftovers import clear_leftovers
 from inpaint_ray.data.prepare import _run, prepare
-from inpaint_ray.data.schema import Dataset, read_dataset
+from inpaint_ray.data.schema import REJECTED_SCHEMA, Dataset, read_dataset
 from inpaint_ray.data.shard_plan import ShardPlan, make_shard, plan_shards
 from inpaint_ray.data.shards import ShardStory, read_rows
 from inpaint_ray.data.tracks import Track
@@ -107,7 +108,7 @@ def test_a_second_run_has_nothing_to_do(prepared: Dataset, archive: Path, capsys
 def _parquet() -> bytes:
     """A table of somebody else's."""
     buffer = io.BytesIO()
-    pq.write_table(pa.table({"uri": ["a"], "error": ["b"]}), buffer)
+    pq.write_table(pa.table({"patient": ["a"], "error": ["b"]}), buffer)
     return buffer.getvalue()
 
 
@@ -142,6 +143,23 @@ def test_an_output_that_holds_something_else_is_left_alone(
         prepare(config)
     assert "\n" not in str(refused.value)
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_a_link_to_a_disk_that_is_not_there_is_left_alone(archive: Path, tmp_path: Path) -> None:
+    link = tmp_path / "shards/train/00000.parquet"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / "disk/00000.parquet")
+    with pytest.raises(UsageError, match="holds something else .train/00000.parquet"):
+        prepare(_config(archive, tmp_path / "shards"))
+    assert link.is_symlink()
+
+
+def test_rejected_files_as_an_earlier_version_listed_them_are_ours(tmp_path: Path) -> None:
+    former = tmp_path / "rejected/00000.parquet"
+    former.parent.mkdir()
+    pq.write_table(pa.table([["a.mp3"], ["empty file"]], schema=REJECTED_SCHEMA), former)
+    clear_leftovers(str(tmp_path), {})
+    assert not former.exists()
 
 
 @pytest.mark.ray
