@@ -4,8 +4,10 @@ What was trained is in the trials' folders. A search that is run again gives Ray
 there, as if they had just been trained, and goes on from them: nothing of Ray Tune's own state is needed.
 """
 
+import json
 import math
 import os
+import re
 import time
 from dataclasses import replace
 from typing import Any
@@ -24,7 +26,7 @@ from inpaint_ray.models.registry import build_model, find_architecture
 from inpaint_ray.progress import format_duration
 from inpaint_ray.train.history import best_row
 from inpaint_ray.train.room import await_room, can_grow, resources_of_worker, ways_to_fit
-from inpaint_ray.train.trainer import finished_epochs, train
+from inpaint_ray.train.trainer import RECORD, finished_epochs, train
 from inpaint_ray.tune.config import TuneConfig, multiply_adds
 from inpaint_ray.tune.entries import Entry, rank
 from inpaint_ray.tune.leaderboard import to_markdown, write_leaderboard
@@ -33,7 +35,10 @@ from inpaint_ray.tune.space import Choice, Settings
 
 DRIVER = {"memory": 2.0**29}  # of a trial's own process, which only waits
 TRIALS, EXPERIMENT = "trials", "tune"  # folders of a search: its runs, and what Ray Tune keeps
+OF_TRIAL = re.compile(rf"{TRIALS}/[^/]+/{RECORD}")
+OF_RAY_TUNE = re.compile(rf"{EXPERIMENT}/(\.validate_storage_marker|tuner\.pkl|experiment_state-[^/]+\.json)")
 REDUCTION = 3  # ASHA keeps one in three
+LOWEST_GAIN = -20.0  # dB, for ASHA alone; no network is as bad whose output is finite
 RETRIES = 10  # of a trial whose process or node died
 TRIAL, ERROR = "trial", "error"  # of what Ray Tune is given, and of what a trial reports
 SCORES = ("psnr", "gain", "interpolation_gain", "nrmse")
@@ -74,9 +79,22 @@ def search(config: TuneConfig) -> list[Entry]:
 
 def _check_folder(run_uri: str) -> None:
     """Refuse a folder with files in which no search has begun: its leaderboard and best would be overwritten."""
-    names = [file.name for file in storage.list_files(run_uri)]
-    if names and not any(name.startswith((f"{TRIALS}/", f"{EXPERIMENT}/")) for name in names):
-        raise UsageError(f"{run_uri} holds something else ({names[0]}); give another --run-name")
+    files = [file for file in storage.list_files(run_uri) if not storage.UNFINISHED.search(file.name)]
+    if files and not any(_is_sign(file) for file in files):
+        raise UsageError(f"{run_uri} holds something else ({files[0].name}); give another --run-name")
+
+
+def _is_sign(file: storage.StoredFile) -> bool:
+    """Tell whether a file shows that a search has begun: a trial's record, or one of Ray Tune's own files."""
+    if OF_RAY_TUNE.fullmatch(file.name):
+        return True
+    if not OF_TRIAL.fullmatch(file.name):
+        return False
+    try:
+        record = json.loads(storage.read_bytes(file.uri))
+    except (ValueError, FileNotFoundError):  # not JSON; a dead link
+        return False
+    return isinstance(record, dict) and "architecture" in record
 
 
 def _run_trials(config: TuneConfig) -> list[tuple[str, Settings, str]]:
@@ -105,7 +123,7 @@ def _run_trials(config: TuneConfig) -> list[tuple[str, Settings, str]]:
             max_concurrent_trials=config.max_concurrent,
             num_samples=len(planned) if by_optuna else 1,
             search_alg=_optuna(config.seed) if by_optuna else None,
-            scheduler=_asha(config.budget.epochs) if config.scheduler == "asha" else None,
+            scheduler=make_asha(config.budget.epochs) if config.scheduler == "asha" else None,
         ),
         run_config=ray.tune.RunConfig(
             name=EXPERIMENT,
@@ -146,8 +164,26 @@ def _optuna(seed: int) -> Searcher:
     return OptunaSearch(metric="gain", mode="max", sampler=optuna.samplers.TPESampler(seed=seed))
 
 
-def _asha(epochs: int) -> ASHAScheduler:
-    return ASHAScheduler(
+class _FiniteASHA(ASHAScheduler):
+    """ASHA for gains that may be minus infinity, between which and a number its cutoff would be NaN, which stops none.
+
+    The stand-in must be near real gains, because the cutoff lies on the straight line between two of them.
+    """
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        return super().on_trial_result(tune_controller, trial, _with_finite_gain(result))
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        super().on_trial_complete(tune_controller, trial, _with_finite_gain(result))
+
+
+def _with_finite_gain(result: dict[str, Any]) -> dict[str, Any]:
+    return result | {"gain": max(result["gain"], LOWEST_GAIN)} if "gain" in result else result
+
+
+def make_asha(epochs: int) -> ASHAScheduler:
+    """Return the scheduler that stops the worse two thirds of trials after 1, 3, 9, ... epochs."""
+    return _FiniteASHA(
         time_attr="epoch", metric="gain", mode="max", max_t=epochs, reduction_factor=REDUCTION, stop_last_trials=False
     )
 

@@ -1,6 +1,7 @@
 """Searches for real: a killed one, schedulers and samplers, mistakes."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -8,13 +9,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from ray.tune.experiment import Trial
 
 from benchmarks.tune import kill_family
 from inpaint_ray.data.schema import Dataset
 from inpaint_ray.errors import DatasetError, UsageError
 from inpaint_ray.train.config import Budget, Optimisation, Workers
 from inpaint_ray.tune.config import TuneConfig
-from inpaint_ray.tune.search import search
+from inpaint_ray.tune.search import make_asha, search
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -78,9 +80,47 @@ def test_a_search_folder_that_holds_something_else_is_left_alone(tmp_path: Path)
     with pytest.raises(UsageError, match=r"tune holds something else \(best/thesis.txt\); give another --run-name"):
         search(config)
     (tmp_path / "tune/trials/Gap_UNet").mkdir(parents=True)
-    (tmp_path / "tune/trials/Gap_UNet/run.json").write_text("{}")  # a search began here
+    for record in ("mine", "[]", "{}"):
+        (tmp_path / "tune/trials/Gap_UNet/run.json").write_text(record)
+        with pytest.raises(UsageError, match="tune holds something else"):
+            search(config)
+    (tmp_path / "tune/trials/Gap_UNet/run.json").write_text('{"architecture": "Gap_UNet"}')  # a search began here
     with pytest.raises(DatasetError, match="no dataset.json there"):
         search(config)
+
+
+def test_a_folder_is_not_a_search_by_the_names_of_its_folders(tmp_path: Path) -> None:
+    config = TuneConfig(data=str(tmp_path / "shards"), output=str(tmp_path), architectures=("Gap_UNet",))
+    for name in ("best/thesis.txt", "trials/patients.csv", "tune/song.wav"):
+        (tmp_path / "tune" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tune" / name).write_text("mine")
+    with pytest.raises(UsageError, match="tune holds something else"):
+        search(config)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tune/.validate_storage_marker",
+        "tune/tuner.pkl",
+        "tune/experiment_state-2026-01-01_00-00-00.json",
+        f"trials/Gap_UNet/run.json.{'a' * 32}.tmp",
+    ],
+)
+def test_a_search_that_was_cut_short_before_its_first_trial_goes_on(tmp_path: Path, name: str) -> None:
+    (tmp_path / "tune" / name).parent.mkdir(parents=True)
+    (tmp_path / "tune" / name).write_text("")
+    with pytest.raises(DatasetError, match="no dataset.json there"):
+        search(TuneConfig(data=str(tmp_path / "shards"), output=str(tmp_path), architectures=("Gap_UNet",)))
+
+
+def test_asha_stops_what_is_behind_though_the_first_trial_failed() -> None:
+    scheduler, decisions = make_asha(6), []
+    for gain in (-math.inf, 3.0, -5.0, -6.0, 2.0):
+        trial = Trial("any", stub=True)
+        scheduler.on_trial_add(None, trial)
+        decisions.append(scheduler.on_trial_result(None, trial, {"epoch": 1, "gain": gain}))
+    assert decisions == ["CONTINUE", "CONTINUE", "STOP", "STOP", "CONTINUE"]
 
 
 def test_what_does_not_fit_is_refused_with_what_would(prepared: Dataset, tmp_path: Path) -> None:
