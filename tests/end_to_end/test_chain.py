@@ -94,8 +94,8 @@ def _check_restored(output: Path, tapes: Path) -> None:
             for path in (tapes / "clean", tapes / "damaged", output)
         )
         lost = clean != damaged
-        assert np.array_equal(mended[mended == damaged], damaged[mended == damaged])
-        assert not damaged[mended != damaged].any()  # only digital silence was replaced
+        known = damaged != 0  # only digital silence was replaced
+        assert np.array_equal(mended[known], clean[known])
         assert snr(torch.from_numpy(mended[lost]), torch.from_numpy(clean[lost])) > 0  # better than leaving it silent
 
 
