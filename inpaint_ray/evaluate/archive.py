@@ -16,8 +16,9 @@ from inpaint_ray.evaluate.audio_report import TaskResults, gather, write_audio_r
 from inpaint_ray.evaluate.audio_score import AudioScore, AudioScorer, cases_of
 from inpaint_ray.evaluate.audio_table import verdicts_to_markdown
 from inpaint_ray.evaluate.config import AUDIO_DAMAGE, MEMORY_GIB, EvaluateConfig
-from inpaint_ray.evaluate.listening import Example, ExampleMaker, choose_examples
+from inpaint_ray.evaluate.listening import FOLDER, Example, ExampleMaker, choose_examples
 from inpaint_ray.evaluate.methods import BASELINES, NEEDS_CHECKPOINT, WITH_MODEL, WITHOUT_MODEL
+from inpaint_ray.evaluate.page import delete_page
 from inpaint_ray.evaluate.visqol import Visqol
 from inpaint_ray.progress import Progress
 
@@ -46,6 +47,8 @@ def evaluate_archive(config: EvaluateConfig) -> list[TaskResults]:
     if not tasks:
         reason = next((score.error for score in scores), "no score")
         raise JobFailedError(f"{config.data}: no file gave a score, the first because: {reason}")
+    delete_page(config.output)
+    storage.delete_files(storage.join(config.output, FOLDER))  # sounds of an earlier evaluation, once no page has them
     write_scores(config.output, scores)
     write_audio_report(config, tasks, scores, architecture=architecture)
     for task in tasks:

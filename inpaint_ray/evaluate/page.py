@@ -33,11 +33,16 @@ def write_results(output: str, *, record: dict[str, Any], text: str, template: s
     )
     page = environment.get_template(template).render(**shown)
     whole = finite({"format": FORMAT, **record})
-    if storage.exists(storage.join(output, PAGE)):
-        storage.delete_file(storage.join(output, PAGE))  # of an evaluation before, whose tables go now
+    delete_page(output)
     storage.write_bytes(storage.join(output, "results.json"), (json.dumps(whole, indent=2) + "\n").encode())
     storage.write_bytes(storage.join(output, "results.md"), text.encode("utf-8", "replace"))
     storage.write_bytes(storage.join(output, PAGE), page.encode("utf-8", "replace"))
+
+
+def delete_page(output: str) -> None:
+    """Delete the page of an earlier evaluation, whose tables and sounds go next."""
+    if storage.exists(storage.join(output, PAGE)):
+        storage.delete_file(storage.join(output, PAGE))
 
 
 def picture(png: bytes) -> str:

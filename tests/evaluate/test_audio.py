@@ -12,6 +12,7 @@ import ray.data
 import soundfile
 import torch
 
+from inpaint_ray import storage
 from inpaint_ray.audio.damage import Damage
 from inpaint_ray.audio.stft import Grid
 from inpaint_ray.data.actors import Actors
@@ -24,7 +25,7 @@ from inpaint_ray.evaluate.audio_table import tabulate_cases, tabulate_folders, t
 from inpaint_ray.evaluate.cases import Excerpt, cut, lose_columns, read_excerpt
 from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.evaluate.janssen import fill_textbook
-from inpaint_ray.evaluate.listening import choose_examples
+from inpaint_ray.evaluate.listening import Example, ExampleMaker, choose_examples
 from inpaint_ray.evaluate.run import evaluate
 from inpaint_ray.models.checkpoint import Checkpoint, save_checkpoint
 from inpaint_ray.models.registry import build_model
@@ -201,6 +202,50 @@ def test_an_evaluation_that_is_stopped_at_its_sounds_leaves_its_tables_and_no_pl
     assert {path.name for path in output.iterdir()} == {"results.json", "results.md", "results.html", "scores.parquet"}
     assert json.loads((output / "results.json").read_text())["examples"] == []
     assert "<audio" not in (output / "results.html").read_text()
+
+
+def test_sounds_of_earlier_evaluations_are_gone_and_half_made_ones_are_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sounds are made in this process, by what the actors run."""
+
+    def score(config: EvaluateConfig, uris: dict[str, str]) -> list[AudioScore]:
+        return [score for name in uris for score in score_excerpt(Excerpt(name, _tones(), RATE), config, None)]
+
+    def make(config: EvaluateConfig, examples: list[Example], uris: dict[str, str]) -> None:
+        for example in examples:
+            ExampleMaker(config)({"example": example, "uri": uris[example.name]})
+
+    def write_or_die(uri: str, data: bytes) -> None:
+        if uri.endswith("/listen/000-damaged.flac"):
+            raise KeyboardInterrupt
+        write_bytes(uri, data)
+
+    def contents(output: str) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in (tmp_path / output / "listen").iterdir()}
+
+    write_bytes = storage.write_bytes
+    monkeypatch.setattr(archive_job, "_score", score)
+    monkeypatch.setattr(archive_job, "_make_sounds", make)
+    (tmp_path / "music").mkdir()
+    soundfile.write(tmp_path / "music/a.wav", _tones(), RATE)
+    config = EvaluateConfig(
+        data=str(tmp_path / "music"),
+        output=str(tmp_path / "results"),
+        damage=("gap:20",),
+        tasks=("samples",),
+        methods=("linear",),
+    )
+    evaluate(replace(config, methods=("linear", "janssen")))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(storage, "write_bytes", write_or_die)
+        evaluate(config)
+    assert set(contents("results")) == {"000-clean.flac"}
+    evaluate(config)
+    evaluate(replace(config, output=str(tmp_path / "undisturbed")))
+    assert contents("results") == contents("undisturbed")
+    page = (tmp_path / "results/results.html").read_text()
+    assert all(name in page for name in contents("results"))
 
 
 @pytest.mark.ray
