@@ -9,7 +9,7 @@ import pytest
 
 from inpaint_ray.tune.entries import Entry, pareto_front, rank
 from inpaint_ray.tune.leaderboard import published_agreement, to_csv, to_markdown, write_leaderboard
-from inpaint_ray.tune.search import _asha
+from inpaint_ray.tune.search import make_asha
 
 HISTORY = [{"patches": 100.0, "gain": 8.0}, {"patches": 100.0, "gain": 9.5}]
 
@@ -55,7 +55,7 @@ def test_a_trial_whose_output_is_not_finite_wins_nowhere(tmp_path: Path, failed:
 
 
 def test_asha_stops_a_trial_whose_output_is_not_finite() -> None:
-    scheduler = _asha(epochs=9)
+    scheduler = make_asha(epochs=9)
     decisions = []
     for name, gain in (("a", 1.0), ("b", 3.0), ("c", 2.0), ("failed", -math.inf)):
         trial = SimpleNamespace(trial_id=name)
