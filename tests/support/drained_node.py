@@ -37,7 +37,8 @@ def main(work: Path) -> None:
     training = threading.Thread(target=train, args=(config,), daemon=True)
     training.start()
     snapshot = work / "runs" / config.name / "state" / "checkpoint_manager_snapshot.json"
-    after_first_epoch = wait_for_another(snapshot, training, known=set())
+    after_start = wait_for_another(snapshot, training, known=set())  # 20 steps after each start
+    after_first_epoch = wait_for_another(snapshot, training, known=after_start)
     deadline_ms = int(1000 * (time.time() + NOTICE_S))
     gcs = ray._raylet.GcsClient(address=cluster.address)
     gcs.drain_node(node.node_id, DrainNodeReason.DRAIN_NODE_REASON_PREEMPTION, "taken away", deadline_ms)
