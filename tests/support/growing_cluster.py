@@ -130,6 +130,12 @@ def workers() -> dict[str, str]:
     return {name: "gpu" if "GPU" in has else "cpu" for name, has in nodes.items() if name != FAKE_HEAD_NODE_ID}
 
 
+def say(text: str) -> None:
+    """Print a line of its own, though the job and Ray print from other threads, who may be within a line."""
+    sys.stdout.write(f"\n{text}\n")
+    sys.stdout.flush()
+
+
 def main(archive: str, output: str) -> None:
     with head() as address:
         connect(address)
@@ -137,15 +143,15 @@ def main(archive: str, output: str) -> None:
         config = PrepareConfig(source=archive, output=output, protocol="folders")
         job = threading.Thread(target=prepare, args=(config,), daemon=True)
         known = workers()
-        print(f"start with {len(known)} workers", flush=True)
+        say(f"start with {len(known)} workers")
         job.start()
         ended = False
         while known or not ended:
             now = workers()
             for name in sorted(now.keys() ^ known.keys()):
-                print(f"came {now[name]}" if name in now else f"went {known[name]}", flush=True)
+                say(f"came {now[name]}" if name in now else f"went {known[name]}")
             if not ended and not job.is_alive():
-                print("end", flush=True)
+                say("end")
                 ended = True
             known = now
             time.sleep(0.2)
