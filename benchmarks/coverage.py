@@ -1,4 +1,4 @@
-"""How often 95 % intervals over tracks hold the true mean, for known distributions and few tracks.
+"""Measure how often 95 % intervals over tracks hold the true mean, for known distributions and few tracks.
 
     python -m benchmarks.coverage
 

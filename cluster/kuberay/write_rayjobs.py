@@ -19,7 +19,7 @@ BUCKET = "s3://BUCKET"
 
 @dataclass(frozen=True)
 class Job:
-    """What a job is for, the groups of workers that it needs, its time and its flags."""
+    """The purpose of a job, the groups of workers that it needs, its time limit and its flags."""
 
     purpose: str
     groups: tuple[str, ...]

@@ -36,7 +36,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a chunk lies."""
+    """The position of a chunk in its file."""
 
     name: bytes
     size: int  # of the content, as the header says
@@ -148,7 +148,7 @@ def _walk(file: BinaryIO) -> Iterator[_Place]:
 
 
 def _is_chunk(head: bytes, order: str, end: int) -> bool:
-    """Whether a chunk may begin so: samples do not look like a name in ASCII and a size that fits."""
+    """Tell the head of a chunk from samples, which seldom look like a name in ASCII and a size that fits."""
     plain = len(head) == 8 and all(0x20 <= byte < 0x7F for byte in head[:4])
     return plain and struct.unpack(f"{order}4xI", head)[0] <= end
 

@@ -1,4 +1,4 @@
-"""What stands in an output without a data set: the work of a run that was killed, told from what is somebody else's."""
+"""Leftovers in an output folder: the work of a killed run, told from files of others."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -53,7 +53,7 @@ def _is_ours(file: storage.StoredFile) -> bool:
 
 
 def _is_wanted(name: str, wanted: dict[str, str]) -> bool:
-    """Whether a file is one of the shards that are to be, as its name tells, or a further file of one."""
+    """Tell by its name if a file is one of the planned shards, or a further file of one."""
     if storage.UNFINISHED.search(name):
         return False
     shard, _, further = name.removesuffix(".parquet").partition("-")

@@ -1,4 +1,4 @@
-"""Where on a cluster work may run: what needs no GPU stays off the nodes that are kept for GPUs."""
+"""Placement on a cluster: work without a GPU stays off the nodes that are kept for GPUs."""
 
 import ray.data
 

@@ -118,7 +118,7 @@ def show_scores(row: MethodRow) -> list[str]:
 
 
 def verdicts_to_markdown(tables: Sequence[CaseTable]) -> str:
-    """Which methods beat the best baseline, which do not, and of which the intervals do not tell."""
+    """Format the verdicts on all methods against the best baseline, for people."""
     header = ["damage", "method", "score", "best baseline", "difference", "p (Wilcoxon)", "beats it"]
     lines = [
         [

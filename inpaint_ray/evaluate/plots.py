@@ -62,7 +62,7 @@ def _plain(name: str) -> str:
 
 
 def _means(intervals: Sequence[Interval]) -> list[float]:
-    """What is drawn: nothing (NaN) where a method failed or there is no mean."""
+    """Return the means to draw; NaN, which draws nothing, where a method failed or there is no mean."""
     return [interval.mean if np.isfinite(interval.mean) else np.nan for interval in intervals]
 
 

@@ -217,7 +217,7 @@ def _draw_classes(rows: list[TableRow], methods: list[str], along: str) -> str:
 
 
 def _verdict(name: str, total: TableRow) -> tuple[Answer, str]:
-    """Whether a model beats the best of the baselines, and a sentence on it."""
+    """Judge a model against the best of the baselines; the answer, and a sentence for people."""
     if total.failed[name]:
         return "NO", f"{name} FAILED: its output is not finite on {total.failed[name]} of {total.patches} patches."
     best = max((method for method in total.gains if method in BASELINE_TITLES), key=total.gain)

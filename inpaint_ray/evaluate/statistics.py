@@ -1,4 +1,4 @@
-"""How sure a mean is: confidence intervals over tracks, and paired comparisons of methods.
+"""Confidence intervals over tracks, and paired comparisons of methods.
 
 The patches of one track are alike, so a track counts as one observation, whatever the number of its patches.
 
@@ -44,7 +44,7 @@ class Comparison:
 
     @property
     def answer(self) -> Answer:
-        """Whether the method beats the other: sure only where the whole interval lies on one side of zero.
+        """The verdict: sure only where the whole interval lies on one side of zero.
 
         A method that failed, whose difference is minus infinity, beats none.
         """

@@ -40,7 +40,7 @@ class TableRow:
         return f"failed on {self.failed[method]}" if self.failed[method] else str(self.gains[method])
 
     def is_best(self, method: str) -> bool:
-        """Whether no gain is larger; none is the best where there is no gain at all."""
+        """Tell if no gain is larger; none is the best where there is no gain at all."""
         best = max((gain.mean for gain in self.gains.values() if math.isfinite(gain.mean)), default=math.nan)
         return self.gain(method) == best
 

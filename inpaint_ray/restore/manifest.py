@@ -156,7 +156,7 @@ def delete_rows(output: str) -> None:
 
 
 def file_gaps_uri(output: str, name: str) -> str:
-    """Where the gaps of one file wait until the run's end."""
+    """Return the URI of one file's table of gaps, which is merged at the run's end."""
     return storage.join(output, ROWS, f"{name_key(name)}.parquet")
 
 

@@ -131,7 +131,7 @@ def _read_track(uri: str) -> str:
 
 
 def _is_track(file: StoredFile) -> bool:
-    """Whether a text that is named like no audio file has labels, or damaged ones: lines such as 1,5<tab>2,5."""
+    """Tell a label track, damaged ones too (lines such as 1,5<tab>2,5), from other texts beside the audio."""
     if file.size > MOST_BYTES:
         return False
     text = _read_track(file.uri)
@@ -154,7 +154,7 @@ class _Alike:
         self._last = {_fold(PurePosixPath(key).name): name for key, name in names.items()}
 
     def hint(self, name: str) -> str:
-        """What is there under nearly this name, for a message; "" where there is nothing."""
+        """Return the end of a message that names the closest file; "" where nothing is close."""
         found = self._whole.get(_fold(name)) or self._last.get(_fold(PurePosixPath(name).name))
         return f" ({found} is there: case, accents and folders of names count)" if found else ""
 

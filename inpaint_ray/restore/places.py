@@ -1,4 +1,4 @@
-"""Where jobs may write: folders apart from what they read, that are new or their own."""
+"""Checks of output folders: apart from the input, and new or the job's own."""
 
 import json
 import os

@@ -143,7 +143,7 @@ class Learner:
         return f"{problem}, and with a single one; take a smaller architecture"
 
     def _fits(self, part: Batch) -> bool:
-        """Whether memory suffices for steps of this part alone, by two of them outside of the process group.
+        """Try if memory suffices for steps of this part alone, by two of them outside of the process group.
 
         The second is beside what a first one leaves: gradients and the optimiser's moments.
         """

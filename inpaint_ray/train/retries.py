@@ -19,7 +19,7 @@ Step = tuple[int, int]  # finished epochs, and steps of the one that is under wa
 
 
 class Place:
-    """How far one try of a training has come; an actor beside the driver, told by the first worker."""
+    """The last step that one try of a training reached; an actor beside the driver, told by the first worker."""
 
     def __init__(self) -> None:
         self.step: Step | None = None

@@ -30,7 +30,7 @@ class Entry:
 
     @property
     def has_score(self) -> bool:
-        """Whether it can be ranked: some epoch was finished in which the network's output was finite on every patch."""
+        """True if it can be ranked: in some finished epoch the network's output was finite on every patch."""
         return self.epochs > 0 and math.isfinite(self.gain)
 
 
