@@ -12,12 +12,11 @@ from inpaint_ray.audio.encode import write_blocks
 from inpaint_ray.data.schema import read_dataset
 from tests.support.manifests import ROOT
 
-NUM_TRACKS, SECONDS = 300, 20
+NUM_TRACKS, SECONDS = 1500, 20  # a minute and a half for one CPU: a second node comes before they are done
 
 
 @pytest.mark.ray
 @pytest.mark.faults
-@pytest.mark.timeout(660)
 def test_a_job_starts_on_an_empty_cluster_lets_it_grow_and_leaves_it_empty_without_a_gpu(tmp_path: Path) -> None:
     archive, output = tmp_path / "archive", tmp_path / "shards"
     first = archive / "genre0" / "0.wav"
@@ -29,7 +28,7 @@ def test_a_job_starts_on_an_empty_cluster_lets_it_grow_and_leaves_it_empty_witho
         path.hardlink_to(first)
     command = [sys.executable, "-m", "tests.support.growing_cluster", str(archive), str(output)]
     hurried = os.environ | {"RAY_DATA_MIN_GAP_BETWEEN_AUTOSCALING_REQUESTS": "1"}
-    run = subprocess.run(command, cwd=ROOT, env=hurried, capture_output=True, text=True, timeout=600)
+    run = subprocess.run(command, cwd=ROOT, env=hurried, capture_output=True, text=True, timeout=400)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     said = [line for line in run.stdout.splitlines() if line.split(" ")[0] in ("start", "came", "went", "end")]
     assert said[0] == "start with 0 workers"

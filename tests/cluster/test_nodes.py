@@ -22,7 +22,7 @@ NUM_TRACKS, SECONDS = 60, 5
 
 def run_among_dying_nodes(work: Path, *jobs: str) -> None:
     command = [sys.executable, "-m", "tests.support.dying_nodes", str(work), *jobs]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     said = [line for line in run.stdout.splitlines() if line.endswith("after their death on one that came late")]
     assert [line.split(",")[0] for line in said] == [f"{job} ran on 2 nodes" for job in jobs]
@@ -30,7 +30,6 @@ def run_among_dying_nodes(work: Path, *jobs: str) -> None:
 
 @pytest.mark.ray
 @pytest.mark.faults
-@pytest.mark.timeout(660)
 def test_jobs_on_audio_outlive_all_their_nodes_and_use_one_that_joins_late(tmp_path: Path) -> None:
     archive = tmp_path / "archive"
     for number in range(NUM_TRACKS):
@@ -55,7 +54,6 @@ def test_jobs_on_audio_outlive_all_their_nodes_and_use_one_that_joins_late(tmp_p
 
 @pytest.mark.ray
 @pytest.mark.faults
-@pytest.mark.timeout(660)
 def test_trainings_outlive_all_their_nodes_and_use_one_that_joins_late(prepared: Dataset, tmp_path: Path) -> None:
     (tmp_path / "shards").symlink_to(prepared.uri)
     run_among_dying_nodes(tmp_path, "train", "tune")
@@ -68,13 +66,12 @@ def test_trainings_outlive_all_their_nodes_and_use_one_that_joins_late(prepared:
 
 @pytest.mark.ray
 @pytest.mark.faults
-@pytest.mark.timeout(660)
 def test_a_training_whose_node_will_be_taken_away_is_saved_before_and_goes_on_from_there(
     prepared: Dataset, tmp_path: Path
 ) -> None:
     (tmp_path / "shards").symlink_to(prepared.uri)
     command = [sys.executable, "-m", "tests.support.drained_node", str(tmp_path)]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     before, _, after = run.stdout.partition("goes on with epoch 2, step ")
     saved = re.findall(r"saved at step (\d+) of 60", before)[-1]

@@ -45,7 +45,7 @@ def main(work: Path) -> None:
     wait_for_another(snapshot, training, known=after_first_epoch)
     cluster.remove_node(node, allow_graceful=False)
     cluster.add_node(num_cpus=1)
-    training.join(timeout=400)
+    training.join(timeout=300)
     assert not training.is_alive(), "it did not end"
     ray.shutdown()
     cluster.shutdown()

@@ -128,7 +128,7 @@ def outlive(cluster: Cluster, workers: list[Any], job: Job) -> tuple[int, Any]:
     for worker in workers:  # nodes are added and removed in the main thread alone
         cluster.remove_node(worker, allow_graceful=False)
     late = cluster.add_node(num_cpus=CPUS)
-    thread.join(timeout=400)
+    thread.join(timeout=300)
     assert not thread.is_alive(), "it did not end"
     return len(used), late
 

@@ -60,10 +60,6 @@ def autoscaling(gcs_address: str) -> dict[str, Any]:
         **dict.fromkeys((f"{kind}setup_commands" for kind in ("", "head_", "worker_")), []),
         **dict.fromkeys((f"{kind}_start_ray_commands" for kind in ("head", "worker")), []),
         **dict.fromkeys(("initialization_commands", "cluster_synced_files", "rsync_exclude", "rsync_filter"), []),
-        **dict.fromkeys(("auth", "file_mounts"), {}),
-        **dict.fromkeys((f"{kind}setup_commands" for kind in ("", "head_", "worker_")), []),
-        **dict.fromkeys((f"{kind}_start_ray_commands" for kind in ("head", "worker")), []),
-        **dict.fromkeys(("initialization_commands", "cluster_synced_files", "rsync_exclude", "rsync_filter"), []),
         "head_node_type": "ray.head.default",
         "available_node_types": {
             "ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},

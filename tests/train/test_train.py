@@ -60,7 +60,6 @@ def test_two_workers_then_one_train_as_one_alone(prepared: Dataset, tmp_path: Pa
 
 @pytest.mark.ray
 @pytest.mark.faults
-@pytest.mark.timeout(660)
 def test_a_run_that_is_killed_within_an_epoch_goes_on_from_the_step_that_was_saved(
     prepared: Dataset, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

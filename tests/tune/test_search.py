@@ -34,7 +34,6 @@ def config_of(prepared: Dataset, folder: Path, **changes: object) -> TuneConfig:
 
 @pytest.mark.ray
 @pytest.mark.faults
-@pytest.mark.timeout(660)
 def test_a_search_that_is_killed_goes_on_and_then_is_done(prepared: Dataset, tmp_path: Path) -> None:
     """With three kills, beside a search that is left alone: python -m benchmarks.tune --kills 3."""
     config = config_of(prepared, tmp_path, architectures=("Gap_UNet", "UNet_Sun"))
