@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from inpaint_ray.audio.damage import draw_gaps
 from inpaint_ray.audio.decode import Recording, read_recording
-from inpaint_ray.audio.detection import Gap, find_gaps, find_runs, mark_gaps
+from inpaint_ray.audio.runs import Gap, find_runs, mark_gaps
 from inpaint_ray.errors import AudioDecodeError
+from inpaint_ray.finding.detection import find_gaps
 
 FULL_SCALE = 2**15
 FLOOR = 4 / FULL_SCALE

@@ -33,12 +33,12 @@ from inpaint_ray.audio.interpolation import interpolate_frames
 from inpaint_ray.audio.metrics import normalise, psnr
 from inpaint_ray.audio.stft import stft
 from inpaint_ray.command_line import start_ray
-from inpaint_ray.data.config import PrepareConfig
-from inpaint_ray.data.patching import GRID, cut_patches, read_clip
-from inpaint_ray.data.prepare import prepare
-from inpaint_ray.data.shard_plan import ShardPlan, make_shard, plan_shards
 from inpaint_ray.data.shards import ShardStory, TrackPatches, write_shard
 from inpaint_ray.data.tracks import list_folders
+from inpaint_ray.prepare.config import PrepareConfig
+from inpaint_ray.prepare.patching import GRID, cut_patches, read_clip
+from inpaint_ray.prepare.plan import ShardPlan, make_shard, plan_shards
+from inpaint_ray.prepare.run import prepare
 
 SOUNDS = 16
 RATE = 44_100

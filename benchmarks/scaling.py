@@ -24,8 +24,8 @@ import ray.data
 from benchmarks.prepare import bare_loop, config_of, write_tracks
 from benchmarks.restore import make_damaged
 from inpaint_ray.audio.encode import write_blocks
-from inpaint_ray.data.actors import Actors
-from inpaint_ray.data.prepare import prepare
+from inpaint_ray.ledger.actors import Actors
+from inpaint_ray.prepare.run import prepare
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.run import restore
 

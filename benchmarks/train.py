@@ -28,10 +28,10 @@ from ray.cluster_utils import Cluster
 from benchmarks.prepare import config_of, write_tracks
 from inpaint_ray.command_line import start_ray
 from inpaint_ray.data.batches import Batch, damage_rows
-from inpaint_ray.data.prepare import prepare
 from inpaint_ray.data.schema import Dataset, read_dataset
 from inpaint_ray.data.shards import read_rows, shard_uris
 from inpaint_ray.models.registry import build_model
+from inpaint_ray.prepare.run import prepare
 from inpaint_ray.train.config import Budget, Optimisation, Saving, TrainConfig, Workers
 from inpaint_ray.train.learner import Learner
 from inpaint_ray.train.state import read_metrics

@@ -6,8 +6,8 @@
 """
 
 from inpaint_ray.command_line import run
-from inpaint_ray.data.config import PrepareConfig
-from inpaint_ray.data.prepare import prepare
+from inpaint_ray.prepare.config import PrepareConfig
+from inpaint_ray.prepare.run import prepare
 
 if __name__ == "__main__":
     run(PrepareConfig, prepare, __doc__)

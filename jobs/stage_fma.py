@@ -6,7 +6,7 @@
 """
 
 from inpaint_ray.command_line import run
-from inpaint_ray.data.stage import StageConfig, stage
+from inpaint_ray.fma.stage import StageConfig, stage
 
 if __name__ == "__main__":
     run(StageConfig, stage, __doc__)

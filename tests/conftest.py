@@ -43,7 +43,7 @@ def local_ray(bucket: str) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Fifteen synthetic tracks of 3 s in FMA's layout: five genres in each of three splits."""
-    from inpaint_ray.data.synthetic import write_archive
+    from inpaint_ray.synthesis import write_archive
 
     folder = tmp_path_factory.mktemp("archive")
     write_archive(folder, num_tracks=15, duration_s=3.0)
@@ -53,8 +53,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def prepared(local_ray: None, archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """The archive as shards, made by the prepare job."""
-    from inpaint_ray.data.config import PrepareConfig
-    from inpaint_ray.data.prepare import prepare
+    from inpaint_ray.prepare.config import PrepareConfig
+    from inpaint_ray.prepare.run import prepare
 
     return prepare(
         PrepareConfig(

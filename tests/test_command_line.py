@@ -11,8 +11,8 @@ import ray
 from ray.runtime_env.runtime_env import _merge_runtime_env
 
 from inpaint_ray.command_line import _start_private_ray, parse, start_ray
-from inpaint_ray.data.config import PrepareConfig
 from inpaint_ray.evaluate.config import EvaluateConfig
+from inpaint_ray.prepare.config import PrepareConfig
 from inpaint_ray.train.config import TrainConfig
 
 JOBS = Path(__file__).resolve().parents[1] / "jobs"

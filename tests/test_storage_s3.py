@@ -11,13 +11,13 @@ import pytest
 
 from inpaint_ray import storage
 from inpaint_ray.checkpoints import open_checkpoint
-from inpaint_ray.data.config import PrepareConfig
-from inpaint_ray.data.fma import list_fma
-from inpaint_ray.data.shard_plan import ShardPlan, make_shard
 from inpaint_ray.data.shards import read_rows
 from inpaint_ray.errors import CheckpointError, UsageError
+from inpaint_ray.fma.tracks import list_fma
 from inpaint_ray.models.checkpoint import Checkpoint, save_checkpoint
 from inpaint_ray.models.registry import build_model
+from inpaint_ray.prepare.config import PrepareConfig
+from inpaint_ray.prepare.plan import ShardPlan, make_shard
 from tests.support.faulty_proxy import Fate, FaultyProxy
 from tests.support.s3 import forget_clients
 from tests.train.test_publish import read_while_replaced, whole_scale, write_checkpoint

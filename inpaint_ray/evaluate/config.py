@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from inpaint_ray.audio.damage import Damage
-from inpaint_ray.data.actors import Actors
-from inpaint_ray.evaluate.methods import MethodName
+from inpaint_ray.evaluate.audio.methods import MethodName
+from inpaint_ray.ledger.actors import Actors
 
 Task = Literal["samples", "columns"]
 SHARD_DAMAGE = ("frames",)

@@ -8,7 +8,7 @@ from typing import Any
 import jinja2
 
 from inpaint_ray import storage
-from inpaint_ray.evaluate.table import finite
+from inpaint_ray.evaluate.shards.table import finite
 
 FORMAT = 3  # of results.json
 PAGE = "results.html"

@@ -7,11 +7,11 @@ from inpaint_ray import storage
 from inpaint_ray.checkpoints import absolute_checkpoint
 from inpaint_ray.data.schema import DATASET
 from inpaint_ray.data.tracks import is_audio
-from inpaint_ray.evaluate.archive import evaluate_archive
-from inpaint_ray.evaluate.audio_report import TaskResults
+from inpaint_ray.evaluate.audio.report import TaskResults
+from inpaint_ray.evaluate.audio.run import evaluate_archive
 from inpaint_ray.evaluate.config import EvaluateConfig
-from inpaint_ray.evaluate.shards import evaluate_shards
-from inpaint_ray.evaluate.table import TableRow
+from inpaint_ray.evaluate.shards.run import evaluate_shards
+from inpaint_ray.evaluate.shards.table import TableRow
 from inpaint_ray.progress import format_duration
 
 

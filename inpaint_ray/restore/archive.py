@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from inpaint_ray import storage
-from inpaint_ray.audio.labels import LabelError, read_labels
 from inpaint_ray.data.tracks import is_audio
 from inpaint_ray.errors import UsageError
+from inpaint_ray.finding.labels import LabelError, read_labels
 from inpaint_ray.models.checkpoint import Checkpoint
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.manifest import FOLDER, ManifestRow

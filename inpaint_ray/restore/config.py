@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from inpaint_ray.data.actors import Actors
-from inpaint_ray.inpainting.waveform import MAX_GAP_S, NEEDS_MODEL, Method
+from inpaint_ray.filling.waveform import MAX_GAP_S, NEEDS_MODEL, Method
+from inpaint_ray.ledger.actors import Actors
 
 OutputFormat = Literal["same", "flac", "wav"]
 

@@ -6,8 +6,8 @@ import torchaudio.functional
 
 from inpaint_ray import storage
 from inpaint_ray.audio.decode import Recording
-from inpaint_ray.audio.detection import Gap
 from inpaint_ray.audio.encode import encode, to_integers
+from inpaint_ray.audio.runs import Gap
 from inpaint_ray.restore.manifest import FOLDER, ManifestRow, name_key
 
 EXCERPTS = f"{FOLDER}/excerpts"

@@ -9,8 +9,8 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from inpaint_ray import storage
-from inpaint_ray.audio.labels import LabelError, read_gap_list, read_labels
 from inpaint_ray.errors import UsageError
+from inpaint_ray.finding.labels import LabelError, read_gap_list, read_labels
 from inpaint_ray.restore.config import BESIDE, RestoreConfig
 from inpaint_ray.storage import StoredFile
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from inpaint_ray.audio.decode import Recording
-from inpaint_ray.audio.detection import Gap
-from inpaint_ray.inpainting.waveform import MAX_GAP_S
+from inpaint_ray.audio.runs import Gap
+from inpaint_ray.filling.waveform import MAX_GAP_S
 
 # Of sound on either side of what is filled: more than any method looks at, and long enough that a gap too long to be
 # filled is seen to be so.

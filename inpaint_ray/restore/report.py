@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from inpaint_ray import storage
 from inpaint_ray.audio.decode import decode
-from inpaint_ray.audio.detection import find_runs
+from inpaint_ray.audio.runs import find_runs
 from inpaint_ray.audio.stft import Grid, spectrogram
 from inpaint_ray.progress import format_duration
 from inpaint_ray.restore.config import RestoreConfig

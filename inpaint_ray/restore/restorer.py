@@ -21,18 +21,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inpaint_ray import storage
-from inpaint_ray.audio.channels import known_elsewhere
 from inpaint_ray.audio.chunks import length_of, read_chunks
 from inpaint_ray.audio.decode import INTEGER_SUBTYPES, Recording, join_blocks, read_blocks
-from inpaint_ray.audio.detection import Gap, find_gaps, join_gaps, mark_gaps
 from inpaint_ray.audio.encode import to_integers, write_blocks
-from inpaint_ray.audio.labels import LabelError, place_labels, read_labels, write_labels
+from inpaint_ray.audio.runs import Gap, join_gaps, mark_gaps
 from inpaint_ray.audio.tags import copy_tags
 from inpaint_ray.checkpoints import open_checkpoint
-from inpaint_ray.data.actors import choose_device
 from inpaint_ray.errors import AudioDecodeError, UnreadableError
-from inpaint_ray.inpainting.calls import restorer_of
-from inpaint_ray.inpainting.waveform import LONGEST_AUTOREGRESSIVE_S, MAX_GAP_S, Method, RestoreMagnitudes, fill
+from inpaint_ray.filling.calls import restorer_of
+from inpaint_ray.filling.channels import known_elsewhere
+from inpaint_ray.filling.waveform import LONGEST_AUTOREGRESSIVE_S, MAX_GAP_S, Method, RestoreMagnitudes, fill
+from inpaint_ray.finding.detection import find_gaps
+from inpaint_ray.finding.labels import LabelError, place_labels, read_labels, write_labels
+from inpaint_ray.ledger.actors import choose_device
 from inpaint_ray.metrics import count, reject
 from inpaint_ray.names import one_line
 from inpaint_ray.restore.archive import SourceFile, output_name

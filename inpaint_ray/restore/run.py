@@ -12,8 +12,8 @@ import ray.data
 
 from inpaint_ray import storage
 from inpaint_ray.checkpoints import absolute_checkpoint, open_checkpoint
-from inpaint_ray.data.placement import place
 from inpaint_ray.errors import UsageError
+from inpaint_ray.ledger.placement import place
 from inpaint_ray.names import printable
 from inpaint_ray.progress import Progress, format_duration
 from inpaint_ray.restore.archive import SourceFile, identify, list_archive, plan

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from inpaint_ray.data.batches import Batch
-from inpaint_ray.inpainting.spectrogram import SCORES, find_changed, score_patches
+from inpaint_ray.filling.spectrogram import SCORES, find_changed, score_patches
 from inpaint_ray.train.learner import Learner
 
 FIRST_SCORE = 2  # column of the sums: before it are two counts

@@ -9,8 +9,8 @@ import ray
 from ray.exceptions import GetTimeoutError
 from ray.util.placement_group import placement_group, remove_placement_group
 
-from inpaint_ray.data.placement import node_selector
 from inpaint_ray.errors import UsageError
+from inpaint_ray.ledger.placement import node_selector
 from inpaint_ray.progress import format_duration
 from inpaint_ray.train.config import Workers
 

@@ -14,9 +14,9 @@ from ray.tune.integration.ray_train import TuneReportCallback
 
 from inpaint_ray import storage
 from inpaint_ray.checkpoints import absolute_checkpoint, open_checkpoint
-from inpaint_ray.data.placement import node_selector
 from inpaint_ray.data.schema import Dataset, read_dataset
 from inpaint_ray.errors import JobFailedError, UsageError
+from inpaint_ray.ledger.placement import node_selector
 from inpaint_ray.progress import format_duration
 from inpaint_ray.train.config import TrainConfig, Workers, check_same_run
 from inpaint_ray.train.history import best_row

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from inpaint_ray.audio.damage import Damage, draw_gaps, draw_lost_frames, draw_lost_samples, parse_damage
-from inpaint_ray.audio.detection import find_runs
+from inpaint_ray.audio.runs import find_runs
 from inpaint_ray.errors import UsageError
 
 

@@ -16,10 +16,10 @@ from ray.runtime_env import RuntimeEnv
 
 from cluster.check_torch import CUDA, check
 from inpaint_ray.command_line import parse
-from inpaint_ray.data.config import PrepareConfig
-from inpaint_ray.data.stage import StageConfig
 from inpaint_ray.evaluate.config import EvaluateConfig
+from inpaint_ray.fma.stage import StageConfig
 from inpaint_ray.metrics import COUNTERS
+from inpaint_ray.prepare.config import PrepareConfig
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.undo import UndoConfig
 from inpaint_ray.train.config import TrainConfig

@@ -13,7 +13,7 @@ from benchmarks.restore import check, make_damaged
 from inpaint_ray.audio.encode import write_blocks
 from inpaint_ray.data.schema import Dataset, read_dataset
 from inpaint_ray.data.shards import read_rows, shard_uris
-from inpaint_ray.evaluate.audio_report import SCORES_FILE
+from inpaint_ray.evaluate.audio.report import SCORES_FILE
 from inpaint_ray.train.state import read_metrics
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inpaint_ray.data.fma import list_fma
 from inpaint_ray.data.tracks import Track, keep_some, list_folders
 from inpaint_ray.errors import UsageError
+from inpaint_ray.fma.tracks import list_fma
 
 HEADER = ",set,set,track,track\n,split,subset,genre_top,title\ntrack_id,,,,\n"
 

@@ -15,18 +15,18 @@ import torch
 from inpaint_ray import storage
 from inpaint_ray.audio.damage import Damage
 from inpaint_ray.audio.stft import Grid
-from inpaint_ray.data.actors import Actors
 from inpaint_ray.errors import AudioDecodeError, UsageError
 from inpaint_ray.evaluate import archive as archive_job
 from inpaint_ray.evaluate import methods
-from inpaint_ray.evaluate.archive import complete
-from inpaint_ray.evaluate.audio_score import HIGHEST_SNR, AudioScore, score_excerpt
-from inpaint_ray.evaluate.audio_table import tabulate_cases, tabulate_folders, to_markdown, verdicts_to_markdown
-from inpaint_ray.evaluate.cases import Excerpt, cut, lose_columns, read_excerpt
+from inpaint_ray.evaluate.audio.cases import Excerpt, cut, lose_columns, read_excerpt
+from inpaint_ray.evaluate.audio.janssen import fill_textbook
+from inpaint_ray.evaluate.audio.listening import Example, ExampleMaker, choose_examples
+from inpaint_ray.evaluate.audio.run import complete
+from inpaint_ray.evaluate.audio.score import HIGHEST_SNR, AudioScore, score_excerpt
+from inpaint_ray.evaluate.audio.table import tabulate_cases, tabulate_folders, to_markdown, verdicts_to_markdown
 from inpaint_ray.evaluate.config import EvaluateConfig
-from inpaint_ray.evaluate.janssen import fill_textbook
-from inpaint_ray.evaluate.listening import Example, ExampleMaker, choose_examples
 from inpaint_ray.evaluate.run import evaluate
+from inpaint_ray.ledger.actors import Actors
 from inpaint_ray.models.checkpoint import Checkpoint, save_checkpoint
 from inpaint_ray.models.registry import build_model
 

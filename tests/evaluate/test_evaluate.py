@@ -10,18 +10,18 @@ import pytest
 import torch
 from torch import nn
 
-from inpaint_ray.data.actors import Actors
 from inpaint_ray.data.schema import Dataset
 from inpaint_ray.data.shards import PatchRows, shard_uris
 from inpaint_ray.errors import CheckpointError, DatasetError, UsageError
 from inpaint_ray.evaluate import published, score
 from inpaint_ray.evaluate.config import EvaluateConfig
-from inpaint_ray.evaluate.published import is_fma, published_figures
 from inpaint_ray.evaluate.run import evaluate
-from inpaint_ray.evaluate.score import TrackScores, classify, score_shard
-from inpaint_ray.evaluate.shards import name_checkpoints
-from inpaint_ray.evaluate.table import run_label, share_label, tabulate, tabulate_shares, to_json, to_markdown
-from inpaint_ray.inpainting.spectrogram import HIGHEST_PSNR
+from inpaint_ray.evaluate.shards.published import is_fma, published_figures
+from inpaint_ray.evaluate.shards.run import name_checkpoints
+from inpaint_ray.evaluate.shards.score import TrackScores, classify, score_shard
+from inpaint_ray.evaluate.shards.table import run_label, share_label, tabulate, tabulate_shares, to_json, to_markdown
+from inpaint_ray.filling.spectrogram import HIGHEST_PSNR
+from inpaint_ray.ledger.actors import Actors
 from inpaint_ray.models.checkpoint import Checkpoint, save_checkpoint
 from inpaint_ray.models.registry import ARCHITECTURES, build_model
 

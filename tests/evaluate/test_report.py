@@ -9,9 +9,9 @@ import pytest
 from inpaint_ray.data.schema import Dataset
 from inpaint_ray.errors import DatasetError, FileNameError
 from inpaint_ray.evaluate.config import EvaluateConfig
-from inpaint_ray.evaluate.report import gather, write_report
-from inpaint_ray.evaluate.score import TrackScores
-from inpaint_ray.evaluate.shards import _split
+from inpaint_ray.evaluate.shards.report import gather, write_report
+from inpaint_ray.evaluate.shards.run import _split
+from inpaint_ray.evaluate.shards.score import TrackScores
 
 
 def _dataset(source: str) -> Dataset:

@@ -1,6 +1,6 @@
 import pytest
 
-from inpaint_ray.data.actors import Actors
+from inpaint_ray.ledger.actors import Actors
 from inpaint_ray.restore.config import RestoreConfig
 
 

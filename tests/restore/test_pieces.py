@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inpaint_ray.audio.decode import Recording
-from inpaint_ray.audio.detection import Gap, join_gaps, mark_gaps
 from inpaint_ray.audio.encode import to_integers
-from inpaint_ray.inpainting.waveform import fill
+from inpaint_ray.audio.runs import Gap, join_gaps, mark_gaps
+from inpaint_ray.filling.waveform import fill
 from inpaint_ray.restore.pieces import CONTEXT_S, PIECE_S, Piece, fill_blocks, plan_pieces
 from inpaint_ray.restore.restorer import fill_lost
 

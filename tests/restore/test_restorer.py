@@ -10,11 +10,11 @@ import soundfile
 import torch
 
 from inpaint_ray.audio.decode import Recording, read_recording
-from inpaint_ray.audio.detection import Gap
 from inpaint_ray.audio.encode import encode, to_integers
-from inpaint_ray.audio.labels import read_labels
 from inpaint_ray.audio.metrics import snr
+from inpaint_ray.audio.runs import Gap
 from inpaint_ray.audio.tags import read_tags
+from inpaint_ray.finding.labels import read_labels
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.excerpts import EXCERPT_S, encode_excerpts, excerpt_span, excerpt_uris
 from inpaint_ray.restore.formats import LOSSLESS, Target, choose_target

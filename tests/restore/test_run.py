@@ -8,8 +8,8 @@ import pytest
 import soundfile
 
 from inpaint_ray import storage
-from inpaint_ray.data.actors import Actors
 from inpaint_ray.errors import UsageError
+from inpaint_ray.ledger.actors import Actors
 from inpaint_ray.restore.archive import SourceFile, fingerprint
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.gap_table import GAPS

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from inpaint_ray.audio.detection import Gap
+from inpaint_ray.audio.runs import Gap
 from inpaint_ray.restore.restorer import survey_file
 
 RATE = 16_000

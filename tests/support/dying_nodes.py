@@ -17,10 +17,10 @@ import ray
 from ray._private.state import available_resources_per_node
 from ray.cluster_utils import Cluster
 
-from inpaint_ray.data.config import PrepareConfig
-from inpaint_ray.data.prepare import prepare
 from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.evaluate.run import evaluate
+from inpaint_ray.prepare.config import PrepareConfig
+from inpaint_ray.prepare.run import prepare
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.run import restore
 from inpaint_ray.train.config import Budget, Optimisation, TrainConfig, Workers

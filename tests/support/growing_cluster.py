@@ -24,9 +24,9 @@ import ray.data
 from ray._private.services import get_node_ip_address
 from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID
 
-from inpaint_ray.data.config import PrepareConfig
-from inpaint_ray.data.placement import NODE_LABEL
-from inpaint_ray.data.prepare import prepare
+from inpaint_ray.ledger.placement import NODE_LABEL
+from inpaint_ray.prepare.config import PrepareConfig
+from inpaint_ray.prepare.run import prepare
 
 IDLE_MINUTES = 0.1
 ENVIRONMENT = {

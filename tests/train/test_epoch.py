@@ -11,7 +11,7 @@ from torch import nn
 from inpaint_ray.data.batches import Batch, damage_rows
 from inpaint_ray.data.shards import PatchRows
 from inpaint_ray.errors import JobFailedError
-from inpaint_ray.inpainting.spectrogram import SCORES
+from inpaint_ray.filling.spectrogram import SCORES
 from inpaint_ray.models.cascade import CascadeOutput
 from inpaint_ray.models.checkpoint import Checkpoint
 from inpaint_ray.models.registry import build_model

@@ -1,0 +1,1 @@
+"""Evaluation on clean audio, into which gaps are cut."""

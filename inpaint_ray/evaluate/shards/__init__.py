@@ -1,0 +1,1 @@
+"""Evaluation on the patches of shards: magnitudes alone."""

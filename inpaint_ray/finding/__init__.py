@@ -1,0 +1,1 @@
+"""What is damaged: gaps that are found, and gaps that people marked."""

@@ -1,0 +1,190 @@
+"""How gaps are found: stretches in which sound stands still, and that begin and end abruptly inside it.
+
+Sound stands still where samples are zero, within the noise of dither, or repeat one value. Files are looked at in
+blocks: what is found does not depend on where these are cut.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaint_ray.audio.runs import Gap, find_runs, join_gaps
+
+MIN_GAP_S = 0.001
+MARGIN_S = 0.05  # of sound on either side that is looked at
+LOCAL_S = 0.02  # whose level an edge is compared with
+EDGE_S = 0.001  # what is called the edge: the nearest millisecond of sound
+WORN_S = 0.005  # within which sound may die away into a gap
+MIN_EDGE = 1e-4  # -80 dB: quieter edges may be the end of a fade
+MIN_EDGE_SHARE = 0.2  # of the local level; a natural decay ends far below
+MIN_WORN = 1e-2  # -40 dB: nothing that decays by itself is so loud 5 ms before it is silent
+MIN_MOVE = 1e-3  # from peak to peak in 5 ms: sound that sticks at a value has moved before
+STUCK_RATIO = 4  # a value that sticks does so for longer than any near it: pulse waves and clipping repeat themselves
+EDGE_RATIO = 8  # of an edge to the noise of dither
+EDGE_STEPS = 24  # of an edge to the steps that sound moves in: what is quieter is silent by rounding now and then
+COARSEST_STEP = 1 / 128  # of 8 bits
+NOISE_RATIO = 32  # of the sound on either side to the noise of dither: quiet music is small by chance now and then
+STEADY = 8  # samples of one value near the end of a gap: it holds no noise
+TRIM = 4  # samples at either end of a gap that may be small by chance
+MOST_GAPS = 1_000_000
+
+
+def find_gaps(
+    blocks: Iterable[NDArray], sample_rate: int, *, min_gap_s: float | None = MIN_GAP_S, floor: float = 0.0
+) -> list[Gap]:
+    """Where audio is missing: samples that are not finite, and stretches that stand still inside sound.
+
+    Such a stretch is a gap when it is long enough, does not touch the start or end of the file, and sound breaks off
+    on both sides: the peak of the nearest millisecond is above -80 dB of full scale, 18 dB above the floor, and above
+    a fifth of the RMS level of 20 ms; or that of the nearest 5 ms is above -40 dB and half the level. What dies away
+    into a gap is not of it: sound is small where it crosses zero, too. Where a stretch holds noise within the floor,
+    sound must be 30 dB above that and break off at once. A value other than zero must stick four times as long as any
+    other in 50 ms around it. Each channel is judged by itself. Fades, true pauses, and silence at either end are no
+    gaps; neither is a dropout next to one.
+
+    Args:
+        blocks: consecutive (channels, n) float blocks, full scale 1; may be of any length.
+        sample_rate: Hz.
+        min_gap_s: the shortest gap, in seconds; None looks for samples that are not finite, and nothing else.
+        floor: amplitude up to which noise counts as silence.
+
+    Returns:
+        The gaps by start and channel; those of one channel do not touch.
+
+    Raises:
+        ValueError: there are more than a million.
+    """
+    channels: list[_Channel] = []
+    found: list[Gap] = []
+    for block in blocks:
+        channels = channels or [_Channel(sample_rate, min_gap_s, floor) for _ in block]
+        for number, (channel, samples) in enumerate(zip(channels, block, strict=True)):
+            found += [Gap(number, *run) for run in channel.look(samples)]
+        if len(found) > MOST_GAPS:
+            raise ValueError(f"more than {MOST_GAPS:,} gaps: this is noise, or no recording")
+    for number, channel in enumerate(channels):
+        found += [Gap(number, *run) for run in channel.look(np.zeros(0), last=True)]
+    return join_gaps(found)
+
+
+@dataclass(frozen=True)
+class _Edge:
+    """One end of a run that stands still, judged by the sound next to it."""
+
+    place: int  # of the gap's border, in samples into the run
+    breaks: bool  # sound breaks off there
+    longest_still: int = 0  # where a value sticks: samples that the longest other one does nearby
+
+
+class _Channel:
+    """One channel, block by block, with what must be remembered between them."""
+
+    def __init__(self, sample_rate: int, min_gap_s: float | None, floor: float) -> None:
+        self.shortest = None if min_gap_s is None else max(round(min_gap_s * sample_rate), 2)
+        self.margin, self.local, self.edge, self.worn = (
+            max(round(seconds * sample_rate), 2) for seconds in (MARGIN_S, LOCAL_S, EDGE_S, WORN_S)
+        )
+        self.floor = floor
+        self.kept = np.zeros(0)  # the last samples; their first is at `first`
+        self.first = 0
+        self.open: tuple[int, _Edge] | None = None  # start and left end of a long run that `kept` begins within
+
+    def look(self, samples: NDArray, *, last: bool = False) -> list[tuple[int, int]]:
+        """Starts and stops of the gaps of which this block decides."""
+        end = self.first + len(self.kept)
+        found: list[tuple[int, int]] = []
+        finite = np.isfinite(samples)
+        if not finite.all():
+            starts, stops = find_runs(~finite)
+            found = list(zip((starts + end).tolist(), (stops + end).tolist(), strict=True))
+            samples = np.where(finite, samples, 0.0)
+        if self.shortest is None:
+            self.first += len(samples)
+            return found
+        sound = np.concatenate([self.kept.astype(samples.dtype), samples])
+        runs = self._still_runs(sound, self.shortest)
+        undecided = next((run for run in runs if not last and run[1] + self.margin > len(sound)), None)
+        for start, stop in runs if undecided is None else runs[: runs.index(undecided)]:
+            gap = self._judge(sound, start, stop, self.shortest)
+            if gap is not None:
+                found.append(gap)
+        self._keep(sound, undecided)
+        return found
+
+    def _still_runs(self, sound: NDArray, shortest: int) -> list[tuple[int, int]]:
+        """Stretches that stand still and are long enough, and the last one if it may go on."""
+        quiet = np.abs(sound) <= self.floor
+        still = quiet.copy()
+        still[1:] |= sound[1:] == sound[:-1]
+        starts, stops = find_runs(still)
+        starts = starts - (~quiet[starts] & (starts > 0)) if len(starts) else starts  # the first of its repetitions
+        chosen = (stops - starts >= shortest) | (stops == len(sound))
+        if self.first and self.open is None:
+            chosen &= starts > 0  # what the kept samples begin within was decided before
+        return list(zip(starts[chosen].tolist(), stops[chosen].tolist(), strict=True))
+
+    def _judge(self, sound: NDArray, start: int, stop: int, shortest: int) -> tuple[int, int] | None:
+        """The gap that a run is, if it is one."""
+        opened = self.open if start == 0 else None
+        begin, left = opened or (self.first + start, self._look_at(sound[:start], sound[start:stop]))
+        right = self._look_at(sound[stop:][::-1], sound[start:stop][::-1])
+        length = self.first + stop - begin
+        if length < shortest:
+            return None
+        stands_out = STUCK_RATIO * max(left.longest_still, right.longest_still) <= length
+        is_gap = left.breaks and right.breaks and stands_out
+        return (begin + left.place, self.first + stop - right.place) if is_gap else None
+
+    def _look_at(self, before: NDArray, run: NDArray) -> _Edge:
+        """The beginning of a run, (n,), and the sound before it, of which only the nearest is looked at."""
+        before = before[-self.margin :].astype(np.float64)
+        if len(before) == 0:
+            return _Edge(place=0, breaks=False)
+        run = run[: self.edge + STEADY]
+        starts, stops = find_runs(np.diff(run) == 0)
+        steady = starts[stops - starts >= min(STEADY, len(run)) - 1]
+        noisy = len(steady) == 0
+        place = int(steady[0]) if not noisy and steady[0] < TRIM else 0
+        if abs(run[place]) > self.floor:
+            return self._look_at_stuck(before) if np.ptp(run) == 0 else _Edge(place=0, breaks=False)
+        heard, step = np.abs(before), _step(before)
+        level = _rms(heard[-self.local :][heard[-self.local :] > self.floor])
+        loud = max(EDGE_RATIO * self.floor, EDGE_STEPS * step)
+        if heard[-self.edge :].max() > max(MIN_EDGE, loud, MIN_EDGE_SHARE * level):
+            return _Edge(place=place, breaks=not noisy or level > NOISE_RATIO * self.floor)
+        around, near = _rms(heard[: -self.worn]), heard[-self.worn :]
+        return _Edge(place=place, breaks=not noisy and near.max() > max(MIN_WORN, loud, 0.5 * around))
+
+    def _look_at_stuck(self, before: NDArray[np.float64]) -> _Edge:
+        starts, stops = find_runs(before[1:] == before[:-1])
+        longest = int((stops - starts).max(initial=0)) + 1
+        moves = np.ptp(before[-self.worn :]) > max(MIN_MOVE, 8 * self.floor, EDGE_STEPS * _step(before))
+        return _Edge(place=0, breaks=bool(moves), longest_still=longest)
+
+    def _keep(self, sound: NDArray, undecided: tuple[int, int] | None) -> None:
+        """Forget what no later decision needs; of a long run, all but its end."""
+        keep_from, opened = len(sound) - self.margin, None
+        if undecided is not None:
+            start, stop = undecided
+            if start == 0 and self.open is not None:
+                opened = self.open
+            elif stop - start > 4 * self.margin:
+                opened = (self.first + start, self._look_at(sound[:start], sound[start:stop]))
+            keep_from = keep_from - self.edge - STEADY if opened else min(keep_from, start - self.margin)
+        keep_from = max(keep_from, 0)
+        self.kept, self.first, self.open = sound[keep_from:].copy(), self.first + keep_from, opened
+
+
+def _rms(samples: NDArray[np.float64]) -> float:
+    return float(np.sqrt(np.mean(samples**2))) if len(samples) else 0.0
+
+
+def _step(samples: NDArray[np.float64]) -> float:
+    """The smallest change from one sample to the next: what sound was rounded to, whatever the file could hold.
+
+    At most a step of 8 bits: the waves of chip music move in larger ones.
+    """
+    changes = np.abs(np.diff(samples))
+    return float(changes.min(initial=COARSEST_STEP, where=changes > 0))

@@ -1,0 +1,1 @@
+"""The Free Music Archive: its table of tracks, and its zips into storage."""

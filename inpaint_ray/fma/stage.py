@@ -1,0 +1,270 @@
+"""FMA's zips into storage: Ray Data spreads ranges of each zip over the cluster, each task writes the members in one.
+
+Every member is checked by the CRC-32 of the zip's directory and by the SHA-1 of the `checksums` in the zip before it
+appears. Files appear whole or not at all, so a run that was killed goes on where it was: what stands with the right
+size is not read again.
+"""
+
+import hashlib
+import json
+import re
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import ray
+import ray.data
+
+from inpaint_ray import storage
+from inpaint_ray.errors import JobFailedError, UsageError
+from inpaint_ray.fma.remote_zip import (
+    CHUNK,
+    Member,
+    MemberError,
+    Source,
+    is_web,
+    list_members,
+    open_source,
+    open_window,
+    read_member,
+    shown,
+)
+from inpaint_ray.ledger.placement import place
+from inpaint_ray.progress import Progress, format_duration
+
+MOST_BYTES = 64_000_000  # of a zip in a task; a member that is larger is a task of its own
+MOST_MEMBERS = 200  # in a task
+MOST_NAMED = 10  # of the members that failed
+MB = 1_000_000
+
+METADATA = "fma_metadata"
+PUBLISHED_SHA1 = {  # of the whole zips, by FMA's README
+    METADATA: "f0df49ffe5f2a6008d7dc83c6915b31835dfe733",
+    "fma_small": "ade154f733639d52e35e32f5593efe5be76c6d70",
+    "fma_medium": "c67b69ea232021025fca9231fc1c7c1a063ab50b",
+    "fma_large": "497109f4dd721066b5ce5e5f250ec604dc78939e",
+    "fma_full": "0f0ace23fbe9ba30ecb7e95f763e435ea802b8ab",
+}
+OWN_NAMES = ("README.txt", "checksums")  # in every zip, and listed in no checksums
+AUDIO_NAME = r"fma_(small|medium|large|full)/(README\.txt|checksums|(\d{3})/\3\d{3}\.mp3)"
+LAYOUT = re.compile(rf"{AUDIO_NAME}|{METADATA}/\w[\w.-]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageConfig:
+    """FMA's zips to files in storage."""
+
+    zips: tuple[str, ...]
+    """URLs (http or https) or paths of fma_small.zip, fma_metadata.zip, ...; every worker must see such a path."""
+    output: str
+    """Folder or bucket prefix; fma_small.zip becomes OUTPUT/fma_small, and so on."""
+    check_zip: bool = False
+    """First compare the SHA-1 of each zip with the published one: one more reading of all of it, in one stream."""
+    max_readers: int = 16
+    """Most connections at once to where the zips are."""
+
+    def __post_init__(self) -> None:
+        if not self.zips:
+            raise ValueError("--zips needs at least one zip")
+        if self.max_readers < 1:
+            raise ValueError(f"--max-readers must be at least 1, got {self.max_readers}")
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One of FMA's zips."""
+
+    root: str  # fma_small, fma_metadata, ...: the folder of all its names
+    source: Source
+    members: list[Member]  # in order of place
+    missing: list[str]  # names that its checksums list and it does not hold
+
+
+def stage(config: StageConfig) -> None:
+    """Write every member that does not stand yet; print progress, what was not as it should be, and what comes next.
+
+    Raises:
+        UsageError: a zip cannot be read, or is none of FMA's.
+        JobFailedError: a zip or members are not what their sums say; all other members are written.
+    """
+    started = time.monotonic()
+    output = storage.absolute(config.output)  # workers run in other folders
+    archives = [open_archive(uri if is_web(uri) else storage.absolute(uri)) for uri in config.zips]
+    roots = [archive.root for archive in archives]
+    if len(set(roots)) < len(roots):
+        raise UsageError(f"--zips: two of them hold the same folder ({', '.join(sorted(roots))}); give each once")
+    for archive in archives:
+        _print_unchecked(archive)
+        if config.check_zip:
+            check_published(archive)
+    todo = [replace(archive, members=_absent(archive, output)) for archive in archives]
+    count, size = _totals(todo)
+    standing = _totals(archives)[0] - count
+    print(f"stage  {count} files, {size / MB:.1f} MB, to {output}; {standing} stand already", flush=True)
+    failed = _run(todo, output, config.max_readers)
+    for name, reason in failed[:MOST_NAMED]:
+        print(f"  {name}: {reason}")
+    if failed:
+        raise JobFailedError(
+            f"{len(failed)} of {count} files are not what the zip says of them and were not written, such as "
+            f"{failed[0][0]}; all others were; run again, or look at the zip with --check-zip"
+        )
+    wall_s = time.monotonic() - started
+    rate = f"{size / MB:.1f} MB in {format_duration(wall_s)}, {size / MB / wall_s:.1f} MB/s"
+    print(f"staged {count} files, {rate}; {standing} stood already: {output}")
+    _print_next(output, roots)
+
+
+def open_archive(uri: str) -> Archive:
+    """The directory of a zip, with the SHA-1 of each member that its checksums list.
+
+    Raises:
+        UsageError: it cannot be read, or is none of FMA's.
+    """
+    source = open_source(uri)
+    members = list_members(source)
+    root = _check_layout(uri, members)
+    sums = {f"{root}/{name}": sha1 for name, sha1 in _read_checksums(source, members).items()}
+    members = [replace(member, sha1=sums.get(member.name)) for member in members]
+    return Archive(root, source, members, missing=sorted(sums.keys() - {member.name for member in members}))
+
+
+def check_published(archive: Archive) -> None:
+    """Read all of a zip, in one stream, and compare it with the published one.
+
+    Raises:
+        JobFailedError: its SHA-1 is not the published one.
+    """
+    progress = Progress(f"check {archive.root}", round(archive.source.size / MB), "MB")
+    digest, done = hashlib.sha1(usedforsecurity=False), 0
+    with open_window(archive.source) as window:
+        while chunk := window.read(CHUNK):
+            digest.update(chunk)
+            done += len(chunk)
+            progress.add(round(done / MB) - progress.done)
+    if digest.hexdigest() != PUBLISHED_SHA1[archive.root]:
+        raise JobFailedError(
+            f"{shown(archive.source.uri)}: its SHA-1 is {digest.hexdigest()}, and {PUBLISHED_SHA1[archive.root]} is "
+            f"published for {archive.root}.zip; nothing was written; take another copy of it"
+        )
+
+
+def plan_tasks(members: list[Member]) -> list[list[Member]]:
+    """Members, in order of place, in groups without gaps and of bounded size: one range each."""
+    tasks: list[list[Member]] = []
+    for member in members:
+        task = tasks[-1] if tasks else []
+        adjoins = bool(task) and task[-1].end == member.start
+        if adjoins and len(task) < MOST_MEMBERS and member.end - task[0].start <= MOST_BYTES:
+            task.append(member)
+        else:
+            tasks.append([member])
+    return tasks
+
+
+def stage_members(source: Source, members: list[Member], output: str) -> list[tuple[str, str]]:
+    """Write adjoining members below the output.
+
+    Returns:
+        Name and reason of those that are damaged and were not written.
+    """
+    failed = []
+    with open_window(source, members[0].start, members[-1].end) as window:
+        for member in members:
+            try:
+                with storage.open_output(storage.join(output, storage.safe_name(member.name))) as target:
+                    for chunk in read_member(window, member):
+                        target.write(chunk)
+            except MemberError as error:
+                failed.append((member.name, str(error)))
+    return failed
+
+
+def _run(archives: list[Archive], output: str, max_readers: int) -> list[tuple[str, str]]:
+    """All members, over the cluster; name and reason of those that failed."""
+
+    def make_row(row: dict[str, Any]) -> dict[str, Any]:
+        members = [Member(**member) for member in json.loads(row["members"])]
+        failed = stage_members(Source(**json.loads(row["source"])), members, output)
+        return {"size": sum(member.size for member in members), "failed": json.dumps(failed)}
+
+    rows = [
+        {"source": json.dumps(asdict(archive.source)), "members": json.dumps([asdict(member) for member in task])}
+        for archive in archives
+        for task in plan_tasks(archive.members)
+    ]
+    if not rows:
+        return []
+    strategy = ray.data.TaskPoolStrategy(size=min(max_readers, len(rows)))
+    results = ray.data.from_items(rows, override_num_blocks=len(rows)).map(make_row, compute=strategy)
+    progress = Progress("stage", round(_totals(archives)[1] / MB), "MB")
+    done, all_failed = 0, []
+    for row in place(results).iter_rows():
+        done += row["size"]
+        all_failed += [(name, reason) for name, reason in json.loads(row["failed"])]
+        progress.add(round(done / MB) - progress.done, f"{len(all_failed)} files damaged" if all_failed else "")
+    return all_failed
+
+
+def _check_layout(uri: str, members: list[Member]) -> str:
+    """The folder of all names, if they are those of one of FMA's zips."""
+    if not members:
+        raise UsageError(f"{shown(uri)}: the zip is empty")
+    foreign = next((member.name for member in members if not LAYOUT.fullmatch(member.name)), None)
+    roots = {member.name.split("/")[0] for member in members}
+    if foreign is not None or len(roots) > 1:
+        raise UsageError(
+            f"{shown(uri)}: none of FMA's zips: it holds {foreign or ' and '.join(sorted(roots))!r}; "
+            f"give {', '.join(f'{root}.zip' for root in PUBLISHED_SHA1)}"
+        )
+    return roots.pop()
+
+
+def _read_checksums(source: Source, members: list[Member]) -> dict[str, str]:
+    """Name below the zip's folder -> SHA-1, from lines as sha1sum writes them."""
+    listing = next((member for member in members if member.name.endswith("/checksums")), None)
+    if listing is None:
+        return {}
+    try:
+        with open_window(source, listing.start, listing.end) as window:
+            lines = b"".join(read_member(window, listing)).decode(errors="replace").splitlines()
+    except MemberError as error:
+        raise UsageError(f"{shown(source.uri)}: {listing.name}: {error}; take another copy of the zip") from error
+    return {line[42:].removeprefix("./"): line[:40].lower() for line in lines if line}
+
+
+def _absent(archive: Archive, output: str) -> list[Member]:
+    """The members that are still to be written; what a killed run had begun of them is deleted."""
+    names = {member.name for member in archive.members}
+    standing = {}
+    for file in storage.list_files(storage.join(output, archive.root)):
+        name = f"{archive.root}/{file.name}"
+        if storage.UNFINISHED.sub("", name) in names - {name}:
+            storage.delete_file(file.uri)
+        standing[name] = file.size
+    return [member for member in archive.members if standing.get(member.name) != member.size]
+
+
+def _totals(archives: list[Archive]) -> tuple[int, int]:
+    """Count and unpacked bytes of all members."""
+    sizes = [member.size for archive in archives for member in archive.members]
+    return len(sizes), sum(sizes)
+
+
+def _print_unchecked(archive: Archive) -> None:
+    own = {f"{archive.root}/{name}" for name in OWN_NAMES}
+    unlisted = [member.name for member in archive.members if member.sha1 is None and member.name not in own]
+    for names, what in (
+        (unlisted, "that its checksums do not list (only the CRC-32 is compared)"),
+        (archive.missing, "listed in its checksums and not in it"),
+    ):
+        if names:
+            print(f"{shown(archive.source.uri)}: {len(names)} files {what}, such as {names[0]}")
+
+
+def _print_next(output: str, roots: list[str]) -> None:
+    audio = [root for root in roots if root != METADATA] or ["fma_SIZE"]
+    metadata = storage.join(output, METADATA, "tracks.csv")
+    print(
+        f"next: python jobs/prepare.py --source {storage.join(output, audio[0])} --metadata {metadata} --output SHARDS"
+    )

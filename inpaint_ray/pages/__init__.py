@@ -1,0 +1,1 @@
+"""What draws pages: templates, pictures, sounds."""

@@ -1,0 +1,1 @@
+"""The prepare job: tracks to shards."""

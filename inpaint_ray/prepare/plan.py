@@ -1,0 +1,120 @@
+"""Which tracks go into which shard, and how a shard is made from them. Plain functions: the job spreads them.
+
+A shard's place, tracks and order follow from the listing and the settings alone. So a task that dies is simply done
+again, a run that was killed goes on where it was, and a rerun of a finished one has nothing to do.
+"""
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from inpaint_ray import storage
+from inpaint_ray.data.schema import SPLITS
+from inpaint_ray.data.shards import ShardStory, TrackPatches, read_story, write_shard
+from inpaint_ray.data.tracks import Track
+from inpaint_ray.errors import AudioDecodeError
+from inpaint_ray.metrics import count, reject
+from inpaint_ray.prepare.config import PrepareConfig
+from inpaint_ray.prepare.patching import cut_patches, read_clip
+from inpaint_ray.version import VERSION
+
+MOST_TRACKS = 32  # in a shard: 1,856 patches of clips, about 100 MB
+MOST_PATCHES = 2_048  # in a file, where tracks are longer
+READ_AHEAD = 2  # tracks
+FEWEST_SHARDS = 8  # of a split that has tracks enough, so that small data sets use several cores
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """A shard that is to be."""
+
+    name: str  # below the output: train/00000.parquet
+    tracks: list[Track]
+
+    @property
+    def split(self) -> str:
+        return self.name.split("/")[0]
+
+    def fingerprint(self, config: PrepareConfig) -> str:
+        """Of all that decides what the shard holds."""
+        settings = [
+            self.name,
+            config.dtype,
+            config.whole_tracks,
+            config.seed,
+            VERSION,
+            [asdict(t) for t in self.tracks],
+        ]
+        return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
+
+    def further_name(self, fingerprint: str, number: int) -> str:
+        """Of the shard's further files, where its tracks need any: train/00000-0123456789abcdef-001.parquet."""
+        return f"{self.name.removesuffix('.parquet')}-{fingerprint}-{number:03d}.parquet"
+
+
+def plan_shards(tracks: list[Track], *, seed: int) -> list[ShardPlan]:
+    """Tracks of each split in a seeded order, cut into shards of at most 32 tracks."""
+    plans = []
+    for split in SPLITS:
+        members = sorted((track for track in tracks if track.split == split), key=lambda track: track.track_id)
+        order = np.random.default_rng(seed).permutation(len(members))
+        size = min(MOST_TRACKS, -(-len(members) // FEWEST_SHARDS)) if members else 1
+        for number, start in enumerate(range(0, len(members), size)):
+            chosen = [members[i] for i in order[start : start + size]]
+            plans.append(ShardPlan(f"{split}/{number:05d}.parquet", chosen))
+    return plans
+
+
+def make_shard(plan: ShardPlan, config: PrepareConfig, output: str) -> ShardStory:
+    """Read, decode and cut the tracks of a shard and write it; or, where it stands already, read its story.
+
+    A track that gives no patches is a row of the story, with its reason. Tracks of many patches (whole songs) go on in
+    further files; the shard itself is written last, so that it stands for all of them.
+    """
+    uri, fingerprint = storage.join(output, plan.name), plan.fingerprint(config)
+    story = read_story(uri)
+    if story is not None and story.plan == fingerprint:
+        return story
+    story = ShardStory(plan=fingerprint, split=plan.split)
+    pieces: list[TrackPatches] = []
+    for track, data in _read_ahead(plan.tracks):
+        try:
+            clip, seconds = read_clip(data.result(), whole=config.whole_tracks, expected_s=track.duration_s)
+        except (AudioDecodeError, FileNotFoundError, PermissionError) as error:
+            story.rejected.append((track.uri, " ".join(str(error).split())))
+            reject("prepare", *story.rejected[-1])
+            continue
+        num_patches = 0
+        for magnitudes in cut_patches(clip):
+            if sum(len(piece.magnitudes) for piece in pieces) + len(magnitudes) > MOST_PATCHES:
+                name = plan.further_name(fingerprint, len(story.files) + 1)
+                _write(storage.join(output, name), name, pieces, config, story)
+                pieces = []
+            pieces.append(TrackPatches(track.track_id, track.genre, num_patches, magnitudes.astype(config.dtype)))
+            num_patches += len(magnitudes)
+            story.largest = max(story.largest, float(magnitudes.max()))
+        story.count(track.genre, num_patches, seconds)
+        count("prepare", tracks=1, patches=num_patches)
+    _write(uri, plan.name, pieces, config, story)
+    return story
+
+
+def _write(uri: str, name: str, pieces: list[TrackPatches], config: PrepareConfig, story: ShardStory) -> None:
+    story.files[name] = sum(len(piece.magnitudes) for piece in pieces)
+    write_shard(uri, pieces, dtype=config.dtype, seed=config.seed, story=story)
+
+
+def _read_ahead(tracks: list[Track]) -> Iterator[tuple[Track, Future[bytes]]]:
+    """Each track and its bytes, the next ones read while this one is worked on."""
+    with ThreadPoolExecutor(READ_AHEAD) as pool:
+        waiting: deque[tuple[Track, Future[bytes]]] = deque()
+        for track in tracks:
+            waiting.append((track, pool.submit(storage.read_bytes, track.uri)))
+            if len(waiting) > READ_AHEAD:
+                yield waiting.popleft()
+        yield from waiting
