@@ -17,13 +17,13 @@ from inpaint_ray import inpaint, storage
 from inpaint_ray.audio.decode import read_recording
 from inpaint_ray.audio.metrics import snr
 from inpaint_ray.data.schema import SPLITS, Dataset
-from inpaint_ray.synthesis import write_damaged_copy
 from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.evaluate.run import evaluate
 from inpaint_ray.prepare.config import PrepareConfig
 from inpaint_ray.prepare.run import prepare
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.run import restore
+from inpaint_ray.synthesis import write_damaged_copy
 from inpaint_ray.train.config import Budget, Optimisation, TrainConfig
 from inpaint_ray.train.trainer import train
 

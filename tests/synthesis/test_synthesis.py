@@ -10,9 +10,9 @@ import torch
 from inpaint_ray.audio.decode import decode, read_recording
 from inpaint_ray.audio.interpolation import interpolate_frames
 from inpaint_ray.audio.stft import Grid, spectrogram
-from inpaint_ray.synthesis import synthesise, write_archive, write_damaged_copy
 from inpaint_ray.errors import UsageError
 from inpaint_ray.fma.tracks import list_fma
+from inpaint_ray.synthesis import synthesise, write_archive, write_damaged_copy
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:
