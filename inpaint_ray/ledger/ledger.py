@@ -59,7 +59,8 @@ class Item:
 
     def entry(self, **values: Any) -> Entry:
         """Return the item's entry of this attempt."""
-        return Entry(**{"name": self.name, "fingerprint": self.fingerprint, "attempt": self.attempt} | values)
+        whole: dict[str, Any] = {"name": self.name, "fingerprint": self.fingerprint, "attempt": self.attempt}
+        return Entry(**whole | values)
 
 
 AnyItem = TypeVar("AnyItem", bound=Item)
@@ -145,7 +146,6 @@ class Ledger:
 
         Files of an attempt that a later one replaced under another name are deleted, too.
         """
-        files = storage.list_files(self.output)
         prefix = f"{self.folder}/records/"
         past, records, seen = Past(), [], set[str]()
         for file in storage.list_files(self.output):
@@ -169,7 +169,7 @@ class Ledger:
     def run(
         self,
         todo: Sequence[Item],
-        work: type[Work],
+        work: Callable[..., Work],
         *,
         verb: str,
         unit: str,
@@ -228,7 +228,7 @@ class Ledger:
 class Worker:
     """Does blocks of items and leaves a record of each; the state of a Ray Data actor."""
 
-    def __init__(self, ledger: Ledger, work: type[Work], settings: dict[str, Any]) -> None:
+    def __init__(self, ledger: Ledger, work: Callable[..., Work], settings: dict[str, Any]) -> None:
         self.ledger, self.work = ledger, work(**settings)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -252,7 +252,7 @@ class Worker:
         return {entry.name: entry for each in records.items() for entry in self.ledger.entries(*each)}
 
     def _begin(self, record: str, items: list[Item], earlier: dict[str, Entry]) -> None:
-        """Note, before outputs of earlier attempts are replaced, that their entries are not to be relied on any more."""
+        """Note, before outputs of earlier attempts are replaced, that their entries do not hold any more."""
         begun = [
             replace(earlier[item.name], fingerprint="", attempt=item.attempt - 1)
             for item in items

@@ -1,16 +1,22 @@
-"""A few seconds around the longest gap of a file, before and after: cut from source and output for the report's page."""
+"""A few seconds around the longest gap of a file, before and after, cut from source and output for the page."""
 
 from collections.abc import Iterator
 from contextlib import closing
 
+import numpy as np
+import torch
+import torchaudio.functional
+
 from inpaint_ray import storage
 from inpaint_ray.audio.decode import Recording, join_blocks, read_blocks
+from inpaint_ray.audio.encode import encode, to_integers
 from inpaint_ray.audio.runs import Gap, join_gaps
 from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.restore.gap_table import read_gaps
 from inpaint_ray.restore.manifest import ManifestRow
 
 EXCERPT_S = 6.0
+MAX_RATE = 48_000  # Hz; what every browser plays
 
 
 def cut_excerpts(ledger: Ledger, row: ManifestRow, source: str) -> tuple[Recording, Recording]:
@@ -50,3 +56,15 @@ def _parts(blocks: Iterator[Recording], start: int, stop: int) -> Iterator[Recor
         if last >= stop:
             return
         first = last
+
+
+def to_flac(recording: Recording) -> bytes:
+    """Encode a recording as every browser plays it: 16 bits, at most two channels and 48 kHz."""
+    samples = torch.from_numpy(np.nan_to_num(recording.to_float().astype(np.float32)))
+    if len(samples) > 2:
+        samples = samples.mean(dim=0, keepdim=True)
+    rate = min(recording.sample_rate, MAX_RATE)
+    if rate != recording.sample_rate:
+        samples = torchaudio.functional.resample(samples, recording.sample_rate, rate)
+    integers = to_integers(samples.numpy(), "PCM_16")
+    return encode(Recording(samples=integers, sample_rate=rate, container="FLAC", subtype="PCM_16"))

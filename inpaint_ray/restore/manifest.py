@@ -1,7 +1,7 @@
 """OUTPUT/_restore/manifest.parquet: what became of every file, one row each; a view of the ledger's records."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import pyarrow as pa

@@ -31,7 +31,7 @@ def repair_file(
     restore_magnitudes: RestoreMagnitudes | None,
     record: RecordWriter,
 ) -> int:
-    """Write a file again with its gaps filled, and note each in a record; every other sample is the input's, bit for bit.
+    """Write a file again with its gaps filled and noted; every other sample is the input's, bit for bit.
 
     Args:
         path: the damaged file.

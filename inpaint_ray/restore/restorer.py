@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import ClassVar
 
+import pyarrow as pa
 import soundfile
 import torch
 from torch import Tensor
@@ -20,6 +22,7 @@ from inpaint_ray.errors import AudioDecodeError, UnreadableError
 from inpaint_ray.filling.calls import restorer_of
 from inpaint_ray.finding.labels import LabelError
 from inpaint_ray.ledger.actors import choose_device
+from inpaint_ray.ledger.ledger import Item
 from inpaint_ray.ledger.records import Entry, RecordWriter
 from inpaint_ray.metrics import count, reject
 from inpaint_ray.names import one_line
@@ -38,7 +41,8 @@ NOT_AGAIN = (AudioDecodeError, LabelError, ValueError, soundfile.SoundFileError)
 class Restorer:
     """Restores files; the work of a restoration."""
 
-    item, schema = SourceFile, SCHEMA
+    item: ClassVar[type[Item]] = SourceFile
+    schema: ClassVar[pa.Schema] = SCHEMA
 
     def __init__(self, config: RestoreConfig, model: str) -> None:
         torch.set_num_threads(1)  # the cores are busy with other files
@@ -113,9 +117,7 @@ def start_row(source: SourceFile, config: RestoreConfig, model: str) -> Manifest
     )
 
 
-def try_file(
-    source: SourceFile, start: ManifestRow, act: Callable[[Path], ManifestRow]
-) -> tuple[ManifestRow, bool]:
+def try_file(source: SourceFile, start: ManifestRow, act: Callable[[Path], ManifestRow]) -> tuple[ManifestRow, bool]:
     """Do something with a file's content; a file that cannot be used is a failed row.
 
     Returns:
@@ -145,7 +147,9 @@ def _keep_earlier(row: ManifestRow, earlier: Entry, output: str) -> ManifestRow:
     """Return the row of what an earlier attempt made of a file that failed now."""
     before = ManifestRow(**earlier.row)
     stands = _digest_of(storage.join(output, before.output)) == before.sha256
-    note = "the earlier result still stands" if stands else "what stands in the output is of an attempt that was cut short"
+    note = (
+        "the earlier result still stands" if stands else "what stands in the output is of an attempt that was cut short"
+    )
     source = {name: getattr(row, name) for name in ("source_size", "source_etag", "settings")}
     return replace(before, status="failed", error=f"{row.error}; {note}", **source)
 

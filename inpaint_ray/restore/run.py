@@ -9,6 +9,7 @@ from collections import defaultdict
 from dataclasses import asdict, replace
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from inpaint_ray import storage
 from inpaint_ray.checkpoints import absolute_checkpoint, open_checkpoint
@@ -97,9 +98,8 @@ def _make_views(
     parts = [*ledger.tables(chosen, make_rows), _unmatched(config, marks)]
     table = pa.concat_tables(parts).sort_by("name")
     with_gaps: dict[str, list[str]] = defaultdict(list)
-    for name, record, gap_rows in zip(*(table[each].to_pylist() for each in ("name", "record", "gap_rows")), strict=True):
-        if gap_rows:
-            with_gaps[record].append(name)
+    for row in table.filter(pc.greater(table["gap_rows"], 0)).select(["name", "record"]).to_pylist():
+        with_gaps[row["record"]].append(row["name"])
     write_gaps(ledger, dict(with_gaps))
     write_report(config, ledger, table, {file.name: file.uri for file in files}, wall_s=time.monotonic() - started)
     write_manifest(config.output, table, digest(chosen, marks and marks.unmatched))
