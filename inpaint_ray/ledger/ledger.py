@@ -16,15 +16,17 @@ from functools import partial
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from inpaint_ray import storage
 from inpaint_ray.errors import StorageError
 from inpaint_ray.ledger.actors import Actors
 from inpaint_ray.ledger.blocks import deal
 from inpaint_ray.ledger.claims import claim
-from inpaint_ray.ledger.records import Entry, RecordWriter, read_entries, write_record
+from inpaint_ray.ledger.records import Entry, RecordWriter, open_rows, read_entries, write_record
 from inpaint_ray.ledger.spread import spread, spread_tables
 from inpaint_ray.progress import Progress
+from inpaint_ray.version import VERSION
 
 READERS = 16  # records at a time, in a task
 MOST_RECORDS = 500  # in a task that reads them
@@ -70,9 +72,9 @@ class Work(Protocol):
     """What is done with an item; made once in each actor."""
 
     item: ClassVar[type[Item]]
-    schema: ClassVar[pa.Schema]  # of the rows that it adds to a record
+    schema: ClassVar[pa.Schema]  # of the rows that it adds to a record; their `name` is the item's
 
-    def __call__(self, item: Any, earlier: Entry | None, record: RecordWriter) -> Entry:
+    def __call__(self, item: Any, earlier: Entry | None, record: RecordWriter, /) -> Entry:
         """Do one item: write its output, if it has one, add its rows to the record, and return its entry.
 
         Args:
@@ -166,6 +168,11 @@ class Ledger:
             storage.delete_file(storage.join(self.output, name))
         return past
 
+    def complete(self, items: Iterable[Item], work: Callable[..., Work], *, retry_failed: bool, **how: Any) -> Chosen:
+        """Do what is left of the items (see `run`), and return what counts of all records."""
+        todo, done = self.read().split(items, retry_failed=retry_failed)
+        return done | self.run(todo, work, **how)
+
     def run(
         self,
         todo: Sequence[Item],
@@ -223,6 +230,10 @@ class Ledger:
         size = min(max(len(ordered) // FEWEST_TASKS, 1), MOST_RECORDS)
         groups = [ordered[start : start + size] for start in range(0, len(ordered), size)]
         return spread_tables([{"records": json.dumps(group)} for group in groups], partial(_make_tables, self, make))
+
+    def rows(self, chosen: Chosen, columns: list[str] | None = None) -> Iterator[pa.Table]:
+        """Read the rows of the items that count, over the cluster."""
+        return self.tables(chosen, partial(_read_rows, columns=columns))
 
 
 class Worker:
@@ -295,11 +306,22 @@ def _to_row(block: list[Item]) -> dict[str, str]:
     return {"record": hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32], "items": json.dumps(items)}
 
 
+def fingerprint(settings: object) -> str:
+    """Return a digest of settings (JSON values) and of this version of the package."""
+    return hashlib.sha256(json.dumps([VERSION, settings]).encode()).hexdigest()[:16]
+
+
 def _make_tables(ledger: Ledger, make: MakeTable, rows: pa.Table) -> pa.Table:
     """Make the table of a group of records; runs in a task."""
     groups = [group for text in rows["records"].to_pylist() for group in json.loads(text)]
     with ThreadPoolExecutor(READERS) as pool:
         return pa.concat_tables(pool.map(lambda group: make(ledger, *group), groups))
+
+
+def _read_rows(ledger: Ledger, record: str, counting: list[str] | None, *, columns: list[str] | None) -> pa.Table:
+    with open_rows(ledger.records, record) as file:
+        table = file.read(columns)
+    return table if counting is None else table.filter(pc.is_in(table["name"], pa.array(counting, pa.string())))
 
 
 def _latest(ledger: Ledger, record: str, counting: list[str] | None) -> pa.Table:

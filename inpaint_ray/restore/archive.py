@@ -17,7 +17,6 @@ from inpaint_ray.data.tracks import is_audio
 from inpaint_ray.errors import UsageError
 from inpaint_ray.finding.labels import LabelError, read_labels
 from inpaint_ray.ledger.ledger import Item
-from inpaint_ray.models.checkpoint import Checkpoint
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.manifest import FOLDER
 from inpaint_ray.restore.marks import Marks
@@ -62,16 +61,6 @@ def list_archive(config: RestoreConfig) -> list[StoredFile]:
             f"--input {config.input}: no audio file there; give the folder, prefix or list that has the archive"
         )
     return files
-
-
-def identify(checkpoint: Checkpoint | None) -> str:
-    """A digest of a model, wherever its folder lies; "" without one."""
-    if checkpoint is None:
-        return ""
-    digest = hashlib.sha256(json.dumps([checkpoint.architecture, checkpoint.scale]).encode())
-    for name, tensor in checkpoint.model.state_dict().items():
-        digest.update(name.encode() + tensor.cpu().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def fingerprint(config: RestoreConfig, model: str, labels: str | None = None) -> str:

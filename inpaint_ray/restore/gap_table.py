@@ -59,7 +59,7 @@ def write_gaps(ledger: Ledger, chosen: Chosen) -> None:
         storage.open_output(storage.join(ledger.output, GAPS)) as stream,
         pq.ParquetWriter(stream, schema, compression="zstd") as writer,
     ):
-        for table in ledger.tables(chosen, _make_gaps):
+        for table in ledger.rows(chosen, SHOWN):
             writer.write_table(table)
 
 
@@ -71,11 +71,3 @@ def read_gaps(ledger: Ledger, record: str, names: set[str], columns: list[str] |
             if any(found.min <= name <= found.max for name in names):
                 table = file.read_row_group(group, columns)
                 yield table.filter(pc.is_in(table["name"], value_set=pa.array(sorted(names), pa.string())))
-
-
-def _make_gaps(ledger: Ledger, record: str, counting: list[str] | None) -> pa.Table:
-    with open_rows(ledger.records, record) as file:
-        table = file.read(SHOWN)
-    if counting is not None:
-        table = table.filter(pc.is_in(table["name"], value_set=pa.array(sorted(counting), pa.string())))
-    return table

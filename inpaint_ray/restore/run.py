@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from inpaint_ray import storage
-from inpaint_ray.checkpoints import absolute_checkpoint, open_checkpoint
+from inpaint_ray.checkpoints import absolute_checkpoint, identify, open_checkpoint
 from inpaint_ray.errors import SOME_FAILED, UsageError
 from inpaint_ray.ledger.claims import check_apart, holds
 from inpaint_ray.ledger.ledger import Chosen, Ledger, Past, digest
 from inpaint_ray.names import printable
 from inpaint_ray.progress import format_duration
-from inpaint_ray.restore.archive import identify, list_archive, source_files
+from inpaint_ray.restore.archive import list_archive, source_files
 from inpaint_ray.restore.config import AUTO, BESIDE, RestoreConfig
 from inpaint_ray.restore.gap_table import write_gaps
 from inpaint_ray.restore.look import look
