@@ -168,10 +168,14 @@ class Ledger:
             storage.delete_file(storage.join(self.output, name))
         return past
 
-    def complete(self, items: Iterable[Item], work: Callable[..., Work], *, retry_failed: bool, **how: Any) -> Chosen:
+    def complete(
+        self, items: Sequence[Item], work: Callable[..., Work], *, retry_failed: bool, verb: str, unit: str, **how: Any
+    ) -> Chosen:
         """Do what is left of the items (see `run`), and return what counts of all records."""
         todo, done = self.read().split(items, retry_failed=retry_failed)
-        return done | self.run(todo, work, **how)
+        if done:
+            print(f"{verb}  {len(items) - len(todo)} of {len(items)} {unit} are done already", flush=True)
+        return done | self.run(todo, work, verb=verb, unit=unit, **how)
 
     def run(
         self,
@@ -198,6 +202,8 @@ class Ledger:
         Returns:
             The records, all of whose entries count.
         """
+        if not todo:
+            return {}
         rows = deal_rows(todo)
         results = spread(
             rows,
