@@ -2,7 +2,7 @@
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 
@@ -177,18 +177,34 @@ def open_shard(uri: str, cache: str | None = None) -> Iterator[pq.ParquetFile]:
         yield pq.ParquetFile(file)
 
 
-def read_rows(uris: list[str], *, part: int = 0, num_parts: int = 1, cache: str | None = None) -> Iterator[PatchRows]:
+def read_rows(uris: list[str]) -> Iterator[PatchRows]:
+    """All rows of the shards, a row group at a time."""
+    for uri in uris:
+        with open_shard(uri) as parquet:
+            for row_group in range(parquet.num_row_groups):
+                yield rows_of(parquet.read_row_group(row_group))
+
+
+def read_part(shards: Mapping[str, int], *, part: int, num_parts: int, cache: str | None = None) -> Iterator[PatchRows]:
     """Every `num_parts`-th row group of the shards, beginning with number `part`: each patch in exactly one part.
 
-    Memory is bounded by a row group, 128 patches.
+    Only shards that hold some of them are opened. Memory is bounded by a row group, 128 patches.
+
+    Args:
+        shards: URI -> patches, as `shard_rows` gives them.
+        part: which of them, from 0.
+        num_parts: into which the row groups are dealt.
+        cache: this machine's folder for copies of shards.
     """
-    number = 0
-    for uri in uris:
-        with open_shard(uri, cache) as parquet:
-            for row_group in range(parquet.num_row_groups):
-                if number % num_parts == part:
+    first = 0  # number of the shard's first row group, counted over all shards
+    for uri, rows in shards.items():
+        num_row_groups = -(-rows // ROW_GROUP_PATCHES)
+        wanted = range((part - first) % num_parts, num_row_groups, num_parts)
+        first += num_row_groups
+        if wanted:
+            with open_shard(uri, cache) as parquet:
+                for row_group in wanted:
                     yield rows_of(parquet.read_row_group(row_group))
-                number += 1
 
 
 def rows_of(table: pa.Table) -> PatchRows:
