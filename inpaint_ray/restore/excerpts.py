@@ -11,6 +11,8 @@ from inpaint_ray import storage
 from inpaint_ray.audio.decode import Recording, join_blocks, read_blocks
 from inpaint_ray.audio.encode import encode, to_integers
 from inpaint_ray.audio.runs import Gap, join_gaps
+from inpaint_ray.errors import AudioDecodeError
+from inpaint_ray.filling.waveform import MAX_GAP_S
 from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.restore.gap_table import read_gaps
 from inpaint_ray.restore.manifest import ManifestRow
@@ -29,21 +31,28 @@ def cut_excerpts(ledger: Ledger, row: ManifestRow, source: str) -> tuple[Recordi
 
     Raises:
         FileNotFoundError: source or output are gone.
-        AudioDecodeError: one is no audio any more.
+        AudioDecodeError: one is no audio any more, or another recording.
     """
-    tables = read_gaps(ledger, row.record, {row.name}, ["name", "channel", "start", "stop", "method"])
-    rows = [each for table in tables for each in table.to_pylist() if each["method"] != "silence"]
+    tables = read_gaps(ledger, row.record, {row.name}, ["name", "channel", "start", "stop"])
+    rows = [each for table in tables for each in table.to_pylist()]
     gaps = join_gaps([Gap(each["channel"], each["start"], each["stop"]) for each in rows])
-    longest = max(gaps, key=lambda gap: gap.stop - gap.start)
     length, num_samples = round(EXCERPT_S * row.sample_rate), round(row.seconds * row.sample_rate)
+    filled = [gap for gap in gaps if gap.stop - gap.start <= min(MAX_GAP_S * row.sample_rate, num_samples - 1)]
+    longest = max(filled, key=lambda gap: gap.stop - gap.start)
     first = max(min((longest.start + longest.stop - length) // 2, num_samples - length), 0)
     damaged = _cut(source, first, first + length)
-    return damaged, _cut(storage.join(ledger.output, row.output), first, first + length)
+    restored = _cut(storage.join(ledger.output, row.output), first, first + length)
+    if damaged.samples.shape != restored.samples.shape:
+        raise AudioDecodeError(f"{row.name}: the source is not what was restored any more")
+    return damaged, restored
 
 
 def _cut(uri: str, start: int, stop: int) -> Recording:
     with storage.local_file(uri) as path, closing(read_blocks(path)) as blocks:
-        return join_blocks(list(_parts(blocks, start, stop)))
+        parts = list(_parts(blocks, start, stop))
+    if not parts:
+        raise AudioDecodeError(f"{uri}: ends before {start} samples")
+    return join_blocks(parts)
 
 
 def _parts(blocks: Iterator[Recording], start: int, stop: int) -> Iterator[Recording]:

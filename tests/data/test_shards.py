@@ -1,4 +1,4 @@
-"""Shards: readable by plain pyarrow, each patch in one part, the story in the footer."""
+"""Shards: readable by plain pyarrow, each patch in one part, the metadata in the footer."""
 
 from pathlib import Path
 
@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from inpaint_ray.data import shards
-from inpaint_ray.data.shards import ShardStory, TrackPatches, open_shard, read_part, read_rows, read_story, write_shard
+from inpaint_ray.data.shards import open_shard, read_part, read_rows
+from inpaint_ray.prepare.shard_file import ShardMetadata, TrackPatches, read_metadata, write_shard
 
 
 def _write(path: Path, num_patches: int = 300, dtype: str = "float32") -> np.ndarray:
@@ -18,7 +19,7 @@ def _write(path: Path, num_patches: int = 300, dtype: str = "float32") -> np.nda
         [TrackPatches(number, "Rock", 0, magnitudes[start : start + 58]) for number, start in enumerate(starts)],
         dtype=dtype,
         seed=0,
-        story=ShardStory(plan="p", split="train", rejected=[("a.mp3", "empty file")]),
+        metadata=ShardMetadata(plan="p", split="train", rejected=[("a.mp3", "empty file")]),
     )
     return magnitudes
 
@@ -66,15 +67,15 @@ def test_a_part_opens_the_shards_that_it_reads_from_and_no_other(
     assert not any(read_part(rows_of_shards, part=8, num_parts=9)) and not opened
 
 
-def test_the_story_comes_back_from_the_footer(tmp_path: Path) -> None:
+def test_the_metadata_come_back_from_the_footer(tmp_path: Path) -> None:
     _write(tmp_path / "s.parquet", num_patches=3)
-    story = read_story(str(tmp_path / "s.parquet"))
-    assert story == ShardStory(plan="p", split="train", rejected=[("a.mp3", "empty file")])
+    metadata = read_metadata(str(tmp_path / "s.parquet"))
+    assert metadata == ShardMetadata(plan="p", split="train", rejected=[("a.mp3", "empty file")])
 
 
-def test_no_file_and_half_a_file_have_no_story(tmp_path: Path) -> None:
+def test_no_file_and_half_a_file_have_no_metadata(tmp_path: Path) -> None:
     _write(tmp_path / "s.parquet", num_patches=3)
     half = tmp_path / "half.parquet"
     half.write_bytes((tmp_path / "s.parquet").read_bytes()[:-100])
-    assert read_story(str(half)) is None
-    assert read_story(str(tmp_path / "none.parquet")) is None
+    assert read_metadata(str(half)) is None
+    assert read_metadata(str(tmp_path / "none.parquet")) is None
