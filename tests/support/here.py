@@ -29,6 +29,9 @@ def here() -> Iterator[None]:
         patch("inpaint_ray.ledger.ledger.spread_tables", spread_tables),
         patch("inpaint_ray.restore.look.spread", spread),
         patch("inpaint_ray.restore.report.spread", spread),
+        patch("inpaint_ray.evaluate.audio.run.spread", spread),
+        patch("inpaint_ray.prepare.run.spread", spread),
+        patch("inpaint_ray.prepare.run.spread_tables", spread_tables),
     ):
         yield
 
