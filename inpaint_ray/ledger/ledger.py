@@ -153,7 +153,7 @@ class Ledger:
         for file in storage.list_files(self.output):
             if storage.UNFINISHED.search(file.name):
                 storage.delete_file(file.uri)
-            elif file.name.startswith(prefix):
+            elif file.name.startswith(prefix) and file.name.endswith(".parquet"):
                 records.append(file.name.removeprefix(prefix).removesuffix(".parquet"))
             else:
                 past.outputs[file.name] = file.size

@@ -95,10 +95,11 @@ def read_entries(folder: str, name: str) -> list[Entry]:
         StorageError: it is damaged.
     """
     uri = record_uri(folder, name)
-    footer = read_footer(uri)
-    if footer is None:
-        raise StorageError(f"{uri}: damaged, or no record; its items are done again when the job runs again")
-    return [Entry(**entry) for entry in json.loads(footer)]
+    try:
+        return [Entry(**entry) for entry in json.loads(read_footer(uri) or b"")]
+    except (TypeError, ValueError) as error:
+        text = f"{uri}: damaged, or no record; its items are done again when the job runs again"
+        raise StorageError(text) from error
 
 
 @contextmanager
