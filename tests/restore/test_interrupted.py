@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -19,7 +20,7 @@ from inpaint_ray.restore.gap_table import GAPS
 from inpaint_ray.restore.manifest import MANIFEST
 from inpaint_ray.restore.report import REPORT
 from inpaint_ray.restore.undo import UndoConfig, undo
-from tests.support.restoring import restore_here, write_damaged
+from tests.support.restoring import read_rows, restore_here, write_damaged
 
 OF_RECORDS = ("record",)  # of the manifest: names of records have the number of the attempt
 METHOD = "linear"
@@ -208,3 +209,41 @@ def test_kills_of_the_first_run_and_of_one_with_other_settings_lose_nothing(befo
     for _ in range(8):
         kills = [chosen.randrange(count), chosen.randrange(count), chosen.randrange(count)]
         interrupt(before, tmp_path, kills, expected, other={"output_format": "flac"})
+
+
+@pytest.mark.usefixtures("blocks")
+def test_a_source_that_is_gone_after_a_kill_loses_no_gaps_and_undo_gives_it_or_refuses(tmp_path: Path) -> None:
+    """A run with other settings is killed at each of its writes; then a.wav cannot be read any more."""
+    source, output = tmp_path / "in", tmp_path / "out"
+    listed = source / "list.txt"
+    for name in ("a.wav", "b.wav"):
+        write_damaged(source / name, seconds=0.6)
+    listed.write_text("a.wav\nb.wav\n")
+    original = (source / "a.wav").read_bytes()
+    config = RestoreConfig(input=str(listed), output=str(output), method=METHOD)
+    run(config)
+    shutil.copytree(output, tmp_path / "first")
+    first = (output / "a.wav").read_bytes()
+    count = run(replace(config, method="silence"))
+    seen = set()
+    for killed_at in range(count):
+        (source / "a.wav").write_bytes(original)
+        for name in ("out", "undone"):
+            shutil.rmtree(tmp_path / name, ignore_errors=True)
+        shutil.copytree(tmp_path / "first", output)
+        run(replace(config, method="silence"), killed_at=killed_at)
+        is_replaced = (output / "a.wav").read_bytes() != first
+        (source / "a.wav").unlink()
+        assert restore_here(config) == 3
+        row = next(row for row in read_rows(output) if row.name == "a.wav")
+        assert row.status == "failed" and row.output == "a.wav" and row.gap_rows == 1
+        gaps = pq.read_table(output / GAPS).filter(pc.field("name") == "a.wav").to_pylist()
+        stands = "the earlier result still stands" in row.error
+        assert len(gaps) == 1 and (stands or "of an attempt that was cut short" in row.error)
+        undo(UndoConfig(output=str(output), to=str(tmp_path / "undone"), name="a.wav"))
+        undone = tmp_path / "undone" / "a.wav"
+        assert undone.exists() == stands
+        assert not stands or undone.read_bytes() == original
+        assert stands or is_replaced
+        seen.add((is_replaced, stands, gaps[0]["method"]))
+    assert seen == {(False, True, METHOD), (True, False, METHOD), (True, True, "silence")}
