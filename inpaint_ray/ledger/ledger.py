@@ -31,6 +31,7 @@ from inpaint_ray.version import VERSION
 READERS = 16  # records at a time, in a task
 MOST_RECORDS = 500  # in a task that reads them
 FEWEST_TASKS = 16
+FEW_RECORDS = 64  # that the driver reads sooner than processes start
 
 Chosen = dict[str, list[str] | None]  # record -> names of the items whose entries in it count; None: all
 MakeTable = Callable[["Ledger", str, list[str] | None], pa.Table]
@@ -226,7 +227,7 @@ class Ledger:
         return [entry for entry in read_entries(self.records, record) if names is None or entry.name in names]
 
     def tables(self, chosen: Chosen, make: MakeTable) -> Iterator[pa.Table]:
-        """Make tables from records, over the cluster: the views that results are.
+        """Make tables from records: the views that results are. Many are read over the cluster.
 
         Args:
             chosen: which records, and what counts in them.
@@ -234,6 +235,8 @@ class Ledger:
         """
         ordered = sorted(chosen.items())
         size = min(max(len(ordered) // FEWEST_TASKS, 1), MOST_RECORDS)
+        if len(ordered) <= FEW_RECORDS:
+            return (make(self, *each) for each in ordered)
         groups = [ordered[start : start + size] for start in range(0, len(ordered), size)]
         return spread_tables([{"records": json.dumps(group)} for group in groups], partial(_make_tables, self, make))
 

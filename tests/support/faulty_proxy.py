@@ -27,8 +27,9 @@ class FaultyProxy:
             def pass_on(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 with counted:
-                    decided = fate(len(proxy.fates))
-                    proxy.fates.append(decided)
+                    number = len(proxy.fates)
+                    proxy.fates.append("pass")
+                decided = proxy.fates[number] = fate(number)
                 if decided == "reset":
                     self.close_connection = True
                     self.connection.close()
