@@ -14,7 +14,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +24,12 @@ from numpy.typing import NDArray
 from inpaint_ray.audio.damage import draw_gaps
 from inpaint_ray.audio.decode import Recording, read_blocks
 from inpaint_ray.audio.encode import to_integers, write_blocks
+from inpaint_ray.ledger.ledger import Ledger
+from inpaint_ray.ledger.records import read_entries, write_record
 from inpaint_ray.restore.archive import SourceFile
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.gap_table import GAPS
-from inpaint_ray.restore.manifest import MANIFEST, ROWS
+from inpaint_ray.restore.manifest import FOLDER, MANIFEST
 from inpaint_ray.restore.restorer import Restorer
 
 RATE = 44_100
@@ -65,7 +66,11 @@ def cpu_seconds(act: Callable[[], object], repeats: int = 3) -> float:
 
 
 def restore_file(restorer: Restorer, path: Path) -> None:
-    row = restorer(asdict(SourceFile(uri=str(path), name=path.name, size=path.stat().st_size)))
+    """Restore a file and leave its record."""
+    source = SourceFile(uri=str(path), name=path.name, size=path.stat().st_size, fingerprint="")
+    with write_record(Ledger(restorer.config.output, FOLDER).records, path.name, Restorer.schema) as record:
+        record.entries.append(restorer(source, None, record))
+    row = record.entries[0].row
     assert row["status"] in ("restored", "unchanged"), row["error"]
 
 
@@ -84,7 +89,7 @@ def costs(work: Path, seconds: float, checkpoint: str | None) -> None:
             config = RestoreConfig(
                 input=str(work), output=str(work / "out"), checkpoint=checkpoint, method=method, gaps="auto"
             )
-            restorer = Restorer(config)
+            restorer = Restorer(config, "")
             restore_file(restorer, paths[0.001])  # what is loaded at first use
             cells = []
             for share, path in paths.items():
@@ -112,7 +117,7 @@ def memory(work: Path, hours: float, share: float) -> None:
 def print_peak(work: Path, path: Path) -> None:
     """The last line: MiB of this process before and after it has restored the file."""
     config = RestoreConfig(input=str(path.parent), output=str(work / "out"))
-    restorer = Restorer(config)
+    restorer = Restorer(config, "")
     before, started = _peak_mib(), time.monotonic()
     restore_file(restorer, path)
     print(f"{_peak_mib():.0f} MiB ({before:.0f} before the file), {time.monotonic() - started:.0f} s")
@@ -157,8 +162,8 @@ def kills(work: Path, num_files: int) -> None:
         driver.kill()
         log.append("the driver")
     done = {path: path.stat().st_mtime_ns for path in _outputs(output)}
-    num_rows = len(list((output / ROWS).glob("*.json")))
-    print(f"killed {', '.join(log)}; {num_rows} of {num_files} files done after {time.monotonic() - started:.0f} s")
+    num_done = _num_done(output)
+    print(f"killed {', '.join(log)}; {num_done} of {num_files} files done after {time.monotonic() - started:.0f} s")
     code = subprocess.run(command, **settings, check=False).returncode
     print(f"the same command again: exit code {code}, {time.monotonic() - started:.0f} s in all")
     cluster.shutdown()
@@ -166,7 +171,7 @@ def kills(work: Path, num_files: int) -> None:
     check(source, output, num_files)
     kept = sum(path.stat().st_mtime_ns == when for path, when in done.items())
     print(f"{num_files} files, each whole and once in the manifest; {kept} were not written again")
-    assert kept >= num_rows - 1  # the rows are written after the outputs
+    assert kept >= num_done - 1  # records are written after the outputs; one may be of a block that was done again
 
 
 def check(source: Path, output: Path, num_files: int) -> None:
@@ -185,15 +190,20 @@ def check(source: Path, output: Path, num_files: int) -> None:
         replaced[gap["name"]] += gap["stop"] - gap["start"]
     assert dict(replaced) == {row["name"]: row["samples_replaced"] for row in rows}
     assert not list(output.rglob("*.tmp"))
-    assert not (output / ROWS).exists()
 
 
 def _outputs(output: Path) -> Iterator[Path]:
     return (path for path in output.rglob("*") if path.suffix in (".wav", ".flac") and "_restore" not in path.parts)
 
 
+def _num_done(output: Path) -> int:
+    """Files that the records have."""
+    records = Ledger(str(output), FOLDER).records
+    return sum(len(read_entries(records, path.stem)) for path in Path(records).glob("*.parquet"))
+
+
 def _wait_for(driver: subprocess.Popen, output: Path, count: int) -> None:
-    while len(list((output / ROWS).glob("*.json"))) < count:
+    while _num_done(output) < count:
         assert driver.poll() is None, "it ended too early: more files are needed"
         time.sleep(0.05)
 
@@ -207,7 +217,7 @@ def _actors(work: Path) -> list[int]:
                 title, environment = ((entry / name).read_bytes() for name in ("cmdline", "environ"))
             except OSError:
                 continue
-            if title.startswith(b"ray::") and b"Restorer" in title and f"{MARK}={work}".encode() in environment:
+            if title.startswith(b"ray::") and b"(Worker)" in title and f"{MARK}={work}".encode() in environment:
                 found.append(int(entry.name))
     return found
 
