@@ -35,7 +35,8 @@ import ray.data
 
 from inpaint_ray import storage
 from inpaint_ray.ledger.actors import Actors
-from inpaint_ray.ledger.ledger import Item, Ledger
+from inpaint_ray.ledger.items import Item
+from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.ledger.records import Entry, RecordWriter, write_record
 from inpaint_ray.restore.archive import SourceFile, list_archive, source_files
 from inpaint_ray.restore.config import RestoreConfig

@@ -87,16 +87,17 @@ def record_uri(folder: str, name: str) -> str:
     return storage.join(folder, f"{name}.parquet")
 
 
-def read_entries(folder: str, name: str) -> list[Entry]:
-    """Read the entries of a record.
+def read_entries(folder: str, name: str, counting: list[str] | None = None) -> list[Entry]:
+    """Read the entries of a record, of these items only, where they are named.
 
     Raises:
         FileNotFoundError: there is no such record.
         StorageError: it is damaged.
     """
-    uri = record_uri(folder, name)
+    uri, names = record_uri(folder, name), None if counting is None else set(counting)
     try:
-        return [Entry(**entry) for entry in json.loads(read_footer(uri) or b"")]
+        entries = [Entry(**entry) for entry in json.loads(read_footer(uri) or b"")]
+        return [entry for entry in entries if names is None or entry.name in names]
     except (TypeError, ValueError) as error:
         text = f"{uri}: damaged, or no record; its items are done again when the job runs again"
         raise StorageError(text) from error

@@ -16,7 +16,7 @@ from inpaint_ray import storage
 from inpaint_ray.data.tracks import is_audio
 from inpaint_ray.errors import UsageError
 from inpaint_ray.finding.labels import LabelError, read_labels
-from inpaint_ray.ledger.ledger import Item
+from inpaint_ray.ledger.items import Item
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.manifest import FOLDER
 from inpaint_ray.restore.marks import Marks

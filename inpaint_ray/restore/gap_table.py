@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from inpaint_ray import storage
-from inpaint_ray.ledger.ledger import Chosen, Ledger
+from inpaint_ray.ledger.items import Chosen
+from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.ledger.records import open_rows
 from inpaint_ray.restore.manifest import FOLDER
 

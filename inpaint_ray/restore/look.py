@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from inpaint_ray import storage
 from inpaint_ray.finding.labels import write_labels
-from inpaint_ray.ledger.ledger import deal_rows, items_of
 from inpaint_ray.ledger.spread import spread
+from inpaint_ray.ledger.worker import deal_rows, items_of
 from inpaint_ray.progress import Progress
 from inpaint_ray.restore.archive import SourceFile, output_name
 from inpaint_ray.restore.config import RestoreConfig

@@ -16,7 +16,8 @@ from inpaint_ray import storage
 from inpaint_ray.checkpoints import absolute_checkpoint, identify, open_checkpoint
 from inpaint_ray.errors import SOME_FAILED, UsageError
 from inpaint_ray.ledger.claims import check_apart, holds
-from inpaint_ray.ledger.ledger import Chosen, Ledger, Past, digest
+from inpaint_ray.ledger.items import Chosen, Past, digest
+from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.names import printable
 from inpaint_ray.progress import format_duration
 from inpaint_ray.restore.archive import list_archive, source_files

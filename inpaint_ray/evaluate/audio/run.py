@@ -16,7 +16,8 @@ from inpaint_ray.evaluate.audio.table import verdicts_to_markdown
 from inpaint_ray.evaluate.audio.visqol import Visqol
 from inpaint_ray.evaluate.config import AUDIO_DAMAGE, FOLDER, MEMORY_GIB, EvaluateConfig
 from inpaint_ray.evaluate.page import delete_page
-from inpaint_ray.ledger.ledger import Item, Ledger, fingerprint
+from inpaint_ray.ledger.items import Item, fingerprint
+from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.ledger.spread import spread
 from inpaint_ray.progress import Progress
 from inpaint_ray.storage import StoredFile

@@ -12,7 +12,8 @@ from inpaint_ray.evaluate.config import FOLDER, MEMORY_GIB, SHARD_DAMAGE, Evalua
 from inpaint_ray.evaluate.shards.report import gather, write_report
 from inpaint_ray.evaluate.shards.score import BASELINES, ShardScorer, TrackScores
 from inpaint_ray.evaluate.shards.table import TableRow
-from inpaint_ray.ledger.ledger import Item, Ledger, fingerprint
+from inpaint_ray.ledger.items import Item, fingerprint
+from inpaint_ray.ledger.ledger import Ledger
 
 PATCH_BYTES = 4 * PATCH_FRAMES * PATCH_BINS
 

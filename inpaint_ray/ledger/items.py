@@ -1,0 +1,97 @@
+"""Items of a job, and what earlier runs left of them."""
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from inpaint_ray.ledger.records import Entry
+from inpaint_ray.version import VERSION
+
+Chosen = dict[str, list[str] | None]  # record -> names of the items whose entries in it count; None: all
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """A file that is to be worked on."""
+
+    uri: str
+    name: str  # which no other item of the job has
+    size: int  # bytes
+    etag: str = ""  # of its bytes
+    fingerprint: str  # of all that decides its result, its bytes included
+    attempt: int = 1
+    earlier: str = ""  # the record with the entry of the attempt before
+    replaces: str = ""  # name of what that wrote, to be deleted if this attempt writes under another name
+
+    def entry(self, **values: Any) -> Entry:
+        """Return the item's entry of this attempt."""
+        whole: dict[str, Any] = {"name": self.name, "fingerprint": self.fingerprint, "attempt": self.attempt}
+        return Entry(**whole | values)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An item's latest entry without its row, and where it is."""
+
+    record: str
+    attempt: int
+    fingerprint: str
+    failed: bool
+    output: str
+    output_size: int
+
+    def is_later(self, other: "Known") -> bool:
+        return (self.attempt, self.record) > (other.attempt, other.record)
+
+
+@dataclass(frozen=True)
+class Past:
+    """What stands in the output."""
+
+    known: dict[str, Known] = field(default_factory=dict)  # by name of the item
+    entries: Counter[str] = field(default_factory=Counter)  # in each record
+    outputs: dict[str, int] = field(default_factory=dict)  # name -> bytes of each file
+
+    def is_done(self, item: Item, *, retry_failed: bool) -> bool:
+        known = self.known.get(item.name)
+        if known is None or known.fingerprint != item.fingerprint or (known.failed and retry_failed):
+            return False
+        return known.failed or not known.output or self.outputs.get(known.output) == known.output_size
+
+    def split(self, items: Iterable[Item], *, retry_failed: bool) -> tuple[list[Item], Chosen]:
+        """Tell the items that are left, each as its next attempt, from those whose entries count."""
+        todo: list[Item] = []
+        done: dict[str, list[str]] = defaultdict(list)
+        for item in items:
+            known = self.known.get(item.name)
+            if known is None:
+                todo.append(item)
+            elif self.is_done(item, retry_failed=retry_failed):
+                done[known.record].append(item.name)
+            else:
+                todo.append(
+                    replace(
+                        item,
+                        attempt=known.attempt + 2,  # one between is noted when this one begins
+                        earlier=known.record,
+                        replaces=known.output,
+                    )
+                )
+        if any(item.replaces for item in todo):  # what is another item's name by now is that one's to write
+            names = {item.name for item in todo}.union(*done.values())
+            todo = [replace(item, replaces="") if item.replaces in names - {item.name} else item for item in todo]
+        return todo, {name: None if len(names) == self.entries[name] else names for name, names in done.items()}
+
+
+def digest(chosen: Chosen, other: object = None) -> str:
+    """Return a digest of what counts, and of what else a view shows: views with the same one are the same."""
+    ordered = [[name, None if counting is None else sorted(counting)] for name, counting in sorted(chosen.items())]
+    return hashlib.sha256(json.dumps([ordered, other]).encode()).hexdigest()
+
+
+def fingerprint(settings: object) -> str:
+    """Return a digest of settings (JSON values) and of this version of the package."""
+    return hashlib.sha256(json.dumps([VERSION, settings]).encode()).hexdigest()[:16]
