@@ -42,6 +42,16 @@ def test_an_absent_prefix_lists_nothing(tmp_path: Path) -> None:
     assert list(storage.list_files(f"{tmp_path}/none")) == []
 
 
+def test_a_tail_is_the_last_bytes_or_the_whole_file(tmp_path: Path) -> None:
+    for content in (b"", b"12", b"1234", b"123456"):
+        storage.write_bytes(f"{tmp_path}/file.bin", content)
+        assert storage.read_tail(f"{tmp_path}/file.bin", 4) == content[-4:]
+    with pytest.raises(FileNotFoundError):
+        storage.read_tail(f"{tmp_path}/none.bin", 4)
+    with pytest.raises(ValueError, match="at least 1"):
+        storage.read_tail(f"{tmp_path}/file.bin", 0)
+
+
 def test_a_published_folder_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     for name in ("old", "new"):
         storage.write_bytes(f"{tmp_path}/{name}/{name}.txt", name.encode())

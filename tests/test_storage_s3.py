@@ -4,23 +4,41 @@ import contextlib
 import functools
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import ResponseStreamingError
 
 from inpaint_ray import storage
 from inpaint_ray.checkpoints import open_checkpoint
 from inpaint_ray.data.shards import read_rows
-from inpaint_ray.errors import CheckpointError, UsageError
+from inpaint_ray.errors import CheckpointError, StorageError, UsageError
 from inpaint_ray.fma.tracks import list_fma
 from inpaint_ray.models.checkpoint import Checkpoint, save_checkpoint
 from inpaint_ray.models.registry import build_model
 from inpaint_ray.prepare.config import PrepareConfig
 from inpaint_ray.prepare.plan import ShardPlan, make_shard
+from inpaint_ray.storage import s3
 from tests.support.faulty_proxy import Fate, FaultyProxy
 from tests.support.s3 import forget_clients
 from tests.train.test_publish import read_while_replaced, whole_scale, write_checkpoint
+
+
+def count_requests(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """Count from here on what boto3 asks for, and forbid that pyarrow asks."""
+    seen: list[str] = []
+    make = s3.client()._make_api_call
+
+    def make_api_call(operation: str, arguments: dict[str, Any]) -> Any:
+        seen.append(operation)
+        return make(operation, arguments)
+
+    monkeypatch.setattr(s3.client(), "_make_api_call", make_api_call)
+    monkeypatch.setattr(s3, "filesystem", lambda: None)
+    return lambda: list(seen)
 
 
 def test_bytes_come_back_and_are_listed(bucket: str) -> None:
@@ -34,7 +52,7 @@ def test_bytes_come_back_and_are_listed(bucket: str) -> None:
 def test_a_key_is_taken_as_it_is(bucket: str, name: str) -> None:
     uri = f"{bucket}/keys-{hashlib.md5(name.encode()).hexdigest()}/{name}"
     storage.write_bytes(uri, b"123")
-    (file,) = storage.list_versions(uri.rpartition("/")[0])
+    (file,) = storage.list_files(uri.rpartition("/")[0])
     assert file.uri == uri and storage.read_bytes(uri) == b"123"
     assert storage.find_file(uri, name) == file == storage.find_file(storage.absolute(uri), name)
     storage.delete_file(uri)
@@ -51,7 +69,7 @@ def test_a_copy_is_kept_while_there_is_room(bucket: str, tmp_path: Path, monkeyp
     storage.write_bytes(uri, b"456")
     assert Path(storage.keep_copy(uri, folder)).read_bytes() == b"456"  # of what it has become
     storage.write_bytes(uri, b"789")
-    monkeypatch.setattr(storage, "KEPT_FREE", 1.0)
+    monkeypatch.setattr("inpaint_ray.storage.files.KEPT_FREE", 1.0)
     assert storage.keep_copy(uri, folder) == uri
     assert storage.keep_copy(copy, folder) == copy  # is local
     with pytest.raises(FileNotFoundError):
@@ -61,7 +79,7 @@ def test_a_copy_is_kept_while_there_is_room(bucket: str, tmp_path: Path, monkeyp
 def test_a_file_has_its_etag_and_comes_as_a_local_copy(bucket: str) -> None:
     with storage.output_path(f"{bucket}/etag/a \u00e9.bin") as path:
         path.write_bytes(b"123")
-    (listed,) = storage.list_versions(f"{bucket}/etag")
+    (listed,) = storage.list_files(f"{bucket}/etag")
     assert (listed.name, listed.size, listed.etag) == ("a \u00e9.bin", 3, hashlib.md5(b"123").hexdigest())
     assert storage.find_file(f"{bucket}/etag/a \u00e9.bin", "x") == replace(listed, name="x")
     assert storage.find_file(f"{bucket}/etag/none.bin", "x") is None
@@ -85,6 +103,49 @@ def test_an_absent_bucket_is_one_line(bucket: str) -> None:
     assert "\n" not in str(info.value)
 
 
+def test_a_listing_asks_for_each_thousand_files_once(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a/b.bin", "a/b/c.bin", "a/b/", "a.bin", "a/"):  # two of them as consoles make folders
+        s3.client().put_object(Bucket="music", Key=f"few/{name}", Body=b"" if name.endswith("/") else b"123")
+    requests = count_requests(monkeypatch)
+    files = list(storage.list_files(f"{bucket}/few"))
+    assert [file.name for file in files] == ["a.bin", "a/b.bin", "a/b/c.bin"]
+    assert {(file.size, file.etag) for file in files} == {(3, hashlib.md5(b"123").hexdigest())}
+    assert list(storage.list_files(f"{bucket}/none")) == []
+    assert requests() == ["ListObjectsV2", "ListObjectsV2"]
+
+
+@pytest.mark.parametrize(("content", "tail"), [(b"", b""), (b"12", b"12"), (b"1234", b"1234"), (b"123456", b"3456")])
+def test_a_tail_is_one_request(bucket: str, monkeypatch: pytest.MonkeyPatch, content: bytes, tail: bytes) -> None:
+    storage.write_bytes(f"{bucket}/tails/a b#.bin", content)
+    requests = count_requests(monkeypatch)
+    assert storage.read_tail(f"{bucket}/tails/a b#.bin", 4) == tail
+    assert requests() == ["GetObject"]
+    with pytest.raises(FileNotFoundError):
+        storage.read_tail(f"{bucket}/tails/none.bin", 4)
+
+
+def test_a_tail_that_breaks_off_is_asked_for_again(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def read(self) -> bytes:
+            raise ResponseStreamingError(error="reset")
+
+    storage.write_bytes(f"{bucket}/tails/broken.bin", b"123456")
+    whole, left = s3.client().get_object, 2
+
+    def get_object(**arguments: str) -> dict[str, Any]:
+        nonlocal left
+        left -= 1
+        return {"Body": Broken()} if left >= 0 else whole(**arguments)
+
+    monkeypatch.setattr(s3.client(), "get_object", get_object)
+    assert storage.read_tail(f"{bucket}/tails/broken.bin", 4) == b"3456"
+    left = s3.READ_ATTEMPTS
+    with pytest.raises(StorageError, match="tails/broken.bin: storage refuses"):
+        storage.read_tail(f"{bucket}/tails/broken.bin", 4)
+    with pytest.raises(StorageError, match="storage refuses.*NoSuchBucket"):
+        storage.read_tail("s3://nowhere/x.bin", 4)
+
+
 def test_a_missing_object_is_a_missing_file(bucket: str) -> None:
     with pytest.raises(FileNotFoundError):
         storage.read_bytes(f"{bucket}/none.bin")
@@ -106,7 +167,7 @@ def test_a_kill_at_any_request_leaves_the_former_or_the_new_checkpoint(
         pass
 
     former, new = write_checkpoint(tmp_path / "1", 1.0), write_checkpoint(tmp_path / "2", 2.0)
-    upload, uri, seen = storage._client().upload_file, f"{bucket}/killed/best", []
+    upload, uri, seen = s3.client().upload_file, f"{bucket}/killed/best", []
     for after in range(4):
         storage.publish_folder(former, uri)
         left = after
@@ -119,7 +180,7 @@ def test_a_kill_at_any_request_leaves_the_former_or_the_new_checkpoint(
             upload(*arguments)
 
         with monkeypatch.context() as patch, contextlib.suppress(Killed):
-            patch.setattr(storage._client(), "upload_file", upload_or_die)
+            patch.setattr(s3.client(), "upload_file", upload_or_die)
             storage.publish_folder(new, uri)
         seen.append(whole_scale(open_checkpoint(uri)))
     assert seen == [1.0, 2.0, 2.0, 2.0]

@@ -58,7 +58,7 @@ def list_archive(config: RestoreConfig) -> list[StoredFile]:
     else:
         files = [
             file
-            for file in storage.list_versions(config.input)
+            for file in storage.list_files(config.input)
             if is_audio(file.name) and not file.name.startswith(f"{FOLDER}/")
         ]
     if not files:

@@ -127,8 +127,8 @@ def test_the_input_may_be_one_file_or_a_list(tmp_path: Path) -> None:
 def test_a_changed_file_of_the_same_size_has_another_etag(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(b"one")
-    (before,) = storage.list_versions(str(tmp_path))
+    (before,) = storage.list_files(str(tmp_path))
     path.write_bytes(b"two")
-    (after,) = storage.list_versions(str(tmp_path))
+    (after,) = storage.list_files(str(tmp_path))
     assert before.size == after.size and before.etag != after.etag
     assert storage.find_file(str(path), "a.wav") == after

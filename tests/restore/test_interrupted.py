@@ -1,5 +1,6 @@
 """A restoration that is killed before any of its writes, and run again, has lost nothing."""
 
+import os
 import random
 import shutil
 from collections.abc import Iterator
@@ -39,15 +40,15 @@ class Disk:
 @contextmanager
 def changes(disk: Disk) -> Iterator[None]:
     """Count every file that appears, or is deleted, in this process."""
-    replace_file, delete, remove_tree = storage.os.replace, storage.delete_file, shutil.rmtree
+    replace_file, delete, remove_tree = os.replace, os.remove, shutil.rmtree
 
     def replaced(source: str, target: str) -> None:
         disk.change()
         replace_file(source, target)
 
-    def deleted(uri: str) -> None:
+    def deleted(path: str) -> None:
         disk.change()
-        delete(uri)
+        delete(path)
 
     def removed(path: str) -> None:
         for file in sorted(Path(path).rglob("*"), reverse=True):  # gaps before rows: the order that harms
@@ -56,8 +57,8 @@ def changes(disk: Disk) -> Iterator[None]:
         remove_tree(path)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("inpaint_ray.storage.os.replace", replaced)
-        patch.setattr("inpaint_ray.storage.delete_file", deleted)
+        patch.setattr("os.replace", replaced)
+        patch.setattr("os.remove", deleted)
         patch.setattr("inpaint_ray.storage.delete_files", removed_files(removed))
         patch.setattr("inpaint_ray.restore.manifest.ThreadPoolExecutor", OneByOne)
         yield

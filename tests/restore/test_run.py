@@ -85,7 +85,7 @@ def test_a_killed_run_is_finished_without_repeating_its_files(tmp_path: Path) ->
     config = _absolute(RestoreConfig(input=str(source), output=str(output)))
     claim("--output", config.output, RUN, "input", config.input)
     size = (source / "a.wav").stat().st_size
-    (file,) = storage.list_versions(str(source))
+    (file,) = storage.list_files(str(source))
     settings = fingerprint(config, "")
     row = {"uri": file.uri, "name": "a.wav", "size": size, "etag": file.etag, "settings": settings}
     Restorer(config)(row)  # and then the power fails

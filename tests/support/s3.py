@@ -7,7 +7,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from inpaint_ray import storage
+from inpaint_ray.storage import s3
 
 VARIABLES = {
     "AWS_ACCESS_KEY_ID": "test-access",
@@ -19,8 +19,8 @@ VARIABLES = {
 
 def forget_clients() -> None:
     """Make the storage module look at the environment again."""
-    storage._client.cache_clear()
-    storage._s3.cache_clear()
+    s3.client.cache_clear()
+    s3.filesystem.cache_clear()
 
 
 @contextmanager
