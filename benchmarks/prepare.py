@@ -33,12 +33,12 @@ from inpaint_ray.audio.interpolation import interpolate_frames
 from inpaint_ray.audio.metrics import normalise, psnr
 from inpaint_ray.audio.stft import stft
 from inpaint_ray.command_line import start_ray
-from inpaint_ray.data.shards import ShardStory, TrackPatches, write_shard
 from inpaint_ray.data.tracks import list_folders
 from inpaint_ray.prepare.config import PrepareConfig
 from inpaint_ray.prepare.patching import GRID, cut_patches, read_clip
 from inpaint_ray.prepare.plan import ShardPlan, make_shard, plan_shards
 from inpaint_ray.prepare.run import prepare
+from inpaint_ray.prepare.shard_file import ShardMetadata, TrackPatches, write_shard
 
 SOUNDS = 16
 RATE = 44_100
@@ -144,7 +144,7 @@ def where_time_goes(work: Path) -> None:
     clip, _ = read_clip(data)
     samples = torch.from_numpy(clip)
     pieces = [TrackPatches(0, "Genre", 0, next(cut_patches(clip)))] * 32
-    write = partial(write_shard, pieces=pieces, seed=0, story=ShardStory(plan="", split="train"))
+    write = partial(write_shard, pieces=pieces, seed=0, metadata=ShardMetadata(plan="", split="train"))
     decoding = measure(lambda: decode(data))
     parts = {
         "read": measure(path.read_bytes),
@@ -223,7 +223,7 @@ def float16_error(work: Path, music: Path | None) -> None:
     for dtype in ("float32", "float16"):
         pieces = [TrackPatches(number, "Genre", 0, patches) for number, patches in enumerate(clips)]
         uri = str(work / f"{dtype}.parquet")
-        write_shard(uri, pieces, dtype=dtype, seed=0, story=ShardStory(plan="", split="train"))
+        write_shard(uri, pieces, dtype=dtype, seed=0, metadata=ShardMetadata(plan="", split="train"))
         size = Path(uri).stat().st_size / sum(map(len, clips))
         print(f"\n{dtype}: {size:,.0f} bytes a patch, {len(paths)} tracks of {music or 'the benchmark'}", end="")
     patches = torch.from_numpy(np.concatenate(clips))

@@ -1,5 +1,7 @@
 """Checkpoints by URI: a local folder, a bucket's prefix, or the one that ships."""
 
+import hashlib
+import json
 from pathlib import Path
 from typing import overload
 
@@ -26,3 +28,13 @@ def absolute_checkpoint(uri: None) -> None: ...
 def absolute_checkpoint(uri: str | None) -> str | None:
     """The same checkpoint in every process of the cluster."""
     return uri if uri is None or uri == PRETRAINED else storage.absolute(uri)
+
+
+def identify(checkpoint: Checkpoint | None) -> str:
+    """A digest of a model, wherever its folder lies; "" without one."""
+    if checkpoint is None:
+        return ""
+    digest = hashlib.sha256(json.dumps([checkpoint.architecture, checkpoint.scale]).encode())
+    for name, tensor in checkpoint.model.state_dict().items():
+        digest.update(name.encode() + tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()

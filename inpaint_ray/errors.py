@@ -1,5 +1,7 @@
 """The errors that people meet: each message names the file or flag, what is wrong, and the remedy."""
 
+SOME_FAILED = 3  # exit code of a job that did all but some files
+
 
 class InpaintError(Exception):
     """Something that a person must know or mend; a job prints it as one line, without a traceback."""

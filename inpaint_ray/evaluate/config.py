@@ -8,6 +8,7 @@ from inpaint_ray.evaluate.audio.methods import MethodName
 from inpaint_ray.ledger.actors import Actors
 
 Task = Literal["samples", "columns"]
+FOLDER = "_evaluate"  # below the output; the ledger's
 SHARD_DAMAGE = ("frames",)
 MEMORY_GIB = 1.25  # of an actor: benchmarks.evaluate
 AUDIO_DAMAGE = (
@@ -43,6 +44,8 @@ class EvaluateConfig:
     """On audio: of the gaps; the same seed and files, the same gaps."""
     visqol: bool = False
     """On audio: score ViSQOL too, which needs `pip install inpaint-ray[visqol]`."""
+    retry_failed: bool = False
+    """On audio: try files again that failed in an earlier run although neither they nor the settings have changed."""
     actors: Actors = field(default_factory=Actors)
 
     def __post_init__(self) -> None:

@@ -12,7 +12,6 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import ray
 import ray.data
 
 from inpaint_ray import storage
@@ -29,7 +28,7 @@ from inpaint_ray.fma.remote_zip import (
     read_member,
     shown,
 )
-from inpaint_ray.ledger.placement import place
+from inpaint_ray.ledger.spread import spread
 from inpaint_ray.progress import Progress, format_duration
 
 MOST_BYTES = 64_000_000  # of a zip in a task; a member that is larger is a task of its own
@@ -196,10 +195,9 @@ def _run(archives: list[Archive], output: str, max_readers: int) -> list[tuple[s
     if not rows:
         return []
     strategy = ray.data.TaskPoolStrategy(size=min(max_readers, len(rows)))
-    results = ray.data.from_items(rows, override_num_blocks=len(rows)).map(make_row, compute=strategy)
     progress = Progress("stage", round(_totals(archives)[1] / MB), "MB")
     done, all_failed = 0, []
-    for row in place(results).iter_rows():
+    for row in spread(rows, make_row, compute=strategy):
         done += row["size"]
         all_failed += [(name, reason) for name, reason in json.loads(row["failed"])]
         progress.add(round(done / MB) - progress.done, f"{len(all_failed)} files damaged" if all_failed else "")

@@ -39,3 +39,8 @@ class PrepareConfig:
             raise ValueError(f"--limit must be at least 1, got {self.limit}")
         if self.protocol != "folders" and self.metadata is None:
             raise ValueError(f"--protocol {self.protocol} needs --metadata URI of its list; or use --protocol folders")
+
+    def identity(self) -> dict[str, str]:
+        """Return the settings that no run into the same output may change."""
+        names = ("source", "protocol", "dtype", "limit", "whole_tracks", "seed")
+        return {name: str(getattr(self, name)) for name in names}

@@ -15,12 +15,12 @@ import numpy as np
 
 from inpaint_ray import storage
 from inpaint_ray.data.schema import SPLITS
-from inpaint_ray.data.shards import ShardStory, TrackPatches, read_story, write_shard
 from inpaint_ray.data.tracks import Track
 from inpaint_ray.errors import AudioDecodeError
 from inpaint_ray.metrics import count, reject
 from inpaint_ray.prepare.config import PrepareConfig
 from inpaint_ray.prepare.patching import cut_patches, read_clip
+from inpaint_ray.prepare.shard_file import ShardMetadata, TrackPatches, read_metadata, write_shard
 from inpaint_ray.version import VERSION
 
 MOST_TRACKS = 32  # in a shard: 1,856 patches of clips, about 100 MB
@@ -70,43 +70,43 @@ def plan_shards(tracks: list[Track], *, seed: int) -> list[ShardPlan]:
     return plans
 
 
-def make_shard(plan: ShardPlan, config: PrepareConfig, output: str) -> ShardStory:
-    """Read, decode and cut the tracks of a shard and write it; or, where it stands already, read its story.
+def make_shard(plan: ShardPlan, config: PrepareConfig, output: str) -> ShardMetadata:
+    """Read, decode and cut the tracks of a shard and write it; or, where it stands already, read its metadata.
 
-    A track that gives no patches is a row of the story, with its reason. Tracks of many patches (whole songs) go on in
-    further files; the shard itself is written last, so that it stands for all of them.
+    A track that gives no patches is a row of the metadata, with its reason. Tracks of many patches (whole songs) go on
+    in further files; the shard itself is written last, so that it stands for all of them.
     """
     uri, fingerprint = storage.join(output, plan.name), plan.fingerprint(config)
-    story = read_story(uri)
-    if story is not None and story.plan == fingerprint:
-        return story
-    story = ShardStory(plan=fingerprint, split=plan.split)
+    metadata = read_metadata(uri)
+    if metadata is not None and metadata.plan == fingerprint:
+        return metadata
+    metadata = ShardMetadata(plan=fingerprint, split=plan.split)
     pieces: list[TrackPatches] = []
     for track, data in _read_ahead(plan.tracks):
         try:
             clip, seconds = read_clip(data.result(), whole=config.whole_tracks, expected_s=track.duration_s)
         except (AudioDecodeError, FileNotFoundError, PermissionError) as error:
-            story.rejected.append((track.uri, " ".join(str(error).split())))
-            reject("prepare", *story.rejected[-1])
+            metadata.rejected.append((track.uri, " ".join(str(error).split())))
+            reject("prepare", *metadata.rejected[-1])
             continue
         num_patches = 0
         for magnitudes in cut_patches(clip):
             if sum(len(piece.magnitudes) for piece in pieces) + len(magnitudes) > MOST_PATCHES:
-                name = plan.further_name(fingerprint, len(story.files) + 1)
-                _write(storage.join(output, name), name, pieces, config, story)
+                name = plan.further_name(fingerprint, len(metadata.files) + 1)
+                _write(storage.join(output, name), name, pieces, config, metadata)
                 pieces = []
             pieces.append(TrackPatches(track.track_id, track.genre, num_patches, magnitudes.astype(config.dtype)))
             num_patches += len(magnitudes)
-            story.largest = max(story.largest, float(magnitudes.max()))
-        story.count(track.genre, num_patches, seconds)
+            metadata.largest = max(metadata.largest, float(magnitudes.max()))
+        metadata.count(track.genre, num_patches, seconds)
         count("prepare", tracks=1, patches=num_patches)
-    _write(uri, plan.name, pieces, config, story)
-    return story
+    _write(uri, plan.name, pieces, config, metadata)
+    return metadata
 
 
-def _write(uri: str, name: str, pieces: list[TrackPatches], config: PrepareConfig, story: ShardStory) -> None:
-    story.files[name] = sum(len(piece.magnitudes) for piece in pieces)
-    write_shard(uri, pieces, dtype=config.dtype, seed=config.seed, story=story)
+def _write(uri: str, name: str, pieces: list[TrackPatches], config: PrepareConfig, metadata: ShardMetadata) -> None:
+    metadata.files[name] = sum(len(piece.magnitudes) for piece in pieces)
+    write_shard(uri, pieces, dtype=config.dtype, seed=config.seed, metadata=metadata)
 
 
 def _read_ahead(tracks: list[Track]) -> Iterator[tuple[Track, Future[bytes]]]:

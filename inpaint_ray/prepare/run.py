@@ -4,15 +4,15 @@ import csv
 import hashlib
 import io
 import json
+import re
 import time
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
-import ray.data
 import soundfile
 import torch
 
@@ -27,18 +27,22 @@ from inpaint_ray.data.schema import (
     Dataset,
     read_dataset,
 )
-from inpaint_ray.data.shards import FOOTER_KEY, ShardStory
 from inpaint_ray.data.tracks import Listing, Track, keep_some, list_folders
 from inpaint_ray.errors import DatasetError, JobFailedError, UsageError
 from inpaint_ray.fma.tracks import list_fma
-from inpaint_ray.ledger.placement import place
+from inpaint_ray.ledger.claims import claim
+from inpaint_ray.ledger.spread import spread, spread_tables
 from inpaint_ray.prepare.config import PrepareConfig
-from inpaint_ray.prepare.leftovers import clear_leftovers
 from inpaint_ray.prepare.patching import GRID
 from inpaint_ray.prepare.plan import ShardPlan, make_shard, plan_shards
+from inpaint_ray.prepare.shard_file import ShardMetadata, read_metadata
 from inpaint_ray.prepare.track_list import list_manifest
 from inpaint_ray.progress import Progress, format_duration
 from inpaint_ray.version import VERSION
+
+FOLDER = "_prepare"  # below the output: of the claim
+SHARD_NAME = re.compile(rf"(?P<shard>({'|'.join(SPLITS)})/\d{{5,}})(-(?P<further>[0-9a-f]{{16}})-\d{{3,}})?\.parquet")
+REJECTED_TASKS = 16  # at most, that read what was rejected
 
 
 def prepare(config: PrepareConfig) -> Dataset:
@@ -59,41 +63,72 @@ def prepare(config: PrepareConfig) -> Dataset:
     if done:
         print(f"{output} holds these tracks already: {done.num_patches('train')} training patches; nothing to do")
         return done
-    clear_leftovers(output, {plan.name: plan.fingerprint(config) for plan in plans})
+    claim("--output", output, FOLDER, config.identity())
+    _clear(output, {plan.name: plan.fingerprint(config) for plan in plans})
     counts = ", ".join(f"{n} {split}" for split, n in Counter(track.split for track in found.tracks).items())
     print(
         "\n".join([f"prepare  {len(found.tracks)} tracks ({counts}) into {len(plans)} shards", *found.notes]),
         flush=True,
     )
-    stories = _run(plans, config, output)
+    shards = _run(plans, config, output)
     storage.delete_unfinished(output)  # of nodes that died
-    _write_rejected(output, stories)
+    _write_rejected(output, shards)
     _write_unmatched(output, found)
-    _check_rejected(config, output, stories, len(found.tracks))
-    dataset = _summarise(config, found, stories, wall_s=time.monotonic() - started)
+    _check_rejected(config, output, shards, len(found.tracks))
+    dataset = _summarise(config, found, shards, wall_s=time.monotonic() - started)
     storage.write_bytes(storage.join(output, DATASET), dataset.to_json())
     _print_summary(dataset, output)
     return replace(dataset, uri=output)
 
 
-def _run(plans: list[ShardPlan], config: PrepareConfig, output: str) -> list[ShardStory]:
-    """All shards, over the cluster."""
+@dataclass(frozen=True)
+class MadeShard:
+    """What the driver knows of a shard."""
+
+    uri: str
+    metadata: ShardMetadata  # with the first of its rejected tracks alone
+    num_rejected: int
+
+
+def _run(plans: list[ShardPlan], config: PrepareConfig, output: str) -> list[MadeShard]:
+    """Make all shards, over the cluster; one that stands is not made again."""
 
     def make_row(row: dict[str, Any]) -> dict[str, Any]:
         torch.set_num_threads(1)  # the cores are busy with other shards
         plan = ShardPlan(row["name"], [Track(**track) for track in json.loads(row["tracks"])])
-        return {"tracks": len(plan.tracks), "story": make_shard(plan, config, output).to_json()}
+        metadata = make_shard(plan, config, output)
+        first = replace(metadata, rejected=metadata.rejected[:1])
+        return {
+            "uri": storage.join(output, plan.name),
+            "tracks": len(plan.tracks),
+            "metadata": first.to_json(),
+            "rejected": len(metadata.rejected),
+        }
 
-    rows = [{"name": plan.name, "tracks": json.dumps([asdict(t) for t in plan.tracks])} for plan in plans]
-    stories = ray.data.from_items(rows, override_num_blocks=len(rows)).map(make_row)
+    rows = [{"name": plan.name, "tracks": json.dumps([asdict(track) for track in plan.tracks])} for plan in plans]
     progress = Progress("prepare", sum(len(plan.tracks) for plan in plans), "tracks")
-    result, num_rejected = [], 0
-    for row in place(stories).iter_rows():
-        story = ShardStory.from_json(row["story"])
-        result.append(story)
-        num_rejected += len(story.rejected)
+    made, num_rejected = [], 0
+    for row in spread(rows, make_row):
+        made.append(MadeShard(row["uri"], ShardMetadata.from_json(row["metadata"]), row["rejected"]))
+        num_rejected += row["rejected"]
         progress.add(row["tracks"], f"{num_rejected} rejected" if num_rejected else "")
-    return result
+    return sorted(made, key=lambda shard: shard.uri)  # as they came, sums would differ in their last digits
+
+
+def _clear(output: str, wanted: dict[str, str]) -> None:
+    """Delete what a killed run left and this one does not want: what it had begun, and shards of other tracks.
+
+    Args:
+        output: URI of the claimed folder.
+        wanted: names of the shards that are to be, and the fingerprint of the plan of each.
+    """
+    storage.delete_unfinished(output)
+    for file in storage.list_files(output):
+        found = SHARD_NAME.fullmatch(file.name)
+        if found is not None:
+            fingerprint = wanted.get(f"{found['shard']}.parquet")
+            if fingerprint is None or found["further"] not in (None, fingerprint):
+                storage.delete_file(file.uri)
 
 
 def _list_tracks(config: PrepareConfig) -> Listing:
@@ -130,13 +165,21 @@ def _finished(output: str, config: PrepareConfig, found: Listing) -> Dataset | N
     return dataset
 
 
-def _write_rejected(output: str, stories: list[ShardStory]) -> None:
-    rows = sorted(row for story in stories for row in story.rejected)
-    schema = REJECTED_SCHEMA.with_metadata({FOOTER_KEY: REJECTED.encode()})  # so that a later run knows it as ours
-    table = pa.table([[uri for uri, _ in rows], [error for _, error in rows]], schema=schema)
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer)
-    storage.write_bytes(storage.join(output, REJECTED, "00000.parquet"), buffer.getvalue())
+def _write_rejected(output: str, shards: list[MadeShard]) -> None:
+    """Write the table of files that gave no patches, from the metadata of the shards."""
+    uris = [shard.uri for shard in shards if shard.num_rejected]
+    groups = [uris[first::REJECTED_TASKS] for first in range(min(REJECTED_TASKS, len(uris)))]
+    tables = list(spread_tables([{"uris": json.dumps(group)} for group in groups], _read_rejected))
+    table = pa.concat_tables([REJECTED_SCHEMA.empty_table(), *tables]).sort_by("uri")
+    with storage.open_output(storage.join(output, REJECTED, "00000.parquet")) as stream:
+        pq.write_table(table, stream)
+
+
+def _read_rejected(rows: pa.Table) -> pa.Table:
+    """Return the rejected tracks of some shards; runs in a task."""
+    found = [read_metadata(uri) for text in rows["uris"].to_pylist() for uri in json.loads(text)]
+    rejected = [pair for metadata in found if metadata is not None for pair in metadata.rejected]
+    return pa.table([[uri for uri, _ in rejected], [error for _, error in rejected]], schema=REJECTED_SCHEMA)
 
 
 def _write_unmatched(output: str, found: Listing) -> None:
@@ -147,14 +190,15 @@ def _write_unmatched(output: str, found: Listing) -> None:
     storage.write_bytes(storage.join(output, UNMATCHED), text.getvalue().encode())
 
 
-def _check_rejected(config: PrepareConfig, output: str, stories: list[ShardStory], num_tracks: int) -> None:
-    rejected = [row for story in stories for row in story.rejected]
-    if not any(story.patches for story in stories):
+def _check_rejected(config: PrepareConfig, output: str, shards: list[MadeShard], num_tracks: int) -> None:
+    num_rejected = sum(shard.num_rejected for shard in shards)
+    if not any(shard.metadata.patches for shard in shards):
+        rejected = [pair for shard in shards for pair in shard.metadata.rejected]
         first = f"; the first: {rejected[0][0]}: {rejected[0][1]}" if rejected else ""
         raise JobFailedError(f"none of {num_tracks} tracks gave patches{first}")
-    if len(rejected) > config.max_rejected * num_tracks:
+    if num_rejected > config.max_rejected * num_tracks:
         raise JobFailedError(
-            f"{len(rejected)} of {num_tracks} files gave no patches, more than --max-rejected {config.max_rejected:g}; "
+            f"{num_rejected} of {num_tracks} files gave no patches, more than --max-rejected {config.max_rejected:g}; "
             f"{storage.join(output, REJECTED)} says why; mend them, or allow more: finished shards are kept"
         )
 
@@ -170,25 +214,27 @@ def _fingerprint(config: PrepareConfig, found: Listing) -> str:
     return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
 
 
-def _summarise(config: PrepareConfig, found: Listing, stories: list[ShardStory], *, wall_s: float) -> Dataset:
+def _summarise(config: PrepareConfig, found: Listing, made: list[MadeShard], *, wall_s: float) -> Dataset:
+    shards = [each.metadata for each in made]
+
     def total(counts: str) -> dict[str, dict[str, int]]:
-        """Split -> genre or file -> count of one of the stories' counters."""
+        """Split -> genre or file -> count of one of the shards' counters."""
         by_split: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
-        for story in stories:
-            by_split[story.split].update(getattr(story, counts))
+        for shard in shards:
+            by_split[shard.split].update(getattr(shard, counts))
         return {split: dict(sorted(genres.items())) for split, genres in by_split.items()}
 
-    training = [story.largest for story in stories if story.split == "train"]
+    training = [shard.largest for shard in shards if shard.split == "train"]
     return Dataset(
         source=config.source,
         protocol=config.protocol,
         dtype=config.dtype,
-        scale=max(training) if any(training) else max(story.largest for story in stories),
+        scale=max(training) if any(training) else max(shard.largest for shard in shards),
         tracks=total("tracks"),
         patches=total("patches"),
         shards=total("files"),
-        seconds=round(sum(story.seconds for story in stories), 3),
-        rejected=sum(len(story.rejected) for story in stories),
+        seconds=round(sum(shard.seconds for shard in shards), 3),
+        rejected=sum(each.num_rejected for each in made),
         absent=len(found.absent),
         unlisted=len(found.unlisted),
         grid={"sample_rate": GRID.sample_rate, "frame": GRID.frame_length, "hop": GRID.hop, "bins": GRID.num_bins},

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import posixpath
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,9 +16,9 @@ from inpaint_ray import storage
 from inpaint_ray.data.tracks import is_audio
 from inpaint_ray.errors import UsageError
 from inpaint_ray.finding.labels import LabelError, read_labels
-from inpaint_ray.models.checkpoint import Checkpoint
+from inpaint_ray.ledger.ledger import Item
 from inpaint_ray.restore.config import RestoreConfig
-from inpaint_ray.restore.manifest import FOLDER, ManifestRow
+from inpaint_ray.restore.manifest import FOLDER
 from inpaint_ray.restore.marks import Marks
 from inpaint_ray.storage import StoredFile
 from inpaint_ray.version import VERSION
@@ -25,19 +26,13 @@ from inpaint_ray.version import VERSION
 LISTS = (".txt", ".csv")  # of the input: what names its files
 
 
-@dataclass(frozen=True, kw_only=True)
-class SourceFile:
-    """A file of the archive that is to be restored; its fields are a row of the job."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceFile(Item):
+    """A file of the archive that is to be restored."""
 
-    uri: str
-    name: str  # relative to the input
-    size: int  # bytes
-    etag: str = ""  # of its bytes
     settings: str = ""  # fingerprint of all that decides the result, the bytes apart
-    model: str = ""  # digest of the network; "" without one
     labels: str | None = None  # its gaps as `read_labels` reads them; None where they are to be found
     labels_from: str = ""  # the file that has them
-    replaces: str = ""  # what an earlier run wrote for it
     taken: tuple[str, ...] = ()  # names that its result must not have: other files of the archive
 
 
@@ -68,16 +63,6 @@ def list_archive(config: RestoreConfig) -> list[StoredFile]:
     return files
 
 
-def identify(checkpoint: Checkpoint | None) -> str:
-    """A digest of a model, wherever its folder lies; "" without one."""
-    if checkpoint is None:
-        return ""
-    digest = hashlib.sha256(json.dumps([checkpoint.architecture, checkpoint.scale]).encode())
-    for name, tensor in checkpoint.model.state_dict().items():
-        digest.update(name.encode() + tensor.cpu().numpy().tobytes())
-    return digest.hexdigest()
-
-
 def fingerprint(config: RestoreConfig, model: str, labels: str | None = None) -> str:
     """Return a digest of all that decides what a file becomes, its own bytes apart; of labels, the stretches alone."""
     settings: list[object] = [VERSION, config.method, config.output_format, config.min_gap_ms, model, labels]
@@ -87,55 +72,34 @@ def fingerprint(config: RestoreConfig, model: str, labels: str | None = None) ->
     return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
 
 
-def plan(
-    config: RestoreConfig,
-    files: list[StoredFile],
-    *,
-    model: str,
-    marks: Marks | None,
-    earlier: dict[str, ManifestRow],
-    present: dict[str, int],
-) -> tuple[list[SourceFile], list[ManifestRow]]:
-    """The files to restore, largest first, so that no long one is left for the end; and the rows of finished ones.
-
-    A file is finished when its earlier row has the same source size, ETag and settings, and its output stands, whole,
-    or the same bytes failed before and are not to be tried again.
+def source_files(
+    config: RestoreConfig, files: list[StoredFile], *, model: str, marks: Marks | None
+) -> Iterator[SourceFile]:
+    """Return what is to be done with each file.
 
     Args:
         config: of the run.
         files: of the archive.
         model: digest of the model that the run uses (see `identify`).
         marks: the gaps that people marked; None where they are to be found.
-        earlier: name -> row of earlier runs.
-        present: name -> size of what stands in the output.
     """
     of = {} if marks is None else marks.of
     settings = {labels: fingerprint(config, model, labels) for labels in {None, *(mark.labels for mark in of.values())}}
     names = {file.name for file in files}
-    todo, done = [], []
     for file in files:
         labels, labels_from = of.get(file.name, (None, ""))
-        row = earlier.get(file.name)
-        again = row is not None and row.status == "failed" and config.retry_failed
-        if row is not None and not again and _is_finished(row, file, settings[labels], present):
-            done.append(row)
-            continue
-        taken = tuple(name for name in (f"{file.name}.flac", f"{file.name}.wav") if name in names)
-        todo.append(
-            SourceFile(
-                uri=file.uri,
-                name=file.name,
-                size=file.size,
-                etag=file.etag,
-                settings=settings[labels],
-                model=model,
-                labels=labels,
-                labels_from=labels_from,
-                replaces=row.output if row else "",
-                taken=taken,
-            )
+        identity = json.dumps([settings[labels], file.size, file.etag])
+        yield SourceFile(
+            uri=file.uri,
+            name=file.name,
+            size=file.size,
+            etag=file.etag,
+            fingerprint=hashlib.sha256(identity.encode()).hexdigest()[:16],
+            settings=settings[labels],
+            labels=labels,
+            labels_from=labels_from,
+            taken=tuple(name for name in (f"{file.name}.flac", f"{file.name}.wav") if name in names),
         )
-    return sorted(todo, key=lambda source: -source.size), done
 
 
 def output_name(source: SourceFile, suffix: str = "") -> str:
@@ -151,11 +115,6 @@ def output_name(source: SourceFile, suffix: str = "") -> str:
     if PurePosixPath(name).parts[0] == FOLDER:
         raise ValueError(f"name {name!r} would lie in the report's folder")
     return name
-
-
-def _is_finished(row: ManifestRow, file: StoredFile, settings: str, present: dict[str, int]) -> bool:
-    same = (row.source_size, row.source_etag, row.settings) == (file.size, file.etag, settings)
-    return same and (row.status == "failed" or present.get(row.output) == row.output_size)
 
 
 def _read_list(uri: str) -> list[StoredFile]:

@@ -1,60 +1,74 @@
-"""A few seconds around a gap, before and after, to listen to on the report's page."""
+"""A few seconds around the longest gap of a file, before and after, cut from source and output for the page."""
+
+from collections.abc import Iterator
+from contextlib import closing
 
 import numpy as np
 import torch
 import torchaudio.functional
 
 from inpaint_ray import storage
-from inpaint_ray.audio.decode import Recording
+from inpaint_ray.audio.decode import Recording, join_blocks, read_blocks
 from inpaint_ray.audio.encode import encode, to_integers
-from inpaint_ray.audio.runs import Gap
-from inpaint_ray.restore.manifest import FOLDER, ManifestRow, name_key
+from inpaint_ray.audio.runs import Gap, join_gaps
+from inpaint_ray.errors import AudioDecodeError
+from inpaint_ray.filling.waveform import MAX_GAP_S
+from inpaint_ray.ledger.ledger import Ledger
+from inpaint_ray.restore.gap_table import read_gaps
+from inpaint_ray.restore.manifest import ManifestRow
 
-EXCERPTS = f"{FOLDER}/excerpts"
 EXCERPT_S = 6.0
 MAX_RATE = 48_000  # Hz; what every browser plays
 
-Excerpts = tuple[bytes, bytes]  # damaged, restored: 16-bit FLAC
 
+def cut_excerpts(ledger: Ledger, row: ManifestRow, source: str) -> tuple[Recording, Recording]:
+    """Cut the excerpts of a file, damaged and restored, around the middle of the longest gap that was filled.
 
-def excerpt_span(gaps: list[Gap], num_samples: int, sample_rate: int) -> tuple[int, int]:
-    """The samples to hear, around the middle of the longest of these gaps; nothing where there is none."""
-    if not gaps:
-        return 0, 0
-    longest = max(gaps, key=lambda gap: gap.stop - gap.start)
-    length = int(EXCERPT_S * sample_rate)
+    Args:
+        ledger: of the restoration.
+        row: of the file.
+        source: its URI.
+
+    Raises:
+        FileNotFoundError: source or output are gone.
+        AudioDecodeError: one is no audio any more, or another recording.
+    """
+    tables = read_gaps(ledger, row.record, {row.name}, ["name", "channel", "start", "stop"])
+    rows = [each for table in tables for each in table.to_pylist()]
+    gaps = join_gaps([Gap(each["channel"], each["start"], each["stop"]) for each in rows])
+    length, num_samples = round(EXCERPT_S * row.sample_rate), round(row.seconds * row.sample_rate)
+    filled = [gap for gap in gaps if gap.stop - gap.start <= min(MAX_GAP_S * row.sample_rate, num_samples - 1)]
+    longest = max(filled, key=lambda gap: gap.stop - gap.start)
     first = max(min((longest.start + longest.stop - length) // 2, num_samples - length), 0)
-    return first, min(first + length, num_samples)
+    damaged = _cut(source, first, first + length)
+    restored = _cut(storage.join(ledger.output, row.output), first, first + length)
+    if damaged.samples.shape != restored.samples.shape:
+        raise AudioDecodeError(f"{row.name}: the source is not what was restored any more")
+    return damaged, restored
 
 
-def encode_excerpts(damaged: Recording, restored: Recording) -> Excerpts:
-    """Both as files that every browser plays."""
-    return _to_flac(damaged), _to_flac(restored)
+def _cut(uri: str, start: int, stop: int) -> Recording:
+    with storage.local_file(uri) as path, closing(read_blocks(path)) as blocks:
+        parts = list(_parts(blocks, start, stop))
+    if not parts:
+        raise AudioDecodeError(f"{uri}: ends before {start} samples")
+    return join_blocks(parts)
 
 
-def excerpt_uris(output: str, name: str) -> tuple[str, str]:
-    """Where the damaged and the restored excerpt of a file are kept."""
-    place = storage.join(output, EXCERPTS, name_key(name))
-    return f"{place}-damaged.flac", f"{place}-restored.flac"
+def _parts(blocks: Iterator[Recording], start: int, stop: int) -> Iterator[Recording]:
+    """Yield what lies between two samples, and read no further."""
+    first = 0
+    for block in blocks:
+        last = first + block.num_samples
+        if last > start:
+            yield block.cut(max(start - first, 0), min(stop - first, block.num_samples))
+        if last >= stop:
+            return
+        first = last
 
 
-def drop_excerpts(output: str, rows: list[ManifestRow]) -> None:
-    """Delete the excerpts of files that the report does not show."""
-    for row in rows:
-        for uri in excerpt_uris(output, row.name):
-            if storage.exists(uri):
-                storage.delete_file(uri)
-
-
-def keep_excerpts(output: str, rows: list[ManifestRow]) -> None:
-    """Delete all excerpts but these files'; only when no actor is at work any more."""
-    kept = {uri for row in rows for uri in excerpt_uris(output, row.name)}
-    for file in storage.list_files(storage.join(output, EXCERPTS)):
-        if file.uri not in kept:
-            storage.delete_file(file.uri)
-
-
-def _to_flac(recording: Recording) -> bytes:
+def to_flac(recording: Recording) -> bytes:
+    """Encode a recording as every browser plays it: 16 bits, at most two channels and 48 kHz."""
     samples = torch.from_numpy(np.nan_to_num(recording.to_float().astype(np.float32)))
     if len(samples) > 2:
         samples = samples.mean(dim=0, keepdim=True)

@@ -1,25 +1,21 @@
-"""OUTPUT/_restore/gaps.parquet: every gap of every file with what was there, so that each change can be undone.
+"""OUTPUT/_restore/gaps.parquet: every gap of every file; a view of the ledger's records, which have what was in them.
 
 A gap longer than a piece (see `pieces`) has several rows, one after the other.
 """
 
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from inpaint_ray import storage
-from inpaint_ray.restore.manifest import FOLDER, ManifestRow, file_gaps_uri
+from inpaint_ray.ledger.ledger import Chosen, Ledger
+from inpaint_ray.ledger.records import open_rows
+from inpaint_ray.restore.manifest import FOLDER
 
 GAPS = f"{FOLDER}/gaps.parquet"
-GROUP_BYTES = 2**23  # of a row group
-ROW_BYTES = 200  # of a row, about, beside its samples
 
 SCHEMA = pa.schema(
     {
@@ -36,6 +32,7 @@ SCHEMA = pa.schema(
         "replaced": pa.large_binary(),
     }
 )
+SHOWN = [name for name in SCHEMA.names if name not in ("dtype", "replaced")]  # what was replaced stays in the records
 
 
 @dataclass(frozen=True)
@@ -55,88 +52,22 @@ class FilledGap:
     replaced: bytes  # the samples that were there, in the output's own format
 
 
-class GapWriter:
-    """Writes a table of gaps, holding some MiB of it at a time."""
-
-    def __init__(self, path: Path) -> None:
-        self.num_rows = 0
-        self._writer = pq.ParquetWriter(path, SCHEMA, compression="zstd")
-        self._gaps: list[dict[str, Any]] = []
-        self._batches: list[pa.RecordBatch] = []
-        self._bytes = 0
-
-    def add(self, gap: FilledGap) -> None:
-        self.num_rows += 1
-        self._gaps.append(vars(gap))
-        self._count(len(gap.replaced) + ROW_BYTES)
-
-    def add_batch(self, batch: pa.RecordBatch) -> None:
-        """Rows of another table of gaps."""
-        self._batches.append(batch)
-        self._count(batch.nbytes)
-
-    def close(self) -> None:
-        self._flush()
-        self._writer.close()
-
-    def _count(self, num_bytes: int) -> None:
-        self._bytes += num_bytes
-        if self._bytes > GROUP_BYTES:
-            self._flush()
-
-    def _flush(self) -> None:
-        table = pa.concat_tables(
-            [pa.Table.from_batches(self._batches, SCHEMA), pa.Table.from_pylist(self._gaps, SCHEMA)]
-        )
-        if len(table):
-            self._writer.write_table(table, row_group_size=len(table))
-        self._gaps, self._batches, self._bytes = [], [], 0
+def write_gaps(ledger: Ledger, chosen: Chosen) -> None:
+    """Write the table of all gaps from the records that have them, some MiB at a time."""
+    schema = pa.schema([SCHEMA.field(name) for name in SHOWN])
+    with (
+        storage.open_output(storage.join(ledger.output, GAPS)) as stream,
+        pq.ParquetWriter(stream, schema, compression="zstd") as writer,
+    ):
+        for table in ledger.rows(chosen, SHOWN):
+            writer.write_table(table)
 
 
-@contextmanager
-def gap_writer(path: Path) -> Iterator[GapWriter]:
-    writer = GapWriter(path)
-    try:
-        yield writer
-    finally:
-        writer.close()
-
-
-def read_gaps(path: Path, names: set[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """The rows of a table of gaps, some MiB at a time; of these files only, where they are named.
-
-    Those of one file come in order of their start.
-    """
-    with pq.ParquetFile(path) as file:
+def read_gaps(ledger: Ledger, record: str, names: set[str], columns: list[str] | None = None) -> Iterator[pa.Table]:
+    """Read the gaps of some files of a record, some MiB at a time; those of one file come in order of their start."""
+    with open_rows(ledger.records, record) as file:
         for group in range(file.num_row_groups):
             found = file.metadata.row_group(group).column(0).statistics
-            if names is not None and not any(found.min <= name <= found.max for name in names):
-                continue
-            table = file.read_row_group(group)
-            if names is not None:
-                table = table.filter(pc.is_in(table["name"], value_set=pa.array(sorted(names), pa.string())))
-            yield from table.to_batches()
-
-
-def merge_gaps(output: str, rows: list[ManifestRow], unmerged: set[str]) -> None:
-    """Write the table of all gaps: the earlier one's, and those of single files.
-
-    Args:
-        output: of the restoration.
-        rows: every file.
-        unmerged: names of those whose gaps, if they have any, are in files of their own.
-    """
-    changed = {row.name for row in rows if row.gap_rows != 0}
-    uri = storage.join(output, GAPS)
-    with tempfile.TemporaryDirectory(prefix="inpaint-") as folder:
-        merged = Path(folder, "gaps.parquet")
-        with gap_writer(merged) as writer:
-            if storage.exists(uri):
-                with storage.local_file(uri) as earlier:
-                    for batch in read_gaps(earlier, changed - unmerged):
-                        writer.add_batch(batch)
-            for name in sorted(changed & unmerged):
-                with storage.local_file(file_gaps_uri(output, name)) as table:
-                    for batch in read_gaps(table):
-                        writer.add_batch(batch)
-        storage.put_file(merged, uri)
+            if any(found.min <= name <= found.max for name in names):
+                table = file.read_row_group(group, columns)
+                yield table.filter(pc.is_in(table["name"], value_set=pa.array(sorted(names), pa.string())))

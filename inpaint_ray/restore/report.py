@@ -2,11 +2,14 @@
 
 import base64
 import io
-from dataclasses import dataclass
+import json
+from dataclasses import asdict
+from functools import partial
 from importlib import resources
 
 import jinja2
 import numpy as np
+import pyarrow as pa
 import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -15,60 +18,71 @@ from inpaint_ray import storage
 from inpaint_ray.audio.decode import decode
 from inpaint_ray.audio.runs import find_runs
 from inpaint_ray.audio.stft import Grid, spectrogram
+from inpaint_ray.errors import AudioDecodeError, UnreadableError
+from inpaint_ray.ledger.ledger import Ledger
+from inpaint_ray.ledger.spread import spread
 from inpaint_ray.progress import format_duration
 from inpaint_ray.restore.config import RestoreConfig
-from inpaint_ray.restore.excerpts import excerpt_uris
+from inpaint_ray.restore.excerpts import cut_excerpts, to_flac
 from inpaint_ray.restore.manifest import FOLDER, ManifestRow
+from inpaint_ray.restore.summary import STATUSES, first_rows, most_repaired, summarise
 
 REPORT = f"{FOLDER}/report.html"
 NUM_EXAMPLES = 5
 MOST_ROWS = 1000  # on the page; the manifest has all
-STATUSES = ("failed", "partly", "restored", "unchanged")  # in the order of the page
 RANGE_DB = 80.0  # of the pictures' colours
 
 
-@dataclass(frozen=True)
-class Example:
-    """A file to listen to: data URIs."""
-
-    row: ManifestRow
-    damaged: str
-    restored: str
-    picture: str
-
-
-def write_report(config: RestoreConfig, rows: list[ManifestRow], *, wall_s: float) -> None:
+def write_report(
+    config: RestoreConfig, ledger: Ledger, table: pa.Table, sources: dict[str, str], *, wall_s: float
+) -> None:
     """Write the page.
 
     Args:
         config: of the run.
-        rows: every file of the archive.
+        ledger: of the restoration.
+        table: the manifest.
+        sources: name -> URI of the files of the archive.
         wall_s: seconds that this run took.
     """
-    examples = [_read_example(config.output, row) for row in most_repaired(rows)]
+    repaired = [row for row in most_repaired(table, NUM_EXAMPLES) if row.name in sources]
+    wanted = [{"row": json.dumps(asdict(row)), "source": sources[row.name]} for row in repaired]
+    made = {each["name"]: each for each in spread(wanted, partial(_make_example, ledger)) if each["picture"]}
     template = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     ).from_string(resources.files("inpaint_ray.restore").joinpath("report.html.jinja").read_text())
-    ordered = sorted(rows, key=lambda row: (STATUSES.index(row.status), -row.filled_s, row.name))
+    summary = summarise(table)
     page = template.render(
         config=config,
-        counts={status: sum(row.status == status for row in rows) for status in STATUSES},
-        rows=ordered[:MOST_ROWS],
-        num_left_out=max(len(rows) - MOST_ROWS, 0),
-        gaps=sum(row.gaps for row in rows),
-        seconds=format_duration(sum(row.seconds for row in rows)),
-        filled_s=sum(row.filled_s for row in rows),
-        examples=[example for example in examples if example],
+        counts=summary.counts,
+        rows=first_rows(table, STATUSES, MOST_ROWS),
+        num_left_out=max(summary.files - MOST_ROWS, 0),
+        gaps=summary.gaps,
+        seconds=format_duration(summary.seconds),
+        filled_s=summary.filled_s,
+        examples=[made[row.name] for row in repaired if row.name in made],
         duration=format_duration,
         wall=format_duration(wall_s),
     )
     storage.write_bytes(storage.join(config.output, REPORT), page.encode("utf-8", "replace"))
 
 
-def most_repaired(rows: list[ManifestRow]) -> list[ManifestRow]:
-    """The files that the page shows: those with the most audio filled."""
-    repaired = [row for row in rows if row.samples_replaced]
-    return sorted(repaired, key=lambda row: (-row.filled_s, row.name))[:NUM_EXAMPLES]
+def _make_example(ledger: Ledger, wanted: dict[str, str]) -> dict[str, str]:
+    """Cut what the page plays of a file, and draw it, as data URIs; runs in a task. Empty ones where a file is gone."""
+    row = ManifestRow(**json.loads(wanted["row"]))
+    try:
+        damaged, restored = cut_excerpts(ledger, row, wanted["source"])
+    except (FileNotFoundError, PermissionError, UnreadableError, AudioDecodeError):
+        return {"name": row.name, "damaged": "", "restored": "", "picture": ""}
+    sounds = [to_flac(each) for each in (damaged, restored)]
+    (before, sample_rate), (after, _) = (decode(sound) for sound in sounds)
+    picture = draw_spectrograms(before, after, sample_rate)
+    return {
+        "name": row.name,
+        "damaged": _data_uri("audio/flac", sounds[0]),
+        "restored": _data_uri("audio/flac", sounds[1]),
+        "picture": _data_uri("image/png", picture),
+    }
 
 
 def draw_spectrograms(damaged: NDArray, restored: NDArray, sample_rate: int) -> bytes:
@@ -111,21 +125,6 @@ def _level_db(samples: NDArray, grid: Grid) -> NDArray[np.float32]:
     """(T, F) dB, mean over channels."""
     magnitudes = spectrogram(torch.from_numpy(samples), grid).mean(dim=0)
     return (20 * torch.log10(magnitudes.clamp(min=1e-6))).numpy()
-
-
-def _read_example(output: str, row: ManifestRow) -> Example | None:
-    """The excerpts of a file and their picture; None where an excerpt was deleted since."""
-    try:
-        sounds = [storage.read_bytes(uri) for uri in excerpt_uris(output, row.name)]
-    except FileNotFoundError:
-        return None
-    (damaged, sample_rate), (restored, _) = (decode(sound) for sound in sounds)
-    return Example(
-        row=row,
-        damaged=_data_uri("audio/flac", sounds[0]),
-        restored=_data_uri("audio/flac", sounds[1]),
-        picture=_data_uri("image/png", draw_spectrograms(damaged, restored, sample_rate)),
-    )
 
 
 def _data_uri(kind: str, data: bytes) -> str:

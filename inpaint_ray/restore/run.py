@@ -1,36 +1,41 @@
-"""A whole restoration: Ray Data over the files of an archive with a pool of actors, then the manifest and the report.
+"""A whole restoration: the files that the ledger has not, over the cluster, then the manifest and the report.
 
 A file's place and name in the output follow from its own alone, so work that a dying actor repeats changes nothing.
 """
 
 import posixpath
 import time
+from collections import defaultdict
 from dataclasses import asdict, replace
-from typing import Any, cast
 
-import ray.data
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from inpaint_ray import storage
-from inpaint_ray.checkpoints import absolute_checkpoint, open_checkpoint
-from inpaint_ray.errors import UsageError
-from inpaint_ray.ledger.placement import place
+from inpaint_ray.checkpoints import absolute_checkpoint, identify, open_checkpoint
+from inpaint_ray.errors import SOME_FAILED, UsageError
+from inpaint_ray.ledger.claims import check_apart, holds
+from inpaint_ray.ledger.ledger import Chosen, Ledger, Past, digest
 from inpaint_ray.names import printable
-from inpaint_ray.progress import Progress, format_duration
-from inpaint_ray.restore.archive import SourceFile, identify, list_archive, plan
+from inpaint_ray.progress import format_duration
+from inpaint_ray.restore.archive import list_archive, source_files
 from inpaint_ray.restore.config import AUTO, BESIDE, RestoreConfig
-from inpaint_ray.restore.excerpts import drop_excerpts, keep_excerpts
-from inpaint_ray.restore.gap_table import merge_gaps
-from inpaint_ray.restore.manifest import RUN, ManifestRow, delete_rows, read_manifest, read_rows, write_manifest
-from inpaint_ray.restore.marks import read_marks
-from inpaint_ray.restore.places import check_apart, claim, holds
-from inpaint_ray.restore.report import REPORT, STATUSES, most_repaired, write_report
-from inpaint_ray.restore.restorer import Restorer
+from inpaint_ray.restore.gap_table import write_gaps
+from inpaint_ray.restore.look import look
+from inpaint_ray.restore.manifest import (
+    FOLDER,
+    ManifestRow,
+    make_rows,
+    manifest_rows,
+    read_manifest,
+    rows_table,
+    write_manifest,
+)
+from inpaint_ray.restore.marks import Marks, read_marks
+from inpaint_ray.restore.report import REPORT, write_report
+from inpaint_ray.restore.restorer import MEMORY_GIB, Restorer
+from inpaint_ray.restore.summary import failures_to_text, summarise
 from inpaint_ray.storage import StoredFile
-
-MOST_BLOCKS = 2000  # of the data set; one file each up to that many
-MEMORY_GIB = 0.5  # of an actor: benchmarks.restore
-MOST_LINES = 20  # of failed files, printed
-SOME_FAILED = 3  # exit code
 
 
 def restore(config: RestoreConfig) -> int:
@@ -47,75 +52,79 @@ def restore(config: RestoreConfig) -> int:
     files = list_archive(config)
     _check_files(config, files)
     marks = None if config.gaps == AUTO else read_marks(config, files)
-    unmatched = [_unmatched_row(config, *each) for each in marks.unmatched.items()] if marks else []
+    sources = source_files(config, files, model=model, marks=marks)
     if config.dry_run:
-        todo, _ = plan(config, files, model=model, marks=marks, earlier={}, present={})
-        rows = _run(config, todo) + unmatched
-        _print_gaps(rows)
-        _print_summary(rows, dry=True)
-        marked = sum(row.gaps > 0 for row in rows)
-        print(f"nothing was restored; {marked} label tracks in {config.output}", end="")
-        print(f"; {format_duration(time.monotonic() - started)}")
-        return _exit_code(rows)
+        return _look(config, look(config, list(sources), model), marks, started)
 
-    claim("--output", config.output, RUN, "input", config.input)
-    manifest, unmerged = read_manifest(config.output), read_rows(config.output)
-    earlier = {row.name: row for row in [*(manifest or []), *unmerged]}
-    storage.delete_unfinished(config.output)  # of a run that was killed
-    listed = list(storage.list_files(config.output))
-    _check_folders(config, listed)
-    present = {file.name: file.size for file in listed}
-    todo, done = plan(config, files, model=model, marks=marks, earlier=earlier, present=present)
-    known = done + unmatched
-    if not todo and not unmerged and manifest is not None and {*manifest} == {*known}:
-        delete_rows(config.output)  # of a run that was killed while it did so
-        _print_summary(known)
+    ledger = Ledger(config.output, FOLDER)
+    ledger.claim("--output", {"input": config.input})
+    past = ledger.read()
+    _check_folders(config, past)
+    todo, done = past.split(sources, retry_failed=config.retry_failed)
+    if not todo and (table := _standing(config, digest(done, marks and marks.unmatched))) is not None:
+        _print_summary(table)
         print(f"{config.output} has all of this already; nothing to do")
-        return _exit_code(known)
-    already = f", {len(done)} done already" if done else ""
+        return _exit_code(table)
+    already = f", {len(files) - len(todo)} done already" if len(todo) < len(files) else ""
     print(
         f"restore  {len(todo)} of {len(files)} files{already}, method {config.method}, to {config.output}", flush=True
     )
-    fresh = _run(config, todo, shown=most_repaired(done))
-    storage.delete_unfinished(config.output)  # of nodes that died
-    standing = {row.name: row for row in earlier.values() if present.get(row.output) == row.output_size}
-    rows = known + [_keep_earlier(row, standing.get(row.name)) for row in fresh]
-    written = {row.name for row in fresh if row.status != "failed"}
-    merge_gaps(config.output, rows, {row.name for row in unmerged} | written)
-    keep_excerpts(config.output, most_repaired(rows))
-    write_report(config, rows, wall_s=time.monotonic() - started)
-    write_manifest(config.output, rows)  # after all that it stands for
-    delete_rows(config.output)
-    _print_summary(rows)
+    fresh = ledger.run(
+        todo,
+        Restorer,
+        verb="restore",
+        unit="files",
+        actors=config.actors,
+        memory_gib=MEMORY_GIB,
+        config=config,
+        model=model,
+    )
+    table = _make_views(config, ledger, done | fresh, marks, files, started)
+    _print_summary(table)
     print(f"restored to {config.output} in {format_duration(time.monotonic() - started)}")
     print(f"report: {storage.join(config.output, REPORT)}")
-    return _exit_code(rows)
+    return _exit_code(table)
 
 
-def _run(config: RestoreConfig, todo: list[SourceFile], shown: list[ManifestRow] | None = None) -> list[ManifestRow]:
-    """All files that are left, over the cluster; excerpts that the report will not show go as soon as that is known."""
-    if not todo:
-        return []
-    num_blocks = min(len(todo), MOST_BLOCKS)
-    dealt = [source for first in range(num_blocks) for source in todo[first::num_blocks]]  # large files to all blocks
-    rows = ray.data.from_items([asdict(source) for source in dealt], override_num_blocks=num_blocks)
-    restored = rows.map(
-        cast(Any, Restorer),
-        fn_constructor_kwargs={"config": config},
-        **config.actors.pool(len(todo), memory_gib=MEMORY_GIB),
-    )
-    progress = Progress("look" if config.dry_run else "restore", len(todo), "files")
-    result: list[ManifestRow] = []
-    shown, num_failed = shown or [], 0
-    for values in place(restored, use_gpu=config.actors.use_gpu).iter_rows():
-        row = ManifestRow(**values)
-        result.append(row)
-        if row.samples_replaced and not config.dry_run:
-            candidates, shown = [*shown, row], most_repaired([*shown, row])
-            drop_excerpts(config.output, [other for other in candidates if other not in shown])
-        num_failed += row.status == "failed"
-        progress.add(1, f"{num_failed} failed" if num_failed else "")
-    return result
+def _make_views(
+    config: RestoreConfig,
+    ledger: Ledger,
+    chosen: Chosen,
+    marks: Marks | None,
+    files: list[StoredFile],
+    started: float,
+) -> pa.Table:
+    """Write the gap table, the report and, last, the manifest, which stands for all; gives its rows."""
+    parts = [*ledger.tables(chosen, make_rows), _unmatched(config, marks)]
+    table = pa.concat_tables(parts).sort_by("name")
+    with_gaps: dict[str, list[str]] = defaultdict(list)
+    for row in table.filter(pc.greater(table["gap_rows"], 0)).select(["name", "record"]).to_pylist():
+        with_gaps[row["record"]].append(row["name"])
+    write_gaps(ledger, dict(with_gaps))
+    write_report(config, ledger, table, {file.name: file.uri for file in files}, wall_s=time.monotonic() - started)
+    write_manifest(config.output, table, digest(chosen, marks and marks.unmatched))
+    return table
+
+
+def _standing(config: RestoreConfig, state: str) -> pa.Table | None:
+    """Return the manifest that stands if it says what a new one would."""
+    found = read_manifest(config.output)
+    return found[0] if found is not None and found[1] == state else None
+
+
+def _look(config: RestoreConfig, rows: pa.Table, marks: Marks | None, started: float) -> int:
+    """Print what a dry run saw, and give the exit code."""
+    table = pa.concat_tables([rows, _unmatched(config, marks)]).sort_by("name")
+    shown = manifest_rows(table)
+    width = max(len(printable(row.name)) for row in shown)
+    for row in shown:
+        figures = f"{row.gaps:>6} gaps  {row.filled_s:>9.3f} s to fill  longest {row.longest_gap_s:.3f} s"
+        print(f"  {printable(row.name):<{width}}  {row.status:<9}  {figures}  {row.error}".rstrip())
+    _print_summary(table, dry=True)
+    marked = sum(row.gaps > 0 for row in shown)
+    took = format_duration(time.monotonic() - started)
+    print(f"nothing was restored; {marked} label tracks in {config.output}; {took}")
+    return _exit_code(table)
 
 
 def _absolute(config: RestoreConfig) -> RestoreConfig:
@@ -140,50 +149,33 @@ def _check_files(config: RestoreConfig, files: list[StoredFile]) -> None:
         raise UsageError(f"--output {config.output} holds {inside.name} of --input; give an output folder apart")
 
 
-def _check_folders(config: RestoreConfig, files: list[StoredFile]) -> None:
+def _check_folders(config: RestoreConfig, past: Past) -> None:
     """Check that no folder of the output is a link into the archive.
 
     Raises:
         UsageError: one is.
     """
-    for folder in sorted({posixpath.dirname(file.uri) for file in files}):
+    for name in sorted({posixpath.dirname(name) for name in past.outputs}):
+        folder = storage.join(config.output, name) if name else config.output
         if holds(config.input, folder):
             raise UsageError(f"--output {config.output}: {folder} leads into --input {config.input}; remove that link")
 
 
-def _keep_earlier(row: ManifestRow, before: ManifestRow | None) -> ManifestRow:
-    """The row of a file, with what an earlier run made of it where this one failed: that still stands."""
-    if row.status != "failed" or before is None or not before.output:
-        return row
-    error = f"{row.error}; the earlier result still stands"
-    source = {name: getattr(row, name) for name in ("source_size", "source_etag", "settings")}
-    return replace(before, status="failed", error=error, **source)
+def _unmatched(config: RestoreConfig, marks: Marks | None) -> pa.Table:
+    """Return a row for marks that belong to no file: named like failed files, and looked for again by the next run."""
+    found = {} if marks is None else marks.unmatched
+    rows = [
+        ManifestRow(name=name, source_size=0, method=config.method, settings="", error=reason)
+        for name, reason in found.items()
+    ]
+    return rows_table(map(asdict, rows))
 
 
-def _unmatched_row(config: RestoreConfig, name: str, reason: str) -> ManifestRow:
-    """The row of marks that belong to no file: named like failed files, and looked for again by the next run."""
-    return ManifestRow(name=name, source_size=0, method=config.method, settings="", error=reason)
+def _print_summary(table: pa.Table, *, dry: bool = False) -> None:
+    print(summarise(table).to_text(dry=dry))
+    if failures := failures_to_text(table):
+        print(failures)
 
 
-def _print_gaps(rows: list[ManifestRow]) -> None:
-    width = max(len(printable(row.name)) for row in rows)
-    for row in sorted(rows, key=lambda row: row.name):
-        figures = f"{row.gaps:>6} gaps  {row.filled_s:>9.3f} s to fill  longest {row.longest_gap_s:.3f} s"
-        print(f"  {printable(row.name):<{width}}  {row.status:<9}  {figures}  {row.error}".rstrip())
-
-
-def _print_summary(rows: list[ManifestRow], *, dry: bool = False) -> None:
-    counts = ", ".join(f"{sum(row.status == status for row in rows)} {status}" for status in STATUSES)
-    gaps, filled_s = sum(row.gaps for row in rows), sum(row.filled_s for row in rows)
-    print(f"{len(rows)} files{' would be' if dry else ''}: {counts}")
-    whole = format_duration(sum(row.seconds for row in rows))
-    print(f"{gaps} gaps, {filled_s:.2f}s {'to fill' if dry else 'filled'} in {whole} of audio")
-    failed = sorted((row for row in rows if row.status == "failed"), key=lambda row: row.name)
-    for row in failed[:MOST_LINES]:
-        print(f"  failed  {printable(row.name)}: {row.error}")
-    if len(failed) > MOST_LINES:
-        print(f"  and {len(failed) - MOST_LINES} more; the manifest has all")
-
-
-def _exit_code(rows: list[ManifestRow]) -> int:
-    return SOME_FAILED if any(row.status == "failed" for row in rows) else 0
+def _exit_code(table: pa.Table) -> int:
+    return SOME_FAILED if summarise(table).counts["failed"] else 0

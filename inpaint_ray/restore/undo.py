@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,14 +13,14 @@ from inpaint_ray import storage
 from inpaint_ray.audio.decode import Recording, read_blocks
 from inpaint_ray.audio.encode import write_blocks
 from inpaint_ray.audio.tags import copy_tags
-from inpaint_ray.errors import AudioDecodeError, FileNameError, UnreadableError, UsageError
+from inpaint_ray.errors import SOME_FAILED, AudioDecodeError, FileNameError, UnreadableError, UsageError
+from inpaint_ray.ledger.claims import check_apart, claim, read_claim
+from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.names import one_line, printable
-from inpaint_ray.restore.gap_table import GAPS, read_gaps
-from inpaint_ray.restore.manifest import FOLDER, ManifestRow, read_input, read_manifest
-from inpaint_ray.restore.places import check_apart, claim
+from inpaint_ray.restore.gap_table import read_gaps
+from inpaint_ray.restore.manifest import FOLDER, ManifestRow, manifest_rows, read_manifest
 
-UNDONE = f"{FOLDER}/undo.json"  # below --to: which restoration its files are of
-SOME_FAILED = 3  # exit code
+UNDONE = "_undo"  # below --to: the folder of the claim
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,20 +48,21 @@ def undo(config: UndoConfig) -> int:
     """
     config = replace(config, output=storage.absolute(config.output), to=storage.absolute(config.to))
     check_apart("--to", config.to, "--output", config.output)
-    rows = [row for row in read_manifest(config.output) or [] if row.gaps and row.output]
+    found = read_manifest(config.output)
+    rows = [row for row in manifest_rows(found[0]) if row.gaps and row.output] if found else []
     chosen = [row for row in rows if config.name in (None, row.name)]
     if not chosen:
         which = "nothing was filled" if config.name is None else f"nothing was filled in {config.name}"
         raise UsageError(f"--output {config.output}: {which}")
-    check_apart("--to", config.to, "the restoration's input", read_input(config.output))
-    claim("--to", config.to, UNDONE, "output", config.output)
+    check_apart("--to", config.to, "the restoration's input", read_claim(config.output, FOLDER)["input"])
+    claim("--to", config.to, UNDONE, {"output": config.output})
     storage.delete_unfinished(config.to)  # of an undo that was killed
     num_failed = 0
-    with storage.local_file(storage.join(config.output, GAPS)) as table:
-        for row in chosen:
-            error = _undo_file(config, row, table)
-            num_failed += bool(error)
-            print(f"  {printable(row.output)}" + (f": failed: {error}" if error else ""), flush=True)
+    ledger = Ledger(config.output, FOLDER)
+    for row in chosen:
+        error = _undo_file(config, ledger, row)
+        num_failed += bool(error)
+        print(f"  {printable(row.output)}" + (f": failed: {error}" if error else ""), flush=True)
     failed = f"; {num_failed} failed" if num_failed else ""
     print(f"{len(chosen) - num_failed} files as they came, in {config.to}{failed}")
     return SOME_FAILED if num_failed else 0
@@ -88,7 +88,7 @@ def put_back(blocks: Iterator[Recording], gaps: Iterator[dict[str, Any]]) -> Ite
         first = last
 
 
-def _undo_file(config: UndoConfig, row: ManifestRow, table: Path) -> str:
+def _undo_file(config: UndoConfig, ledger: Ledger, row: ManifestRow) -> str:
     """Write one file as it came; what is wrong, or ""."""
     restored, target = storage.join(config.output, row.output), storage.join(config.to, row.output)
     try:
@@ -100,7 +100,7 @@ def _undo_file(config: UndoConfig, row: ManifestRow, table: Path) -> str:
                 shutil.copyfile(path, written)
             else:
                 with closing(read_blocks(path)) as blocks:
-                    write_blocks(written, put_back(blocks, _read_replaced(table, row)))
+                    write_blocks(written, put_back(blocks, _read_replaced(ledger, row)))
                 copy_tags(path, written)
     except FileNotFoundError:
         return "is not in the output any more"
@@ -109,15 +109,15 @@ def _undo_file(config: UndoConfig, row: ManifestRow, table: Path) -> str:
     return ""
 
 
-def _read_replaced(table: Path, row: ManifestRow) -> Iterator[dict[str, Any]]:
-    """The rows of a file's gaps.
+def _read_replaced(ledger: Ledger, row: ManifestRow) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file's gaps.
 
     Raises:
         ValueError: some are missing.
     """
     num_rows = 0
-    for batch in read_gaps(table, {row.name}):
-        num_rows += len(batch)
-        yield from batch.to_pylist()
-    if row.gap_rows is not None and num_rows != row.gap_rows:
-        raise ValueError(f"{GAPS} has {num_rows} of its {row.gap_rows} gaps; restore it again from its source")
+    for table in read_gaps(ledger, row.record, {row.name}):
+        num_rows += len(table)
+        yield from table.to_pylist()
+    if num_rows != row.gap_rows:
+        raise ValueError(f"its record has {num_rows} of its {row.gap_rows} gaps; restore it again from its source")

@@ -50,20 +50,20 @@ def training_batches(
     blocks = _read(windows, seed=order.seed + 1, epoch=epoch, damage=damage, cache=cache)
     waiting: dict[int, list[Rows]] = {lane: [] for lane in lanes}
     arriving = zip(windows, blocks, strict=True)
-    totals = np.sum([order.step_sizes(lane) for lane in range(order.num_lanes)], axis=0)
-    sizes = {lane: order.step_sizes(lane) for lane in lanes}
     for step in range(first_step, order.num_steps):
         taken = []
         for lane in lanes:
-            while sum(len(rows["lost"]) for rows in waiting[lane]) < sizes[lane][step]:
+            size = order.step_size(lane, step)
+            while sum(len(rows["lost"]) for rows in waiting[lane]) < size:
                 window, rows = next(arriving)
                 waiting[window.lane].append(rows)
-            first, waiting[lane] = _take(waiting[lane], sizes[lane][step])
+            first, waiting[lane] = _take(waiting[lane], size)
             taken += first
         rows = {name: np.concatenate([part[name] for part in taken]) for name in taken[0]}
         magnitudes, lost = torch.from_numpy(rows["magnitudes"]), torch.from_numpy(rows["lost"])
         batch = make_batch(magnitudes, lost, scale, rows["track_id"], rows["patch"])
-        yield batch, len(batch) * num_workers / float(totals[step])
+        total = order.patches_before(step + 1) - order.patches_before(step)
+        yield batch, len(batch) * num_workers / total
 
 
 def _by_need(lanes: dict[int, Iterator[Window]]) -> Iterator[Window]:

@@ -6,7 +6,8 @@ step, a step can be found again after an interruption without reading what lies 
 another trains on.
 """
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +49,27 @@ def count_lanes(batch_size: int, num_workers: int, num_patches: int) -> int:
     return min(num_patches, next(lanes for lanes in range(fewest, batch_size + 1) if batch_size % lanes == 0))
 
 
+class RowGroups:
+    """The row groups of shards, numbered over all of them."""
+
+    def __init__(self, shards: Mapping[str, int]) -> None:
+        self._uris = [uri for uri, rows in shards.items() if rows]
+        self._rows = np.array([shards[uri] for uri in self._uris], dtype=np.int64)
+        self._first = np.cumsum([0, *-(-self._rows // ROW_GROUP_PATCHES)])  # of each shard, and the number of all
+
+    def find(self, number: int) -> tuple[str, int, int]:
+        """Return the URI of a row group's shard, its number there and its rows."""
+        shard = int(np.searchsorted(self._first, number, side="right")) - 1
+        within = number - int(self._first[shard])
+        return self._uris[shard], within, min(ROW_GROUP_PATCHES, int(self._rows[shard]) - within * ROW_GROUP_PATCHES)
+
+    def num_rows(self) -> NDArray[np.uint8]:
+        """Return the rows of each row group: of all but the last of a shard the most that there may be."""
+        rows = np.full(self._first[-1], ROW_GROUP_PATCHES, dtype=np.uint8)
+        rows[self._first[1:] - 1] = (self._rows - 1) % ROW_GROUP_PATCHES + 1
+        return rows
+
+
 @dataclass(frozen=True)
 class Order:
     """The order of all patches in all epochs."""
@@ -58,7 +80,7 @@ class Order:
     num_lanes: int  # at most as many as there are patches
     patches_per_epoch: int  # more or fewer than there are: an epoch goes on where the one before ended
 
-    @property
+    @functools.cached_property
     def num_patches(self) -> int:
         """Of a pass."""
         return sum(self.shards.values())
@@ -80,10 +102,13 @@ class Order:
         shortest = self.patches_per_epoch // self.num_lanes
         return max(1, -(-shortest // self.per_step))
 
-    def step_sizes(self, lane: int) -> list[int]:
-        """Patches that a lane gives to each step of an epoch."""
-        steps = self.num_steps - 1
-        return [self.per_step] * steps + [self.lane_length(lane) - steps * self.per_step]
+    def step_size(self, lane: int, step: int) -> int:
+        """Patches that a lane gives to a step of an epoch."""
+        return self.per_step if step < self.num_steps - 1 else self.lane_length(lane) - step * self.per_step
+
+    def patches_before(self, step: int) -> int:
+        """Patches that all lanes give to the steps of an epoch before this one; before `num_steps`, all of them."""
+        return self.patches_per_epoch if step >= self.num_steps else step * self.per_step * self.num_lanes
 
     def windows(self, lane: int, epoch: int, first_step: int = 0) -> Iterator[Window]:
         """What a lane reads in an epoch from a step on, in order."""
@@ -97,31 +122,34 @@ class Order:
 
     def _of_pass(self, number: int, lane: int, start: int, stop: int) -> Iterator[Window]:
         """Places start to stop of a lane in a pass."""
-        place = 0
-        for count, piece in enumerate(self._pieces(number, lane)):
-            first, last = max(start - place, 0), min(stop - place, len(piece))
-            if first < last:
-                generator = np.random.default_rng([self.seed, number, lane, count])
-                yield Window(lane, piece, generator.permutation(len(piece))[first:last] + piece.start)
-            place += len(piece)
-
-    def _pieces(self, number: int, lane: int) -> Iterator[Piece]:
-        """The lane's part of all rows, their row groups in the order of a pass."""
-        groups = [
-            (uri, group, min(ROW_GROUP_PATCHES, rows - group * ROW_GROUP_PATCHES))
-            for uri, rows in self.shards.items()
-            for group in range(-(-rows // ROW_GROUP_PATCHES))
-        ]
+        if start >= stop:
+            return
+        row_groups, ends = self._shuffled(number)
         first, last = (_cut(self.num_patches, self.num_lanes, edge) for edge in (lane, lane + 1))
-        place = 0
-        for index in np.random.default_rng([self.seed, number]).permutation(len(groups)):
-            uri, group, rows = groups[index]
-            start, stop = max(first - place, 0), min(last - place, rows)
-            if start < stop:
-                yield Piece(uri, group, start, stop)
-            place += rows
-            if place >= last:
-                return
+        of_lane, begin, end = np.searchsorted(ends, [first, first + start, first + stop - 1], side="right").tolist()
+        for index in range(begin, end + 1):
+            uri, row_group, rows = self._row_groups.find(int(row_groups[index]))
+            place = int(ends[index]) - rows
+            piece = Piece(uri, row_group, max(first - place, 0), min(last - place, rows))
+            place += piece.start
+            generator = np.random.default_rng([self.seed, number, lane, index - of_lane])
+            order = generator.permutation(len(piece))[max(first + start - place, 0) : first + stop - place]
+            yield Window(lane, piece, order + piece.start)
+
+    @functools.cached_property
+    def _row_groups(self) -> RowGroups:
+        return RowGroups(self.shards)
+
+    @functools.cached_property
+    def _shuffled(self) -> Callable[[int], tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """`_shuffle`, done once for all lanes of a worker, which go from pass to pass together."""
+        return functools.lru_cache(maxsize=1)(self._shuffle)
+
+    def _shuffle(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the row groups in the order of a pass, and for each the patches of the pass up to its end."""
+        rows = self._row_groups.num_rows()
+        order = np.random.default_rng([self.seed, number]).permutation(len(rows))
+        return order, np.cumsum(rows[order], dtype=np.int64)
 
 
 def _cut(total: int, parts: int, edge: int) -> int:

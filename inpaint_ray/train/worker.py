@@ -21,7 +21,7 @@ from inpaint_ray.audio.damage import parse_damage
 from inpaint_ray.checkpoints import open_checkpoint
 from inpaint_ray.data.batches import EVALUATION_SEED, Batch, damage_rows
 from inpaint_ray.data.schema import Dataset
-from inpaint_ray.data.shards import PatchRows, read_rows, shard_rows, shard_uris
+from inpaint_ray.data.shards import PatchRows, read_part, shard_rows
 from inpaint_ray.errors import JobFailedError
 from inpaint_ray.metrics import count, node_address
 from inpaint_ray.models.checkpoint import Checkpoint
@@ -79,7 +79,6 @@ class _Run:
         patches = config.budget.patches_per_epoch or num_patches
         self.order = Order(shards, config.seed, size, num_lanes, patches)
         self.lanes = list(range(num_lanes))[self.rank :: self.num_workers]
-        self.step_sizes = [sum(lanes) for lanes in zip(*map(self.order.step_sizes, range(num_lanes)), strict=True)]
         self.at_once = math.ceil(size / self.num_workers / config.optimisation.accumulate)
         torch.manual_seed(config.seed)
         self.device = ray.train.torch.get_device()
@@ -119,8 +118,8 @@ class _Run:
     def _train(self, epoch: int) -> None:
         sums = self.state.sums
         self._tell_place()
-        verb, done = f"epoch {epoch + 1}/{self.config.budget.epochs}", sum(self.step_sizes[: sums.steps])
-        self.progress = Progress(verb, sum(self.step_sizes), "patches", done=done)
+        verb, done = f"epoch {epoch + 1}/{self.config.budget.epochs}", self.order.patches_before(sums.steps)
+        self.progress = Progress(verb, self.order.patches_per_epoch, "patches", done=done)
         batches = training_batches(
             self.order,
             self.lanes,
@@ -141,8 +140,9 @@ class _Run:
             self.submitted = 0.0
         if self.rank == 0:
             waiting, loss = sums.wait_s / max(sums.seconds, 1e-9), sums.loss_sum / sums.num_patches
-            count("train", patches=self.step_sizes[sums.steps - 1])
-            self.progress.add(self.step_sizes[sums.steps - 1], f"loss {loss:.4g}  {waiting:.0%} waiting for data")
+            patches = self.order.patches_before(sums.steps) - self.order.patches_before(sums.steps - 1)
+            count("train", patches=patches)
+            self.progress.add(patches, f"loss {loss:.4g}  {waiting:.0%} waiting for data")
         if sums.steps % AGREE_EVERY == 0 or sums.steps == self.order.num_steps:
             self._tell_place()
         if sums.steps % AGREE_EVERY or sums.steps == self.order.num_steps:
@@ -260,9 +260,8 @@ def _validation_batches(config: TrainConfig, dataset: Dataset, rank: int, num_wo
     wanted, total = config.budget.validation_patches, dataset.num_patches("validation")
     damage = parse_damage(config.validation_damage or config.damage)
     stride = 1 if wanted is None else max(1, math.ceil(total / wanted))
-    for rows in read_rows(
-        shard_uris(dataset, "validation"), part=rank, num_parts=num_workers, cache=config.workers.cache
-    ):
+    shards = shard_rows(dataset, "validation")
+    for rows in read_part(shards, part=rank, num_parts=num_workers, cache=config.workers.cache):
         thinned = PatchRows(
             rows.track_id[::stride], rows.genre[::stride], rows.patch[::stride], rows.magnitudes[::stride]
         )

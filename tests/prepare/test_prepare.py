@@ -10,15 +10,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from inpaint_ray.audio.decode import decode
-from inpaint_ray.data.schema import REJECTED_SCHEMA, Dataset, read_dataset
-from inpaint_ray.data.shards import ShardStory, read_rows
+from inpaint_ray.data.schema import Dataset, read_dataset
+from inpaint_ray.data.shards import read_rows
 from inpaint_ray.data.tracks import Track
 from inpaint_ray.errors import DatasetError, JobFailedError, UsageError
 from inpaint_ray.fma.tracks import list_fma
+from inpaint_ray.ledger.claims import claim
 from inpaint_ray.prepare.config import PrepareConfig
-from inpaint_ray.prepare.leftovers import clear_leftovers
 from inpaint_ray.prepare.plan import ShardPlan, make_shard, plan_shards
-from inpaint_ray.prepare.run import _run, prepare
+from inpaint_ray.prepare.run import FOLDER, MadeShard, _run, prepare
 
 
 def _config(archive: Path, output: Path, **changes: object) -> PrepareConfig:
@@ -35,23 +35,23 @@ def _plan(archive: Path, name: str = "train/00000.parquet") -> ShardPlan:
 
 def test_a_shard_holds_the_patches_of_its_tracks_in_a_mixed_order(archive: Path, tmp_path: Path) -> None:
     plan = _plan(archive)
-    story = make_shard(plan, _config(archive, tmp_path), str(tmp_path))
+    metadata = make_shard(plan, _config(archive, tmp_path), str(tmp_path))
     rows = next(read_rows([str(tmp_path / plan.name)]))
-    assert sum(story.patches.values()) == len(rows.patch) == 15  # five of 128 frames in 3 s
+    assert sum(metadata.patches.values()) == len(rows.patch) == 15  # five of 128 frames in 3 s
     assert set(rows.track_id.tolist()) == {track.track_id for track in plan.tracks}
     assert rows.track_id.tolist() != sorted(rows.track_id.tolist())
-    assert story.largest == pytest.approx(rows.magnitudes.max())
+    assert metadata.largest == pytest.approx(rows.magnitudes.max())
 
 
-def test_a_bad_track_is_a_row_of_the_story_and_spoils_no_other(archive: Path, tmp_path: Path) -> None:
+def test_a_bad_track_is_a_row_of_the_metadata_and_spoils_no_other(archive: Path, tmp_path: Path) -> None:
     good = _plan(archive)
     bad = tmp_path / "bad.mp3"
     bad.write_bytes(b"garbage" * 1_000)
     plan = ShardPlan(good.name, [good.tracks[0], Track(str(bad), 9, "Rock", "train"), *good.tracks[1:]])
-    story = make_shard(plan, _config(archive, tmp_path), str(tmp_path / "with"))
+    metadata = make_shard(plan, _config(archive, tmp_path), str(tmp_path / "with"))
     make_shard(good, _config(archive, tmp_path), str(tmp_path / "without"))
-    assert [uri for uri, _ in story.rejected] == [str(bad)]
-    assert story.rejected[0][1].startswith("not readable as audio")
+    assert [uri for uri, _ in metadata.rejected] == [str(bad)]
+    assert metadata.rejected[0][1].startswith("not readable as audio")
     patches = [
         {(int(t), int(p)): m.tobytes() for t, p, m in zip(rows.track_id, rows.patch, rows.magnitudes, strict=True)}
         for rows in (next(read_rows([str(tmp_path / folder / good.name)])) for folder in ("with", "without"))
@@ -61,9 +61,9 @@ def test_a_bad_track_is_a_row_of_the_story_and_spoils_no_other(archive: Path, tm
 
 def test_a_shard_that_stands_is_not_made_again(archive: Path, tmp_path: Path) -> None:
     plan, config = _plan(archive), _config(archive, tmp_path)
-    story = make_shard(plan, config, str(tmp_path))
+    metadata = make_shard(plan, config, str(tmp_path))
     written = (tmp_path / plan.name).stat().st_mtime_ns
-    assert make_shard(plan, config, str(tmp_path)) == story
+    assert make_shard(plan, config, str(tmp_path)) == metadata
     assert (tmp_path / plan.name).stat().st_mtime_ns == written
     make_shard(plan, replace(config, dtype="float16"), str(tmp_path))
     assert (tmp_path / plan.name).stat().st_mtime_ns > written
@@ -72,8 +72,8 @@ def test_a_shard_that_stands_is_not_made_again(archive: Path, tmp_path: Path) ->
 def test_a_shard_all_of_whose_tracks_are_bad_is_empty(archive: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.mp3").write_bytes(b"")
     plan = ShardPlan("test/00000.parquet", [Track(str(tmp_path / "bad.mp3"), 1, "Rock", "test")])
-    story = make_shard(plan, _config(archive, tmp_path), str(tmp_path))
-    assert story.rejected == [(str(tmp_path / "bad.mp3"), "empty file")]
+    metadata = make_shard(plan, _config(archive, tmp_path), str(tmp_path))
+    assert metadata.rejected == [(str(tmp_path / "bad.mp3"), "empty file")]
     assert pq.read_metadata(tmp_path / plan.name).num_rows == 0
 
 
@@ -134,8 +134,7 @@ def _parquet() -> bytes:
 def test_an_output_that_holds_something_else_is_left_alone(
     archive: Path, tmp_path: Path, name: str, data: bytes
 ) -> None:
-    plan, config = _plan(archive, "train/00001.parquet"), _config(archive, tmp_path)
-    make_shard(plan, config, str(tmp_path))  # beside what is ours
+    config = _config(archive, tmp_path)
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_bytes(data)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
@@ -154,18 +153,20 @@ def test_a_link_to_a_disk_that_is_not_there_is_left_alone(archive: Path, tmp_pat
     assert link.is_symlink()
 
 
-def test_rejected_files_as_an_earlier_version_listed_them_are_ours(tmp_path: Path) -> None:
-    former = tmp_path / "rejected/00000.parquet"
-    former.parent.mkdir()
-    pq.write_table(pa.table([["a.mp3"], ["empty file"]], schema=REJECTED_SCHEMA), former)
-    clear_leftovers(str(tmp_path), {})
-    assert not former.exists()
+def test_a_run_with_other_settings_leaves_what_a_killed_one_made(archive: Path, tmp_path: Path) -> None:
+    config = _config(archive, tmp_path)
+    claim("--output", str(tmp_path), FOLDER, config.identity())
+    make_shard(_plan(archive), config, str(tmp_path))
+    with pytest.raises(UsageError, match="holds what was made of dtype float32; give another folder"):
+        prepare(replace(config, dtype="float16"))
+    assert (tmp_path / "train/00000.parquet").exists()
 
 
 @pytest.mark.ray
 def test_a_killed_run_is_finished_and_what_it_left_is_cleared(local_ray: None, archive: Path, tmp_path: Path) -> None:
     config = _config(archive, tmp_path)
     plans = plan_shards(list_fma(config.source, config.metadata, protocol="official").tracks, seed=0)
+    claim("--output", str(tmp_path), FOLDER, config.identity())
     make_shard(plans[0], config, str(tmp_path))  # what a run that was killed had made, and what it had begun
     finished = (tmp_path / plans[0].name).stat().st_mtime_ns
     for name in ("train/00001.parquet", "rejected/00000.parquet", "unmatched.csv", "dataset.json"):
@@ -176,7 +177,7 @@ def test_a_killed_run_is_finished_and_what_it_left_is_cleared(local_ray: None, a
     prepare(config)
     assert (tmp_path / plans[0].name).stat().st_mtime_ns == finished
     left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
-    assert left == {f"{number:05d}.parquet" for number in range(5)} | {"dataset.json", "unmatched.csv"}
+    assert left == {f"{number:05d}.parquet" for number in range(5)} | {"dataset.json", "unmatched.csv", "claim.json"}
     (tmp_path / "dataset.json").unlink()  # killed before the last write
     assert prepare(config).num_patches("train") == 25
     assert (tmp_path / plans[0].name).stat().st_mtime_ns == finished
@@ -186,10 +187,10 @@ def test_a_killed_run_is_finished_and_what_it_left_is_cleared(local_ray: None, a
 def test_what_a_dying_node_had_begun_is_cleared(
     local_ray: None, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run(plans: list[ShardPlan], config: PrepareConfig, output: str) -> list[ShardStory]:
-        stories = _run(plans, config, output)
+    def run(plans: list[ShardPlan], config: PrepareConfig, output: str) -> list[MadeShard]:
+        made = _run(plans, config, output)
         (tmp_path / f"train/00000.parquet.{'a' * 32}.tmp").write_bytes(b"half")  # by a node that then died
-        return stories
+        return made
 
     monkeypatch.setattr("inpaint_ray.prepare.run._run", run)
     prepare(_config(archive, tmp_path))
@@ -216,8 +217,8 @@ def test_long_tracks_go_on_in_further_files(archive: Path, tmp_path: Path, monke
     plan, config = _plan(archive), _config(archive, tmp_path)
     make_shard(plan, config, str(tmp_path / "one"))
     monkeypatch.setattr("inpaint_ray.prepare.plan.MOST_PATCHES", 6)
-    story = make_shard(plan, config, str(tmp_path / "many"))
-    assert len(story.files) == 3 and sum(story.patches.values()) == 15
+    metadata = make_shard(plan, config, str(tmp_path / "many"))
+    assert len(metadata.files) == 3 and sum(metadata.patches.values()) == 15
     one, many = (
         {
             (int(t), int(p)): m.tobytes()
@@ -232,11 +233,11 @@ def test_long_tracks_go_on_in_further_files(archive: Path, tmp_path: Path, monke
     assert names == [f"00000-{fingerprint}-001.parquet", f"00000-{fingerprint}-002.parquet", "00000.parquet"]
 
 
-def test_a_track_that_has_gone_is_a_row_of_the_story(archive: Path, tmp_path: Path) -> None:
+def test_a_track_that_has_gone_is_a_row_of_the_metadata(archive: Path, tmp_path: Path) -> None:
     good = _plan(archive)
     plan = ShardPlan(good.name, [Track(str(tmp_path / "gone.mp3"), 9, "Rock", "train"), *good.tracks])
-    story = make_shard(plan, _config(archive, tmp_path), str(tmp_path))
-    assert len(story.rejected) == 1 and "No such file" in story.rejected[0][1]
+    metadata = make_shard(plan, _config(archive, tmp_path), str(tmp_path))
+    assert len(metadata.rejected) == 1 and "No such file" in metadata.rejected[0][1]
 
 
 @pytest.mark.ray

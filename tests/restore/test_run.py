@@ -10,11 +10,11 @@ import soundfile
 from inpaint_ray import storage
 from inpaint_ray.errors import UsageError
 from inpaint_ray.ledger.actors import Actors
+from inpaint_ray.ledger.claims import check_apart, claim
 from inpaint_ray.restore.archive import SourceFile, fingerprint
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.gap_table import GAPS
 from inpaint_ray.restore.manifest import MANIFEST, RUN, ManifestRow
-from inpaint_ray.restore.places import check_apart, claim
 from inpaint_ray.restore.report import REPORT, draw_spectrograms, write_report
 from inpaint_ray.restore.restorer import Restorer
 from inpaint_ray.restore.run import _absolute, _check_files, restore

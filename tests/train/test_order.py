@@ -1,6 +1,7 @@
 """The order of training: every patch once a pass, the same for any number of workers, found again after a kill."""
 
 import hashlib
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -16,6 +17,10 @@ def _order(batch_size: int = 8, patches: int | None = None, num_lanes: int | Non
     return Order(SHARDS, seed, batch_size, num_lanes or count_lanes(batch_size, 1, total), patches or total)
 
 
+def _step_sizes(order: Order, lane: int) -> list[int]:
+    return [order.step_size(lane, step) for step in range(order.num_steps)]
+
+
 def _taken(order: Order, epoch: int, first_step: int = 0) -> list[list[tuple[str, int]]]:
     """The patches of each step, as (shard, row)."""
     lanes = []
@@ -26,7 +31,7 @@ def _taken(order: Order, epoch: int, first_step: int = 0) -> list[list[tuple[str
             for row in window.order
         ]
         steps = []
-        for size in order.step_sizes(lane)[first_step:]:
+        for size in _step_sizes(order, lane)[first_step:]:
             steps.append(rows[:size])
             rows = rows[size:]
         assert not rows
@@ -90,6 +95,30 @@ def test_what_is_skipped_is_not_read() -> None:
     assert len(list(order.windows(0, 0, first_step=order.num_steps - 1))) == 1
 
 
+@pytest.mark.parametrize("batch_size", [1, 7, 58, 486])
+@pytest.mark.parametrize("patches", [3, 486, 1_000])
+def test_patches_before_a_step_are_those_of_all_lanes(batch_size: int, patches: int) -> None:
+    order = _order(batch_size, patches)
+    steps = zip(*(_step_sizes(order, lane) for lane in range(order.num_lanes)), strict=True)
+    sums = np.cumsum([0, *map(sum, steps)])
+    assert [order.patches_before(step) for step in range(order.num_steps + 1)] == sums.tolist()
+
+
+def test_a_lane_costs_what_it_reads_and_two_numbers_a_row_group() -> None:
+    """One of a hundred lanes in the last steps of 4.64 million patches: 0.9 MB, of which 0.6 for 36,250 row groups."""
+    shards = {f"{number}": 1_856 for number in range(2_500)}
+    order = Order(shards, 0, 100, 100, 4_640_000)
+    tracemalloc.start()
+    try:
+        windows = list(order.windows(7, 0, first_step=46_000))
+        assert sum(len(window.order) for window in windows) == order.lane_length(7) - 46_000 == 400
+        assert order.step_size(7, order.num_steps - 1) == 1
+        assert order.patches_before(order.num_steps) == 4_640_000
+        assert tracemalloc.get_traced_memory()[1] < 2e6
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize("num_patches", [1, 2, 10, 28])
 @pytest.mark.parametrize("num_workers", [1, 2, 40])
 def test_fewer_patches_than_a_batch_are_one_step_an_epoch(num_patches: int, num_workers: int) -> None:
@@ -98,7 +127,9 @@ def test_fewer_patches_than_a_batch_are_one_step_an_epoch(num_patches: int, num_
     for epoch in (0, 1, 7):
         (step,) = _taken(order, epoch)
         assert sorted(step) == [("a", row) for row in range(num_patches)]
-    assert [sum(order.step_sizes(lane)) for lane in range(lanes)] == [1] * num_patches  # whoever has a lane has a patch
+    assert [sum(_step_sizes(order, lane)) for lane in range(lanes)] == [
+        1
+    ] * num_patches  # whoever has a lane has a patch
 
 
 @pytest.mark.parametrize(
@@ -111,6 +142,9 @@ def test_fewer_patches_than_a_batch_are_one_step_an_epoch(num_patches: int, num_
         (SHARDS, 16, 2, 1_000, "657644c169bd59c8"),
         ({"a": 29}, 58, 1, 29, "12abc6a388188b86"),
         ({"a": 58}, 58, 8, 58, "507da27685b44e30"),
+        ({"a": 129, "b": 0, "c": 255, "d": 1, "e": 256}, 41, 3, 641, "4e812dbbc86fd82d"),
+        ({"a": 129, "b": 0, "c": 255, "d": 1, "e": 256}, 60, 7, 1_283, "ab7c7ff29b11d10f"),
+        ({"a": 131, "b": 127}, 13, 13, 5, "1e891f1dde731cc0"),
     ],
 )
 def test_the_order_is_that_of_the_first_version(
@@ -121,7 +155,7 @@ def test_the_order_is_that_of_the_first_version(
     told = hashlib.sha256()
     for epoch in (0, 2):
         for lane in range(order.num_lanes):
-            told.update(repr(order.step_sizes(lane)).encode())
+            told.update(repr(_step_sizes(order, lane)).encode())
             for window in order.windows(lane, epoch):
                 told.update(f"{window.piece.uri} {window.piece.row_group} {window.order.tolist()}".encode())
     assert told.hexdigest()[:16] == digest

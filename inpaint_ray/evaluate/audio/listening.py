@@ -1,5 +1,6 @@
 """What the results page plays: the worst, the median and the best example of each folder, by every method."""
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from inpaint_ray.evaluate.audio.score import AudioScore, load_model
 from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.evaluate.plots import to_png
 
-FOLDER = "listen"
+SOUNDS = "listen"  # folder below the output
 EXCERPT_S = 3.0
 MAX_RATE = 48_000  # Hz; what every browser plays
 MOST_FOLDERS = 20  # on the page
@@ -80,8 +81,8 @@ def _example(number: int, score: AudioScore, folder: str, rank: str, labels: Seq
         rank=rank,
         method=score.method,
         snr_gap=score.snr_gap,
-        sounds=tuple((label, f"{FOLDER}/{number:03d}-{label}.flac") for label in labels),
-        picture=f"{FOLDER}/{number:03d}.png",
+        sounds=tuple((label, f"{SOUNDS}/{number:03d}-{label}.flac") for label in labels),
+        picture=f"{SOUNDS}/{number:03d}.png",
     )
 
 
@@ -94,8 +95,8 @@ class ExampleMaker:
         self.model = load_model(config)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """An example and the URI of its file, to its number, when its sounds and picture are written."""
-        example: Example = row["example"]
+        """Make an example, as JSON, from the URI of its file; gives its number when sounds and picture are written."""
+        example = Example(**json.loads(row["example"]))
         excerpt = read_excerpt(example.name, storage.read_bytes(row["uri"]), self.config.seconds)
         case = cut(excerpt, example.task, Damage.parse(example.damage), seed=self.config.seed)  # type: ignore[arg-type]
         part = _around_longest(case, excerpt)

@@ -1,28 +1,25 @@
-"""An evaluation on a folder of clean audio: Ray Data over its files, then tables, and sounds of the telling ones."""
+"""An evaluation on a folder of clean audio: the ledger's records of its scores, then tables, and sounds."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any, cast
-
-import ray
-import ray.data
+from dataclasses import asdict, replace
 
 from inpaint_ray import storage
-from inpaint_ray.checkpoints import open_checkpoint
+from inpaint_ray.checkpoints import identify, open_checkpoint
 from inpaint_ray.data.tracks import is_audio
 from inpaint_ray.errors import JobFailedError, UsageError
-from inpaint_ray.evaluate.audio.listening import FOLDER, Example, ExampleMaker, choose_examples
+from inpaint_ray.evaluate.audio.listening import SOUNDS, Example, ExampleMaker, choose_examples
 from inpaint_ray.evaluate.audio.methods import BASELINES, NEEDS_CHECKPOINT, WITH_MODEL, WITHOUT_MODEL
 from inpaint_ray.evaluate.audio.report import TaskResults, gather, write_audio_report, write_scores
 from inpaint_ray.evaluate.audio.score import AudioScore, AudioScorer, cases_of
 from inpaint_ray.evaluate.audio.table import verdicts_to_markdown
 from inpaint_ray.evaluate.audio.visqol import Visqol
-from inpaint_ray.evaluate.config import AUDIO_DAMAGE, MEMORY_GIB, EvaluateConfig
+from inpaint_ray.evaluate.config import AUDIO_DAMAGE, FOLDER, MEMORY_GIB, EvaluateConfig
 from inpaint_ray.evaluate.page import delete_page
-from inpaint_ray.ledger.placement import place
+from inpaint_ray.ledger.ledger import Item, Ledger, fingerprint
+from inpaint_ray.ledger.spread import spread
 from inpaint_ray.progress import Progress
-
-MOST_BLOCKS = 2000  # of the data set; one file each up to that many
+from inpaint_ray.storage import StoredFile
 
 
 def evaluate_archive(config: EvaluateConfig) -> list[TaskResults]:
@@ -39,23 +36,24 @@ def evaluate_archive(config: EvaluateConfig) -> list[TaskResults]:
     config = complete(config)
     if config.visqol:
         Visqol()  # says at once that it is absent
-    architecture = open_checkpoint(config.checkpoint[0]).architecture if config.checkpoint else ""
-    uris = {file.name: file.uri for file in storage.list_files(config.data) if is_audio(file.name)}
-    print(f"evaluate  {len(uris)} files, {', '.join(config.damage)}: {', '.join(config.methods)}")
-    scores = _score(config, uris)
+    checkpoint = open_checkpoint(config.checkpoint[0]) if config.checkpoint else None
+    architecture = checkpoint.architecture if checkpoint else ""
+    files = [file for file in storage.list_files(config.data) if is_audio(file.name)]
+    print(f"evaluate  {len(files)} files, {', '.join(config.damage)}: {', '.join(config.methods)}", flush=True)
+    scores = _score(config, files, model=identify(checkpoint))
     tasks = gather(scores)
     if not tasks:
         reason = next((score.error for score in scores), "no score")
         raise JobFailedError(f"{config.data}: no file gave a score, the first because: {reason}")
     delete_page(config.output)
-    storage.delete_files(storage.join(config.output, FOLDER))  # sounds of an earlier evaluation, once no page has them
+    storage.delete_files(storage.join(config.output, SOUNDS))  # sounds of an earlier evaluation, once no page has them
     write_scores(config.output, scores)
     write_audio_report(config, tasks, scores, architecture=architecture)
     for task in tasks:
         print(f"Task {task.task}, against the best baseline:\n\n{verdicts_to_markdown(task.cases)}", flush=True)
     examples = _choose_examples(config, scores, tasks[0])
     if examples:
-        _make_sounds(config, examples, uris)
+        _make_sounds(config, examples, {file.name: file.uri for file in files})
         write_audio_report(config, tasks, scores, examples, architecture=architecture)
     return tasks
 
@@ -78,20 +76,32 @@ def complete(config: EvaluateConfig) -> EvaluateConfig:
     return whole
 
 
-def _score(config: EvaluateConfig, uris: dict[str, str]) -> list[AudioScore]:
-    """The scores of every file, in an order that no worker decides."""
-    rows = [{"name": name, "uri": uri} for name, uri in uris.items()]
-    scored = ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS)).flat_map(
-        AudioScorer, fn_constructor_kwargs={"config": config}, **config.actors.pool(len(rows), memory_gib=MEMORY_GIB)
+def _score(config: EvaluateConfig, files: Sequence[StoredFile], *, model: str) -> list[AudioScore]:
+    """Return the scores of every file, in an order that no worker decides."""
+    cases = list(cases_of(config))
+    settings = [cases, config.methods, config.seconds, config.seed, config.visqol, model]
+    ledger = Ledger(config.output, FOLDER)
+    ledger.claim("--output", {"data": config.data})
+    chosen = ledger.complete(
+        [
+            Item(
+                uri=file.uri,
+                name=file.name,
+                size=file.size,
+                fingerprint=fingerprint([settings, file.size, file.etag]),
+            )
+            for file in files
+        ],
+        AudioScorer,
+        retry_failed=config.retry_failed,
+        verb="evaluate",
+        unit="files",
+        actors=config.actors,
+        memory_gib=MEMORY_GIB,
+        config=config,
     )
-    progress = Progress("evaluate", len(rows), "files")
-    scores: list[AudioScore] = []
-    seen: set[str] = set()
-    for row in place(scored, use_gpu=config.actors.use_gpu).iter_rows():
-        scores.append(AudioScore(**row))
-        progress.add(int(row["name"] not in seen))
-        seen.add(row["name"])
-    order = {case: number for number, case in enumerate([("", ""), *cases_of(config)])}
+    scores = [AudioScore(**row) for table in ledger.rows(chosen) for row in table.to_pylist()]
+    order = {case: number for number, case in enumerate([("", ""), *cases])}
     return sorted(scores, key=lambda score: (order[score.task, score.damage], score.name))
 
 
@@ -106,14 +116,11 @@ def _choose_examples(config: EvaluateConfig, scores: Sequence[AudioScore], task:
 
 def _make_sounds(config: EvaluateConfig, examples: list[Example], uris: dict[str, str]) -> None:
     """Write the sounds and pictures of examples."""
-    rows = [{"example": example, "uri": uris[example.name]} for example in examples]
-    made = ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS)).map(
-        cast(Any, ExampleMaker),
-        fn_constructor_kwargs={"config": config},
-        **config.actors.pool(len(rows), memory_gib=MEMORY_GIB),
-    )
+    rows = [{"example": json.dumps(asdict(example)), "uri": uris[example.name]} for example in examples]
+    pool = config.actors.pool(len(rows), memory_gib=MEMORY_GIB)
+    made = spread(rows, ExampleMaker, use_gpu=config.actors.use_gpu, fn_constructor_kwargs={"config": config}, **pool)
     progress = Progress("sounds", len(rows), "examples")
-    for _ in place(made, use_gpu=config.actors.use_gpu).iter_rows():
+    for _ in made:
         progress.add(1)
 
 

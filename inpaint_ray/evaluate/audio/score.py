@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, ClassVar
 
 import numpy as np
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -24,6 +25,8 @@ from inpaint_ray.evaluate.config import EvaluateConfig, Task
 from inpaint_ray.filling.calls import restorer_of
 from inpaint_ray.filling.waveform import RestoreMagnitudes, lost_frames
 from inpaint_ray.ledger.actors import choose_device
+from inpaint_ray.ledger.ledger import Item
+from inpaint_ray.ledger.records import Entry, RecordWriter
 from inpaint_ray.metrics import count, reject
 
 HIGHEST_SNR = 100.0  # dB; above, a signal counts as recovered exactly, and a mean is not made of rounding errors
@@ -60,8 +63,19 @@ class AudioScore:
         return self.name.split("/")[0] if "/" in self.name else "."
 
 
+SCHEMA = pa.schema(
+    {
+        each.name: pa.string() if each.type is str else pa.int64() if each.type is int else pa.float64()
+        for each in fields(AudioScore)
+    }
+)
+
+
 class AudioScorer:
-    """Holds the model; the state of a Ray Data actor."""
+    """Scores every method on recordings; the work of an evaluation on audio."""
+
+    item: ClassVar[type[Item]] = Item
+    schema: ClassVar[pa.Schema] = SCHEMA
 
     def __init__(self, config: EvaluateConfig) -> None:
         torch.set_num_threads(1)  # the cores are busy with other files
@@ -69,18 +83,22 @@ class AudioScorer:
         self.model = load_model(config)
         self.visqol = Visqol() if config.visqol else None
 
-    def __call__(self, row: dict[str, Any]) -> list[dict[str, Any]]:
-        """A file's name and URI to a row for each task, damage and method; a bad file to one with its error."""
+    def __call__(self, file: Item, earlier: Entry | None, record: RecordWriter) -> Entry:
+        """Score a file; the record has a row for each task, damage and method, or one with the error of a bad file."""
         try:
-            excerpt = read_excerpt(row["name"], storage.read_bytes(row["uri"]), self.config.seconds)
+            excerpt = read_excerpt(file.name, storage.read_bytes(file.uri), self.config.seconds)
         except (AudioDecodeError, FileNotFoundError, PermissionError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
-            reject("evaluate", row["uri"], reason)
-            return [asdict(AudioScore(name=row["name"], error=reason))]
+            reject("evaluate", file.uri, reason)
+            record.add(asdict(AudioScore(name=file.name, error=reason)))
+            again = not isinstance(error, AudioDecodeError)  # it may be there, or readable, the next time
+            return file.entry(failed=True, fingerprint="" if again else file.fingerprint)
         scores = list(score_excerpt(excerpt, self.config, self.model, self.visqol))
+        for score in scores:
+            record.add(asdict(score))
         gaps = {(score.task, score.damage): score.num_gaps for score in scores}
         count("evaluate", tracks=1, gaps=sum(gaps.values()))
-        return [asdict(score) for score in scores]
+        return file.entry()
 
 
 def load_model(config: EvaluateConfig) -> RestoreMagnitudes | None:

@@ -1,21 +1,20 @@
-"""An evaluation on shards: Ray Data with a pool of actors that hold the models, then tables and a page."""
+"""An evaluation on shards: the ledger's records of their scores, then tables and a page."""
 
 from itertools import count
 
-import ray
-import ray.data
-
-from inpaint_ray.audio.damage import Damage, parse_damage
-from inpaint_ray.checkpoints import open_checkpoint
+from inpaint_ray.audio.damage import parse_damage
+from inpaint_ray.audio.patches import PATCH_BINS, PATCH_FRAMES
+from inpaint_ray.checkpoints import identify, open_checkpoint
 from inpaint_ray.data.schema import Dataset, read_dataset
-from inpaint_ray.data.shards import shard_uris
+from inpaint_ray.data.shards import shard_rows
 from inpaint_ray.errors import DatasetError, UsageError
-from inpaint_ray.evaluate.config import MEMORY_GIB, SHARD_DAMAGE, EvaluateConfig
+from inpaint_ray.evaluate.config import FOLDER, MEMORY_GIB, SHARD_DAMAGE, EvaluateConfig
 from inpaint_ray.evaluate.shards.report import gather, write_report
 from inpaint_ray.evaluate.shards.score import BASELINES, ShardScorer, TrackScores
 from inpaint_ray.evaluate.shards.table import TableRow
-from inpaint_ray.ledger.placement import place
-from inpaint_ray.progress import Progress
+from inpaint_ray.ledger.ledger import Item, Ledger, fingerprint
+
+PATCH_BYTES = 4 * PATCH_FRAMES * PATCH_BINS
 
 
 def evaluate_shards(config: EvaluateConfig) -> list[TableRow]:
@@ -33,43 +32,46 @@ def evaluate_shards(config: EvaluateConfig) -> list[TableRow]:
     damage = config.damage or SHARD_DAMAGE
     damages = parse_damage(damage)
     checkpoints = {name: uri for name, uri in zip(name_checkpoints(config.checkpoint), config.checkpoint, strict=True)}
-    architectures = {name: open_checkpoint(uri).architecture for name, uri in checkpoints.items()}
-    num_patches = dataset.num_patches(split)
-    print(f"evaluate  {num_patches} {split} patches of {dataset.num_tracks(split)} tracks: {', '.join(checkpoints)}")
-    tracks = _score(config, dataset, split, checkpoints, damages)
+    opened = {name: open_checkpoint(uri) for name, uri in checkpoints.items()}
+    print(
+        f"evaluate  {dataset.num_patches(split)} {split} patches of {dataset.num_tracks(split)} tracks: "
+        f"{', '.join(checkpoints)}",
+        flush=True,
+    )
+    settings = [dataset.contents, damage, *((name, identify(each)) for name, each in opened.items())]
+    ledger = Ledger(config.output, FOLDER)
+    ledger.claim("--output", {"data": config.data})
+    chosen = ledger.complete(
+        _items(dataset, split, fingerprint(settings)),
+        ShardScorer,
+        retry_failed=config.retry_failed,
+        verb="evaluate",
+        unit="shards",
+        actors=config.actors,
+        memory_gib=MEMORY_GIB,
+        checkpoints=checkpoints,
+        scale=dataset.scale,
+        damage=damages,
+        use_gpu=config.actors.use_gpu,
+    )
+    tracks = [TrackScores.from_row(row) for table in ledger.rows(chosen) for row in table.to_pylist()]
     results = gather(
         tracks,
         dataset=dataset,
         split=split,
         damage=damage,
         checkpoints=checkpoints,
-        architectures=architectures,
+        architectures={name: each.architecture for name, each in opened.items()},
     )
     write_report(config.output, results)
     return results.genres
 
 
-def _score(
-    config: EvaluateConfig, dataset: Dataset, split: str, checkpoints: dict[str, str], damages: tuple[Damage, ...]
-) -> list[TrackScores]:
-    uris = shard_uris(dataset, split)
-    scored = ray.data.from_items([{"uri": uri} for uri in uris], override_num_blocks=len(uris)).flat_map(
-        ShardScorer,
-        fn_constructor_kwargs={
-            "checkpoints": checkpoints,
-            "scale": dataset.scale,
-            "damage": damages,
-            "use_gpu": config.actors.use_gpu,
-        },
-        **config.actors.pool(len(uris), memory_gib=MEMORY_GIB),
-    )
-    progress = Progress("evaluate", dataset.num_patches(split), "patches")
-    tracks = []
-    for row in place(scored, use_gpu=config.actors.use_gpu).iter_rows():
-        track = TrackScores.from_row(row)
-        tracks.append(track)
-        progress.add(track.num_patches + track.num_silent)
-    return tracks
+def _items(dataset: Dataset, split: str, settings: str) -> list[Item]:
+    return [
+        Item(uri=uri, name=uri.removeprefix(f"{dataset.uri}/"), size=PATCH_BYTES * rows, fingerprint=settings)
+        for uri, rows in shard_rows(dataset, split).items()
+    ]
 
 
 def _split(config: EvaluateConfig, dataset: Dataset) -> str:

@@ -3,9 +3,10 @@
 import math
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
@@ -17,6 +18,8 @@ from inpaint_ray.data.batches import EVALUATION_SEED, Batch, damage_rows
 from inpaint_ray.data.shards import read_rows
 from inpaint_ray.filling.spectrogram import find_changed, score_magnitudes, score_patches
 from inpaint_ray.ledger.actors import choose_device
+from inpaint_ray.ledger.ledger import Item
+from inpaint_ray.ledger.records import Entry, RecordWriter
 from inpaint_ray.metrics import count
 from inpaint_ray.models.checkpoint import Checkpoint
 
@@ -43,9 +46,24 @@ class TrackScores:
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> "TrackScores":
-        sums = {str(name): float(value) for name, value in zip(row["names"], row["sums"], strict=True)}
+        sums = dict(zip(row["names"], row["sums"], strict=True))
         kept = ("track_id", "genre", "num_patches", "num_silent", "share", "run")
         return cls(**{name: row[name] for name in kept}, sums=sums)
+
+
+SCHEMA = pa.schema(
+    {
+        "name": pa.string(),  # of the shard
+        "track_id": pa.int64(),
+        "genre": pa.string(),
+        "num_patches": pa.int64(),
+        "num_silent": pa.int64(),
+        "share": pa.int64(),
+        "run": pa.int64(),
+        "names": pa.list_(pa.string()),
+        "sums": pa.list_(pa.float64()),
+    }
+)
 
 
 def score_shard(
@@ -115,7 +133,10 @@ def _add_up(
 
 
 class ShardScorer:
-    """Holds the models; the state of a Ray Data actor."""
+    """Scores shards; the work of an evaluation on them."""
+
+    item: ClassVar[type[Item]] = Item
+    schema: ClassVar[pa.Schema] = SCHEMA
 
     def __init__(
         self, checkpoints: dict[str, str], scale: float, damage: tuple[Damage, ...], *, use_gpu: bool = False
@@ -126,10 +147,13 @@ class ShardScorer:
             checkpoint.model.to(self.device)
         self.scale, self.damage = scale, damage
 
-    def __call__(self, row: dict[str, Any]) -> list[dict[str, Any]]:
-        scores = score_shard(row["uri"], self.checkpoints, scale=self.scale, device=self.device, damage=self.damage)
+    def __call__(self, shard: Item, earlier: Entry | None, record: RecordWriter) -> Entry:
+        """Score a shard; the record's rows are `TrackScores`."""
+        scores = score_shard(shard.uri, self.checkpoints, scale=self.scale, device=self.device, damage=self.damage)
+        for track in scores:
+            record.add({"name": shard.name} | track.to_row())
         count("evaluate", patches=sum(track.num_patches + track.num_silent for track in scores))
-        return [track.to_row() for track in scores]
+        return shard.entry()
 
 
 def _column(name: str, score: str) -> str:

@@ -1,0 +1,89 @@
+"""Output folders: apart from the input, and new or the job's own."""
+
+import json
+import os
+
+from inpaint_ray import storage
+from inpaint_ray.errors import UsageError
+from inpaint_ray.names import printable
+from inpaint_ray.version import VERSION
+
+CLAIM = "claim.json"  # in the job's folder of an output; written before anything else
+EARLIER = ("_restore/run.json", "_restore/undo.json", "results.json")  # of versions without claims
+
+
+def claim(flag: str, output: str, folder: str, made_from: dict[str, str]) -> None:
+    """Mark an output as the place of one job's results, so that the job may replace them when it runs again.
+
+    Args:
+        flag: that names the output.
+        output: new, empty, or claimed before with the same `made_from`.
+        folder: of the job below the output, such as `_restore`, in which the claim lies.
+        made_from: what the results depend on and no run may change: setting -> value.
+
+    Raises:
+        UsageError: the output holds results of other settings, something else, or a damaged claim.
+    """
+    uri = storage.join(output, folder, CLAIM)
+    try:
+        claimed = json.loads(storage.read_bytes(uri))["made_from"]
+        differing = [name for name, value in made_from.items() if claimed[name] != value]
+    except FileNotFoundError:
+        _check_empty(flag, output, f"{folder}/{CLAIM}")
+        record = {"made_from": made_from, "inpaint_ray": VERSION}
+        storage.write_bytes(uri, (json.dumps(record, indent=2) + "\n").encode())
+        return
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{uri}: damaged; give a new {flag}, or delete that folder") from error
+    if differing:
+        of = ", ".join(f"{name} {claimed[name]}" for name in differing)
+        raise UsageError(f"{flag} {output} holds what was made of {of}; give another folder, or delete that one")
+
+
+def read_claim(output: str, folder: str) -> dict[str, str]:
+    """Return what the results of a job are made from.
+
+    Raises:
+        UsageError: the claim is missing or damaged.
+    """
+    uri = storage.join(output, folder, CLAIM)
+    try:
+        return dict(json.loads(storage.read_bytes(uri))["made_from"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{uri}: missing or damaged; run the job again") from error
+
+
+def check_apart(flag: str, target: str, other_flag: str, other: str) -> None:
+    """Check that neither of two places holds the other: nothing may be written over what is read.
+
+    Raises:
+        UsageError: one does, links and ".." resolved.
+    """
+    if holds(target, other) or holds(other, target):
+        raise UsageError(f"{flag} {target} and {other_flag} {other} lie in each other; give a folder apart")
+
+
+def holds(folder: str, uri: str) -> bool:
+    """Tell whether a URI is a folder's, or lies below it."""
+    return f"{_real(uri)}/".startswith(f"{_real(folder)}/")
+
+
+def _check_empty(flag: str, output: str, own: str) -> None:
+    """Check that an output without a claim holds nothing but what a run had begun to claim it with.
+
+    Raises:
+        UsageError: it does.
+    """
+    foreign = [file.name for file in storage.list_files(output) if storage.UNFINISHED.sub("", file.name) != own]
+    earlier = next((name for name in EARLIER if name in foreign), None)
+    if earlier is not None:
+        raise UsageError(
+            f"{flag} {output} holds what an earlier version made ({earlier}), whose records this one does not read; "
+            "give a new folder, or delete that one"
+        )
+    if foreign:
+        raise UsageError(f"{flag} {output} holds something else ({printable(foreign[0])}); give an empty or new folder")
+
+
+def _real(uri: str) -> str:
+    return (os.path.realpath(storage.locate(uri)[1]) if storage.is_local(uri) else uri).rstrip("/")

@@ -1,0 +1,33 @@
+"""Rows over the cluster: Ray Data with one block a row, off the nodes that are kept for GPUs."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import ray.data
+
+from inpaint_ray.ledger.placement import place
+
+
+def spread(rows: list[dict[str, Any]], work: Any, *, use_gpu: bool = False, **how: Any) -> Iterator[dict[str, Any]]:
+    """Call `work` on each row, somewhere in the cluster, and yield what it returns, as it comes.
+
+    Args:
+        rows: of values that Arrow knows.
+        work: a function, or a class whose instances are actors.
+        use_gpu: each actor has a GPU.
+        how: arguments of `Dataset.map`, such as those that `Actors.pool` gives.
+    """
+    if rows:
+        done = ray.data.from_items(rows, override_num_blocks=len(rows)).map(work, **how)
+        yield from place(done, use_gpu=use_gpu).iter_rows()
+
+
+def spread_tables(rows: list[dict[str, Any]], work: Any) -> Iterator[pa.Table]:
+    """Call `work` on tables of one row each, and yield the tables that it returns, in the order of the rows."""
+    if rows:
+        done = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+            work, batch_format="pyarrow", batch_size=None, zero_copy_batch=True
+        )
+        done.context.execution_options.preserve_order = True
+        yield from place(done).iter_batches(batch_format="pyarrow", batch_size=None)

@@ -1,0 +1,56 @@
+"""A dry run: the gaps of every file as label tracks, and what would become of it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from inpaint_ray import storage
+from inpaint_ray.finding.labels import write_labels
+from inpaint_ray.ledger.ledger import deal_rows, items_of
+from inpaint_ray.ledger.spread import spread
+from inpaint_ray.progress import Progress
+from inpaint_ray.restore.archive import SourceFile, output_name
+from inpaint_ray.restore.config import RestoreConfig
+from inpaint_ray.restore.manifest import ManifestRow, rows_table
+from inpaint_ray.restore.restorer import MEMORY_GIB, start_row, try_file
+from inpaint_ray.restore.survey import describe, survey_file
+
+
+class Looker:
+    """Finds the gaps of files and writes them as label tracks; the state of a Ray Data actor."""
+
+    def __init__(self, config: RestoreConfig, model: str) -> None:
+        self.config, self.model = config, model
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """A block of files to their rows."""
+        rows = [asdict(self.look(source)) for source in items_of(row, SourceFile)]
+        return {"items": len(rows), "rows": json.dumps(rows)}
+
+    def look(self, source: SourceFile) -> ManifestRow:
+        start = start_row(source, self.config, self.model)
+        return try_file(source, start, lambda path: self._look(path, source, start))[0]
+
+    def _look(self, path: Path, source: SourceFile, start: ManifestRow) -> ManifestRow:
+        output_name(source)
+        survey = survey_file(path, source.labels, min_gap_s=self.config.min_gap_ms / 1000)
+        if survey.gaps:
+            text = write_labels(survey.gaps, len(survey.sound.samples), survey.sound.sample_rate)
+            storage.write_bytes(storage.join(self.config.output, f"{source.name}.txt"), text.encode())
+        return describe(start, survey)
+
+
+def look(config: RestoreConfig, files: Sequence[SourceFile], model: str) -> pa.Table:
+    """Look at files over the cluster, and return what would be their part of the manifest."""
+    blocks = deal_rows(files)
+    pool = config.actors.pool(len(blocks), memory_gib=MEMORY_GIB)
+    progress = Progress("look", len(files), "files")
+    rows: list[dict[str, Any]] = []
+    for result in spread(blocks, Looker, fn_constructor_kwargs={"config": config, "model": model}, **pool):
+        rows += json.loads(result["rows"])
+        progress.add(result["items"])
+    return rows_table(rows)

@@ -1,0 +1,123 @@
+"""The second reading of a file: it is written again with its gaps filled. Samples and lost are (channels, n)."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaint_ray.audio.decode import Recording, read_blocks
+from inpaint_ray.audio.encode import to_integers, write_blocks
+from inpaint_ray.audio.runs import mark_gaps
+from inpaint_ray.filling.channels import known_elsewhere
+from inpaint_ray.filling.waveform import LONGEST_AUTOREGRESSIVE_S, MAX_GAP_S, Method, RestoreMagnitudes, fill
+from inpaint_ray.ledger.records import RecordWriter
+from inpaint_ray.restore.formats import Target, convert
+from inpaint_ray.restore.gap_table import FilledGap
+from inpaint_ray.restore.pieces import Piece, fill_blocks, plan_pieces
+from inpaint_ray.restore.survey import Survey
+
+
+def repair_file(
+    path: Path,
+    written: Path,
+    survey: Survey,
+    target: Target,
+    *,
+    name: str,
+    method: Method,
+    restore_magnitudes: RestoreMagnitudes | None,
+    record: RecordWriter,
+) -> int:
+    """Write a file again with its gaps filled and noted; every other sample is the input's, bit for bit.
+
+    Args:
+        path: the damaged file.
+        written: where the restored one goes.
+        survey: of the damaged file.
+        target: how it is written.
+        name: of the file, for the table of gaps.
+        method: how gaps are filled.
+        restore_magnitudes: the model, if there is one.
+        record: takes the gaps.
+
+    Returns:
+        How many rows the gaps are.
+    """
+    num_rows = 0
+    pieces = plan_pieces(survey.gaps, survey.sound.sample_rate)
+
+    def fill_window(window: Recording, piece: Piece) -> Recording:
+        nonlocal num_rows
+        restored = fill_lost(window, piece, method=method, restore_magnitudes=restore_magnitudes)
+        for gap in _filled_gaps(window, restored, piece, survey, target, method, restore_magnitudes is not None):
+            record.add(vars(replace(gap, name=name)))
+            num_rows += 1
+        return restored
+
+    with closing(read_blocks(path)) as blocks:
+        restored = (convert(each, target) for _, each in fill_blocks(blocks, pieces, fill_window))
+        write_blocks(written, restored)
+    return num_rows
+
+
+def fill_lost(
+    window: Recording, piece: Piece, *, method: Method, restore_magnitudes: RestoreMagnitudes | None
+) -> Recording:
+    """The sound of a piece's window with its lost samples filled."""
+    start = piece.window[0]
+    lost = mark_gaps(piece.gaps, len(window.samples), start, start + window.num_samples)
+    filled = fill(window.to_float(), window.sample_rate, lost, method=method, restore_magnitudes=restore_magnitudes)
+    samples = window.samples.copy()
+    samples[lost] = to_integers(filled[lost], window.subtype) if samples.dtype == np.int32 else filled[lost]
+    return replace(window, samples=samples)
+
+
+def _filled_gaps(
+    window: Recording,
+    restored: Recording,
+    piece: Piece,
+    survey: Survey,
+    target: Target,
+    method: Method,
+    has_model: bool,
+) -> Iterator[FilledGap]:
+    """The gaps of a piece, or the parts of them that lie in it; their `name` is still to come."""
+    rate, first = window.sample_rate, piece.window[0]
+    lost = mark_gaps(piece.gaps, len(window.samples), first, first + window.num_samples)
+    elsewhere = known_elsewhere(lost, rate)
+    longest = min(MAX_GAP_S * rate, survey.num_samples - 1)
+    for gap in piece.gaps:
+        start, stop = max(gap.start, piece.start), min(gap.stop, piece.stop)
+        if start >= stop:
+            continue
+        used: str = method
+        if gap.stop - gap.start > longest:
+            used = "silence"
+        elif method == "auto":
+            short = gap.stop - gap.start <= LONGEST_AUTOREGRESSIVE_S * rate
+            by_model = has_model and not short and not elsewhere[gap.channel, start - first]
+            used = "model" if by_model else "autoregressive"
+        before, after = (each.cut(start - first, stop - first) for each in (window, restored))
+        original = convert(before, target).samples[gap.channel]
+        yield FilledGap(
+            name="",
+            channel=gap.channel,
+            start=start,
+            stop=stop,
+            start_s=start / rate,
+            seconds=(stop - start) / rate,
+            method=used,
+            level_before_db=_level_db(before.to_float()[gap.channel]),
+            level_after_db=_level_db(after.to_float()[gap.channel]),
+            dtype=str(original.dtype),
+            replaced=original.tobytes(),
+        )
+
+
+def _level_db(samples: NDArray) -> float:
+    finite = samples[np.isfinite(samples)].astype(np.float64)
+    power = float(np.mean(finite**2)) if len(finite) else 0.0
+    return 10 * np.log10(power) if power else -np.inf

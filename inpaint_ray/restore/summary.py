@@ -1,0 +1,77 @@
+"""What became of an archive, from its manifest: for the last lines of the job and for the page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from inpaint_ray.names import printable
+from inpaint_ray.progress import format_duration
+from inpaint_ray.restore.manifest import ManifestRow, manifest_rows
+
+STATUSES = ("failed", "partly", "restored", "unchanged")  # in the order of lines and page
+MOST_LINES = 20  # of failed files, printed
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Sums over a manifest."""
+
+    files: int
+    counts: dict[str, int]  # by status
+    gaps: int
+    filled_s: float  # seconds of audio, mean over channels
+    seconds: float
+
+    def to_text(self, *, dry: bool = False) -> str:
+        """Format for the job's last lines."""
+        counts = ", ".join(f"{self.counts[status]} {status}" for status in STATUSES)
+        whole = format_duration(self.seconds)
+        return (
+            f"{self.files} files{' would be' if dry else ''}: {counts}\n"
+            f"{self.gaps} gaps, {self.filled_s:.2f}s {'to fill' if dry else 'filled'} in {whole} of audio"
+        )
+
+
+def summarise(table: pa.Table) -> Summary:
+    """Sum up a manifest."""
+    found = {str(each["values"]): each["counts"] for each in table["status"].value_counts().to_pylist()}
+    return Summary(
+        files=len(table),
+        counts={status: found.get(status, 0) for status in STATUSES},
+        gaps=pc.sum(table["gaps"]).as_py() or 0,
+        filled_s=pc.sum(_filled_s(table)).as_py() or 0.0,
+        seconds=pc.sum(table["seconds"]).as_py() or 0.0,
+    )
+
+
+def most_repaired(table: pa.Table, count: int) -> list[ManifestRow]:
+    """Return the files with the most audio filled."""
+    repaired = table.append_column("filled_s", _filled_s(table)).filter(pc.greater(table["samples_replaced"], 0))
+    ordered = repaired.sort_by([("filled_s", "descending"), ("name", "ascending")])
+    return manifest_rows(ordered.slice(0, count).drop_columns("filled_s"))
+
+
+def first_rows(table: pa.Table, statuses: Sequence[str], count: int) -> list[ManifestRow]:
+    """Return some rows, in the order of these statuses and then of name."""
+    rows: list[ManifestRow] = []
+    for status in statuses:
+        chosen = table.filter(pc.equal(table["status"], status)).slice(0, count - len(rows))
+        rows += manifest_rows(chosen)
+    return rows
+
+
+def failures_to_text(table: pa.Table) -> str:
+    """Format the failed files for the job's last lines."""
+    num_failed = summarise(table).counts["failed"]
+    lines = [f"  failed  {printable(row.name)}: {row.error}" for row in first_rows(table, ("failed",), MOST_LINES)]
+    if num_failed > MOST_LINES:
+        lines.append(f"  and {num_failed - MOST_LINES} more; the manifest has all")
+    return "\n".join(lines)
+
+
+def _filled_s(table: pa.Table) -> pa.ChunkedArray:
+    """Seconds of audio that were filled in each file, mean over channels."""
+    per_second = pc.multiply(table["sample_rate"], table["channels"])
+    return pc.divide(pc.cast(table["samples_replaced"], pa.float64()), pc.max_element_wise(per_second, 1))

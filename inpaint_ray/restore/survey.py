@@ -1,0 +1,108 @@
+"""The first reading of a file: what there is to restore in it."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaint_ray.audio.decode import INTEGER_SUBTYPES, Recording, read_blocks
+from inpaint_ray.audio.runs import Gap, join_gaps
+from inpaint_ray.filling.waveform import MAX_GAP_S
+from inpaint_ray.finding.detection import find_gaps
+from inpaint_ray.finding.labels import place_labels, read_labels
+from inpaint_ray.restore.manifest import ManifestRow
+
+FLOOR_STEPS = 4  # of the samples: dither is no louder
+HIGHEST_FLOOR = 4 / 2**15  # of coarser samples than 16 bits, whose steps are music
+FINEST_BITS = 24
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What the first reading of a file finds."""
+
+    sound: Recording  # a block without samples: rate, channels and format
+    num_samples: int
+    gaps: list[Gap]
+    silent: bool  # every sample is zero
+    finite: bool
+    num_over: int  # samples above full scale, which integers cannot hold
+
+    def to_fill(self) -> list[Gap]:
+        """The gaps that are not too long, and not all that their channel has."""
+        longest = MAX_GAP_S * self.sound.sample_rate
+        return [gap for gap in self.gaps if gap.stop - gap.start <= min(longest, self.num_samples - 1)]
+
+
+def survey_file(path: Path, labels: str | None, *, min_gap_s: float) -> Survey:
+    """What there is to restore in a file: the gaps that labels mark, or, where they are None, those that are found.
+
+    Samples that are not finite are always lost.
+
+    Raises:
+        AudioDecodeError: the file is no audio, or cut off.
+        LabelError: the labels are damaged, or lie past the end.
+        ValueError: nothing is left to restore from.
+    """
+    blocks = read_blocks(path)
+    first = next(blocks)
+    num_samples, num_over, silent, num_bad = 0, 0, True, 0
+
+    def floats() -> Iterator[NDArray]:
+        nonlocal num_samples, num_over, silent, num_bad
+        block: Recording | None = first
+        while block is not None:
+            num_samples += block.num_samples
+            silent = silent and not block.samples.any()
+            if block.samples.dtype != np.int32:
+                num_bad += int(np.count_nonzero(~np.isfinite(block.samples)))
+                num_over += int(np.count_nonzero(np.abs(block.samples) > 1))
+            yield block.to_float()
+            block = next(blocks, None)
+
+    with closing(blocks):
+        shortest = min_gap_s if labels is None else None
+        gaps = find_gaps(floats(), first.sample_rate, min_gap_s=shortest, floor=_floor(first))
+    if labels is not None:
+        marked = place_labels(read_labels(labels), len(first.samples), num_samples, first.sample_rate)
+        gaps = join_gaps([*gaps, *marked])
+    if sum(gap.stop - gap.start for gap in gaps) == num_samples * len(first.samples):
+        raise ValueError("all of it is lost: nothing to restore from")
+    return Survey(first.cut(0, 0), num_samples, gaps, silent, num_bad == 0, num_over)
+
+
+def describe(row: ManifestRow, survey: Survey) -> ManifestRow:
+    """The row of a file, as far as the first reading tells."""
+    rate, fillable = survey.sound.sample_rate, set(survey.to_fill())
+    spans = _spans(survey.gaps)
+    left = _spans([gap for gap in survey.gaps if gap not in fillable])
+    error = "silent: nothing in it can be told to be lost" if survey.silent and not survey.gaps else ""
+    if left:
+        count = "1 gap" if len(left) == 1 else f"{len(left)} gaps"
+        seconds = sum(stop - start for start, stop in left) / rate
+        error = f"left silent: {count} longer than {MAX_GAP_S:g} s, {seconds:.2f} s in all"
+    return replace(
+        row,
+        status="unchanged" if not spans else "partly" if left else "restored",
+        error=error,
+        seconds=survey.num_samples / rate,
+        sample_rate=rate,
+        channels=len(survey.sound.samples),
+        gaps=len(spans),
+        longest_gap_s=max((stop - start for start, stop in spans), default=0) / rate,
+        samples_replaced=sum(gap.stop - gap.start for gap in fillable),
+    )
+
+
+def _floor(sound: Recording) -> float:
+    """The loudest that dither is."""
+    bits = min(INTEGER_SUBTYPES.get(sound.subtype, FINEST_BITS), FINEST_BITS)
+    return min(FLOOR_STEPS / 2 ** (bits - 1), HIGHEST_FLOOR)
+
+
+def _spans(gaps: list[Gap]) -> list[tuple[int, int]]:
+    """Stretches in which any channel is lost."""
+    return [(gap.start, gap.stop) for gap in join_gaps([gap._replace(channel=0) for gap in gaps])]
