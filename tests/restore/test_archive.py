@@ -1,3 +1,4 @@
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -5,32 +6,32 @@ import pytest
 import torch
 
 from inpaint_ray import storage
+from inpaint_ray.checkpoints import identify
 from inpaint_ray.errors import UsageError
+from inpaint_ray.ledger.blocks import deal
+from inpaint_ray.ledger.ledger import Known, Past
 from inpaint_ray.models.checkpoint import Checkpoint
-from inpaint_ray.restore.archive import fingerprint, identify, list_archive, output_name, plan
+from inpaint_ray.restore.archive import list_archive, output_name, source_files
 from inpaint_ray.restore.config import RestoreConfig
-from inpaint_ray.restore.manifest import ManifestRow
 from inpaint_ray.storage import StoredFile
 
 CONFIG = RestoreConfig(input="in", output="out")
 FILE = StoredFile(uri="in/a.wav", name="a.wav", size=100, etag="1")
-FINISHED = ManifestRow(
-    name="a.wav",
-    source_size=100,
-    source_etag="1",
-    method="auto",
-    settings=fingerprint(CONFIG, ""),
-    status="restored",
-    output="a.wav",
-    output_size=90,
-)
 
 
-def names_to_do(
-    row: ManifestRow, present: dict[str, int], config: RestoreConfig = CONFIG, model: str = ""
-) -> list[str]:
-    todo, done = plan(config, [FILE], model=model, marks=None, earlier={"a.wav": row}, present=present)
-    assert len(todo) + len(done) == 1
+def fingerprint_of(file: StoredFile = FILE, config: RestoreConfig = CONFIG, model: str = "") -> str:
+    (source,) = source_files(config, [file], model=model, marks=None)
+    return source.fingerprint
+
+
+FINISHED = Known("first", 1, fingerprint_of(), failed=False, output="a.wav", output_size=90)
+
+
+def names_to_do(known: Known, present: dict[str, int], config: RestoreConfig = CONFIG, model: str = "") -> list[str]:
+    past = Past({"a.wav": known}, Counter({known.record: 1}), present)
+    sources = source_files(config, [FILE], model=model, marks=None)
+    todo, done = past.split(sources, retry_failed=config.retry_failed)
+    assert done == ({} if todo else {known.record: None})
     return [source.name for source in todo]
 
 
@@ -39,23 +40,23 @@ def test_a_finished_file_is_skipped() -> None:
 
 
 def test_the_same_bytes_do_not_fail_twice() -> None:
-    assert names_to_do(replace(FINISHED, status="failed", output="", output_size=0), {}) == []
+    assert names_to_do(replace(FINISHED, failed=True, output="", output_size=0), {}) == []
 
 
 @pytest.mark.parametrize(
-    ("row", "present"),
+    ("known", "present"),
     [
-        (replace(FINISHED, source_size=101), {"a.wav": 90}),
-        (replace(FINISHED, source_etag="2"), {"a.wav": 90}),
+        (replace(FINISHED, fingerprint=fingerprint_of(replace(FILE, size=101))), {"a.wav": 90}),
+        (replace(FINISHED, fingerprint=fingerprint_of(replace(FILE, etag="2"))), {"a.wav": 90}),
         (FINISHED, {}),
         (FINISHED, {"a.wav": 89}),
-        (replace(FINISHED, status="failed", output="", settings=""), {}),
-        (replace(FINISHED, settings="other"), {"a.wav": 90}),
+        (replace(FINISHED, failed=True, output="", fingerprint=""), {}),
+        (replace(FINISHED, fingerprint="other"), {"a.wav": 90}),
     ],
     ids=["source longer", "source changed", "output gone", "output cut off", "could not be read", "other settings"],
 )
-def test_a_file_is_done_again(row: ManifestRow, present: dict[str, int]) -> None:
-    assert names_to_do(row, present) == ["a.wav"]
+def test_a_file_is_done_again(known: Known, present: dict[str, int]) -> None:
+    assert names_to_do(known, present) == ["a.wav"]
 
 
 def test_another_method_format_or_model_is_another_setting() -> None:
@@ -83,16 +84,17 @@ def test_large_files_come_first_and_know_which_names_are_taken() -> None:
         StoredFile(uri="in/a.mp3", name="a.mp3", size=5),
         StoredFile(uri="in/a.mp3.flac", name="a.mp3.flac", size=50),
     ]
-    todo, _ = plan(CONFIG, files, model="", marks=None, earlier={}, present={})
-    assert [source.name for source in todo] == ["a.mp3.flac", "a.mp3"]
-    assert todo[1].taken == ("a.mp3.flac",)
+    blocks = list(deal(list(source_files(CONFIG, files, model="", marks=None)), lambda source: source.size))
+    assert [[source.name for source in block] for block in blocks] == [["a.mp3.flac"], ["a.mp3"]]
+    ((large,), (small,)) = blocks
+    assert small.taken == ("a.mp3.flac",)
     with pytest.raises(ValueError, match="another file"):
-        output_name(todo[1], ".flac")
-    assert output_name(todo[0]) == "a.mp3.flac"
+        output_name(small, ".flac")
+    assert output_name(large) == "a.mp3.flac"
 
 
 def test_an_archive_is_its_audio_without_an_earlier_report(tmp_path: Path) -> None:
-    for name in ("b/x.FLAC", "a.wav", "notes.txt", "_restore/excerpts/y.flac"):
+    for name in ("b/x.FLAC", "a.wav", "notes.txt", "_restore/y.flac"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     assert [file.name for file in list_archive(replace(CONFIG, input=str(tmp_path)))] == ["a.wav", "b/x.FLAC"]

@@ -11,22 +11,24 @@ from inpaint_ray.audio.decode import read_blocks
 from inpaint_ray.audio.tags import copy_tags
 from inpaint_ray.errors import StorageError, UnreadableError
 from inpaint_ray.restore.config import RestoreConfig
-from inpaint_ray.restore.manifest import read_manifest, read_rows
-from inpaint_ray.restore.restorer import Restorer
 from inpaint_ray.restore.undo import UndoConfig, undo
 from tests.support.machine import largest_file, no_more_files, on_small_disk, with_limits, without_privileges
-from tests.support.restoring import read_statuses, restore_here, write_damaged
+from tests.support.restoring import read_rows, read_statuses, restore_file, restore_here, write_damaged
 
 PROGRAM = """
 import json, resource, sys
+from dataclasses import asdict
+from inpaint_ray.ledger.records import RecordWriter
+from inpaint_ray.restore.archive import SourceFile
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.restorer import Restorer
 config = RestoreConfig(input="in", output=sys.argv[1] + "/out")
-restorer = Restorer(config)
-row = {"uri": SOURCE, "name": "a.wav", "size": 1, "settings": "s"}
+restorer = Restorer(config, "")
+source = SourceFile(uri=SOURCE, name="a.wav", size=1, fingerprint="f")
+record = RecordWriter("record", None, Restorer.schema)
 LIMIT
 try:
-    print(json.dumps(restorer(row)))
+    print(json.dumps(asdict(restorer(source, None, record))))
 except Exception as error:
     print(type(error).__name__, error)
 """
@@ -59,7 +61,7 @@ def test_an_output_that_cannot_grow_stops_the_job_and_leaves_nothing(tmp_path: P
     with largest_file(2**16), pytest.raises(StorageError, match="out/a.wav: storage refuses") as error:
         restore_here(config)
     assert "\n" not in str(error.value)
-    assert [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()] == ["run.json"]
+    assert [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()] == ["claim.json"]
     assert restore_here(config) == 0
 
 
@@ -69,13 +71,13 @@ def test_a_folder_without_rights_stops_the_job_and_is_no_fault_of_the_file() -> 
         (folder / "out" / "sub").mkdir(parents=True)
         (folder / "out" / "sub").chmod(0o555)
         config = RestoreConfig(input=str(folder / "in"), output=str(folder / "out"))
-        source = {"uri": str(folder / "in" / "sub" / "a.wav"), "name": "sub/a.wav", "size": 1, "settings": "s"}
+        source = {"uri": str(folder / "in" / "sub" / "a.wav"), "name": "sub/a.wav", "size": 1}
         with pytest.raises(StorageError, match="out/sub/a.wav: .*cannot be written") as error:
-            Restorer(config)(source)
-        assert "\n" not in str(error.value) and read_rows(str(folder / "out")) == []
+            restore_file(config, source)
+        assert "\n" not in str(error.value) and not (folder / "out" / "_restore").exists()  # no record
         (folder / "out").chmod(0o555)
         with pytest.raises(StorageError, match="out/new/a.wav: cannot be written: Permission denied"):
-            Restorer(config)(source | {"name": "new/a.wav"})
+            restore_file(config, source | {"name": "new/a.wav"})
         for path in (folder / "out", folder / "out" / "sub"):
             path.chmod(0o755)
 
@@ -88,8 +90,7 @@ def test_a_source_without_rights_is_a_failed_row_that_is_tried_again() -> None:
         config = RestoreConfig(input=str(folder / "in"), output=str(folder / "out"))
         assert restore_here(config) == 3
         assert read_statuses(folder / "out") == {"a.wav": "failed", "b.wav": "restored"}
-        rows = read_manifest(str(folder / "out")) or []
-        assert (rows[0].error, rows[0].settings) == ("no permission to read it", "")
+        assert read_rows(folder / "out")[0].error == "no permission to read it"
         (folder / "in" / "a.wav").chmod(0o644)
         done: list[str] = []
         assert restore_here(config, done) == 0 and done == ["a.wav"]
@@ -99,8 +100,9 @@ def test_too_little_memory_is_a_row_that_no_later_run_trusts(tmp_path: Path) -> 
     write_damaged(tmp_path / "a.wav", seconds=300)
     run = with_limits(program(tmp_path / "a.wav", limit=LITTLE_MEMORY), str(tmp_path))
     assert run.returncode == 0, run.stderr
-    row = json.loads(run.stdout)
-    assert (row["status"], row["settings"]) == ("failed", "") and row["error"].startswith("not enough memory")
+    entry = json.loads(run.stdout)
+    assert (entry["failed"], entry["fingerprint"]) == (True, "")
+    assert entry["row"]["status"] == "failed" and entry["row"]["error"].startswith("not enough memory")
 
 
 def test_what_the_system_refuses_is_not_said_of_the_file(tmp_path: Path) -> None:
@@ -146,7 +148,7 @@ def test_a_file_that_fails_later_keeps_what_was_made_of_it_and_what_undo_needs(t
         (source / "a.wav").write_text(harm)
     assert restore_here(replace(config, method="silence")) == 3
     assert (output / "a.wav").read_bytes() == restored
-    (row,) = (row for row in read_manifest(str(output)) or [] if row.name == "a.wav")
+    (row,) = (row for row in read_rows(output) if row.name == "a.wav")
     assert row.status == "failed" and row.error.endswith("; the earlier result still stands")
     assert undo(UndoConfig(output=str(output), to=str(tmp_path / "undone"))) == 0
     assert (tmp_path / "undone" / "a.wav").read_bytes() == original

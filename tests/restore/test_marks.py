@@ -7,7 +7,7 @@ import pytest
 
 from inpaint_ray import storage
 from inpaint_ray.errors import UsageError
-from inpaint_ray.restore.archive import list_archive, plan
+from inpaint_ray.restore.archive import list_archive, source_files
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.marks import Mark, Marks, read_marks
 from tests.support.restoring import read_statuses, restore_here, write_damaged
@@ -56,8 +56,8 @@ def test_what_labels_mean_decides_the_settings_and_not_where_they_stand(tapes: P
     def settings(*lines: str) -> list[str]:
         config = _config(tapes, _write_list(tapes, *lines))
         files = list_archive(config)
-        todo, _ = plan(config, files, model="", marks=read_marks(config, files), earlier={}, present={})
-        return [source.settings for source in sorted(todo, key=lambda source: source.name)]
+        sources = source_files(config, files, model="", marks=read_marks(config, files))
+        return [source.settings for source in sorted(sources, key=lambda source: source.name)]
 
     first = settings("b.wav,0.25,0.26")
     assert first[0] != first[1]

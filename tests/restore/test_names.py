@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from inpaint_ray import storage
 from inpaint_ray.restore.archive import list_archive
 from inpaint_ray.restore.config import RestoreConfig
-from inpaint_ray.restore.manifest import read_manifest
 from inpaint_ray.restore.report import REPORT
 from inpaint_ray.restore.undo import UndoConfig, undo
-from tests.support.restoring import read_statuses, restore_here, write_damaged
+from tests.support.restoring import read_rows, read_statuses, restore_here, write_damaged
 
 CONFIG = RestoreConfig(input="in", output="out")
 PIECES = [b"a", b"A", b".", b"-", b" ", b"\n", b"\r", b"\t", b"'", b'"', b"\\", b"\\xff", b"\\x5c", b"%41", b"#", b"?"]
@@ -144,7 +143,7 @@ def test_names_of_255_bytes_are_restored_or_say_that_the_new_one_is_too_long(tmp
     assert restore_here(config) == 0
     config = replace(config, output=str(tmp_path / "flac"), output_format="flac")
     assert restore_here(config) == 3
-    (row,) = read_manifest(str(tmp_path / "flac")) or []
+    (row,) = read_rows(tmp_path / "flac")
     assert row.status == "failed" and "File name too long; rename the file" in row.error
 
 

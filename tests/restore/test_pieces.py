@@ -8,7 +8,7 @@ from inpaint_ray.audio.encode import to_integers
 from inpaint_ray.audio.runs import Gap, join_gaps, mark_gaps
 from inpaint_ray.filling.waveform import fill
 from inpaint_ray.restore.pieces import CONTEXT_S, PIECE_S, Piece, fill_blocks, plan_pieces
-from inpaint_ray.restore.restorer import fill_lost
+from inpaint_ray.restore.repair import fill_lost
 
 RATE = 100  # Hz: many seconds in few samples
 

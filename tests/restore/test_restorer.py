@@ -1,10 +1,10 @@
+import hashlib
 import io
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import soundfile
 import torch
@@ -12,14 +12,18 @@ import torch
 from inpaint_ray.audio.decode import Recording, read_recording
 from inpaint_ray.audio.encode import encode, to_integers
 from inpaint_ray.audio.metrics import snr
-from inpaint_ray.audio.runs import Gap
 from inpaint_ray.audio.tags import read_tags
 from inpaint_ray.finding.labels import read_labels
+from inpaint_ray.ledger.ledger import Ledger
+from inpaint_ray.ledger.records import read_entries
+from inpaint_ray.restore.archive import SourceFile
 from inpaint_ray.restore.config import RestoreConfig
-from inpaint_ray.restore.excerpts import EXCERPT_S, encode_excerpts, excerpt_span, excerpt_uris
+from inpaint_ray.restore.excerpts import EXCERPT_S, cut_excerpts, to_flac
 from inpaint_ray.restore.formats import LOSSLESS, Target, choose_target
-from inpaint_ray.restore.manifest import ManifestRow, file_gaps_uri, read_rows
-from inpaint_ray.restore.restorer import Restorer
+from inpaint_ray.restore.gap_table import read_gaps
+from inpaint_ray.restore.look import Looker
+from inpaint_ray.restore.manifest import FOLDER, ManifestRow
+from tests.support.restoring import RECORD, restore_file, restore_here
 
 RATE = 8000
 GAP = slice(4000, 4080)  # 10 ms
@@ -56,14 +60,25 @@ class Result(NamedTuple):
 def restore(
     folder: Path, name: str, data: bytes, *, labels: str | None = None, taken: tuple = (), **options: object
 ) -> Result:
-    """A file through the actor, without Ray."""
+    """Take a file through the actor, without Ray."""
     config = RestoreConfig(input=str(folder / "in"), output=str(folder / "out"), **options)  # type: ignore[arg-type]
     path = folder / "in" / "file"  # names that lead out are only names here
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     source = {"uri": str(path), "name": name, "size": len(data), "settings": "s", "labels": labels, "taken": taken}
-    row = ManifestRow(**Restorer(config)(source))
+    row = restore_file(config, source)
     return Result(row, (folder / "out" / row.output).read_bytes() if row.output else b"")
+
+
+def gaps_of(folder: Path, row: ManifestRow) -> list[dict[str, Any]]:
+    """Rows of a file's gaps in its record, by time and channel."""
+    tables = read_gaps(ledger_of(folder), row.record, {row.name})
+    rows = [each for table in tables for each in table.to_pylist()]
+    return sorted(rows, key=lambda gap: (gap["start"], gap["channel"]))
+
+
+def ledger_of(folder: Path) -> Ledger:
+    return Ledger(str(folder / "out"), FOLDER)
 
 
 def lossless_formats() -> list[tuple[str, str, str]]:
@@ -182,8 +197,7 @@ def test_a_gap_longer_than_a_second_stays_silent_and_is_told(tmp_path: Path) -> 
     assert (row.status, row.gaps, row.samples_replaced) == ("partly", 2, 80)
     assert row.longest_gap_s == pytest.approx(1.05)
     assert row.error == "left silent: 1 gap longer than 1 s, 1.05 s in all"
-    table = pq.read_table(file_gaps_uri(str(tmp_path / "out"), "a.wav")).to_pylist()
-    assert [gap["method"] for gap in table] == ["autoregressive", "silence"]
+    assert [gap["method"] for gap in gaps_of(tmp_path, row)] == ["autoregressive", "silence"]
 
 
 @pytest.mark.parametrize(
@@ -199,7 +213,7 @@ def test_a_bad_file_is_a_row_with_its_reason(tmp_path: Path, data: bytes, reason
     row, written = restore(tmp_path, "a.wav", data)
     assert row.status == "failed" and reason in row.error and "\n" not in row.error
     assert (row.output, written) == ("", b"")
-    assert [file for file in (tmp_path / "out").rglob("*") if file.is_file() and file.suffix != ".json"] == []
+    assert [file.name for file in (tmp_path / "out").rglob("*") if file.is_file()] == [f"{RECORD}.parquet"]
 
 
 def test_what_flac_cannot_hold_is_a_failed_row(tmp_path: Path) -> None:
@@ -224,18 +238,18 @@ def test_damaged_labels_are_a_failed_row(tmp_path: Path) -> None:
     assert row.status == "failed" and "line 1 is not START<tab>STOP<tab>NAME" in row.error
 
 
-def test_the_output_its_gaps_its_excerpts_and_its_row_are_written(tmp_path: Path) -> None:
+def test_the_output_its_gaps_and_its_row_are_written(tmp_path: Path) -> None:
     row, written = restore(tmp_path, "sub/a b\u00e4.flac", make_damaged(2, "FLAC"))
-    output = str(tmp_path / "out")
-    assert len(written) == row.output_size
-    assert read_rows(output) == [row]
-    for uri in excerpt_uris(output, row.name):
-        assert read_recording(Path(uri).read_bytes()).duration_s == 1.0 < EXCERPT_S
-    gaps = pq.read_table(file_gaps_uri(output, row.name)).to_pylist()
+    assert len(written) == row.output_size and hashlib.sha256(written).hexdigest() == row.sha256
+    (entry,) = read_entries(ledger_of(tmp_path).records, RECORD)
+    assert ManifestRow(**entry.row) == row and row.record == RECORD
+    assert (entry.name, entry.output, entry.output_size) == (row.name, row.output, row.output_size)
+    gaps = gaps_of(tmp_path, row)
     assert [(gap["channel"], gap["method"], gap["dtype"]) for gap in gaps] == [
         (0, "autoregressive", "int32"),
         (1, "autoregressive", "int32"),
     ]
+    assert row.gap_rows == 2
     for gap in gaps:
         assert not any(gap["replaced"]) and len(gap["replaced"]) == 4 * (gap["stop"] - gap["start"])
         assert gap["level_before_db"] == -np.inf and -20 < gap["level_after_db"] < -5
@@ -243,7 +257,9 @@ def test_the_output_its_gaps_its_excerpts_and_its_row_are_written(tmp_path: Path
 
 
 def test_a_dry_run_writes_the_label_track_alone(tmp_path: Path) -> None:
-    row, _ = restore(tmp_path, "a.flac", make_damaged(2, "FLAC"), dry_run=True)
+    (tmp_path / "a.flac").write_bytes(make_damaged(2, "FLAC"))
+    config = RestoreConfig(input=str(tmp_path), output=str(tmp_path / "out"), dry_run=True)
+    row = Looker(config, "").look(SourceFile(uri=str(tmp_path / "a.flac"), name="a.flac", size=9, fingerprint="f"))
     assert (row.status, row.gaps, row.output) == ("restored", 1, "")
     (written,) = (file for file in (tmp_path / "out").rglob("*") if file.is_file())
     assert written.name == "a.flac.txt"
@@ -253,34 +269,49 @@ def test_a_dry_run_writes_the_label_track_alone(tmp_path: Path) -> None:
 
 def test_a_file_that_is_gone_is_a_failed_row(tmp_path: Path) -> None:
     config = RestoreConfig(input="in", output=str(tmp_path / "out"))
-    row = Restorer(config)({"uri": str(tmp_path / "gone.wav"), "name": "gone.wav", "size": 9})
-    assert row["status"] == "failed" and row["error"].startswith("not there")
+    row = restore_file(config, {"uri": str(tmp_path / "gone.wav"), "name": "gone.wav", "size": 9})
+    assert row.status == "failed" and row.error.startswith("not there")
 
 
 def test_what_an_earlier_run_wrote_under_another_name_is_replaced(tmp_path: Path) -> None:
-    stale = tmp_path / "out" / "a.wav.flac"
-    stale.parent.mkdir()
-    stale.write_bytes(b"old")
-    (tmp_path / "a.wav").write_bytes(make_damaged())
-    config = RestoreConfig(input=str(tmp_path), output=str(tmp_path / "out"))
-    Restorer(config)({"uri": str(tmp_path / "a.wav"), "name": "a.wav", "size": 9, "replaces": "a.wav.flac"})
-    assert not stale.exists() and (tmp_path / "out" / "a.wav").exists()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.wav").write_bytes(make_damaged())
+    config = RestoreConfig(input=str(tmp_path / "in"), output=str(tmp_path / "out"), output_format="flac")
+    assert restore_here(config) == 0 and (tmp_path / "out" / "a.wav.flac").exists()
+    assert restore_here(replace(config, output_format="same")) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["_restore", "a.wav"]
 
 
 def test_high_rates_are_resampled_for_the_page() -> None:
     samples = (make_tones(4, seconds=1) * 2**31).astype(np.int32)
     recording = Recording(samples=samples, sample_rate=96_000, container="WAV", subtype="PCM_24")
     assert encode(recording)
-    damaged, restored = (read_recording(sound) for sound in encode_excerpts(recording, recording))
-    assert (damaged.sample_rate, damaged.num_samples, len(damaged.samples)) == (48_000, 4000, 1)
-    np.testing.assert_array_equal(damaged.samples, restored.samples)
+    shown = read_recording(to_flac(recording))
+    assert (shown.sample_rate, shown.num_samples, len(shown.samples)) == (48_000, 4000, 1)
+    assert (shown.container, shown.subtype) == ("FLAC", "PCM_16")
 
 
-def test_the_excerpt_is_around_the_longest_gap_and_within_the_file() -> None:
-    gaps = [Gap(0, 10, 20), Gap(1, 90_000, 90_100)]
-    assert excerpt_span(gaps, 100_000, 1000) == (87_050, 93_050)
-    assert excerpt_span(gaps[:1], 100_000, 1000) == (0, 6000) and excerpt_span(gaps[:1], 4000, 1000) == (0, 4000)
-    assert excerpt_span([], 100, 1000) == (0, 0)
+@pytest.mark.parametrize(
+    ("seconds", "lost", "span"),
+    [
+        (12.0, [(0.5, 0.52), (9.0, 9.1)], (6.05, 12.0)),  # up to the end, around the longest
+        (14.0, [(0.5, 0.52), (9.0, 9.1)], (6.05, 12.05)),
+        (14.0, [(0.5, 0.52), (9.0, 10.5)], (0.0, 6.0)),  # the longer one is not filled
+        (4.0, [(0.5, 0.52)], (0.0, 4.0)),
+    ],
+    ids=["near the end", "in the middle", "near the start", "a short file"],
+)
+def test_excerpts_are_around_the_longest_filled_gap_and_within_the_file(
+    tmp_path: Path, seconds: float, lost: list[tuple[float, float]], span: tuple[float, float]
+) -> None:
+    data = write(make_tones(2, seconds=seconds), "WAV", "PCM_16")
+    labels = "".join(f"{start}\t{stop}\tgap\n" for start, stop in lost)
+    row, written = restore(tmp_path, "a.wav", data, labels=labels)
+    excerpts = cut_excerpts(ledger_of(tmp_path), row, str(tmp_path / "in" / "file"))
+    start, stop = (round(each * RATE) for each in span)
+    start = max(min(start, round((seconds - EXCERPT_S) * RATE)), 0)
+    for excerpt, whole in zip(excerpts, (data, written), strict=True):
+        np.testing.assert_array_equal(excerpt.samples, read_recording(whole).samples[:, start:stop])
 
 
 @pytest.mark.music

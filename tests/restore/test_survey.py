@@ -8,7 +8,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from inpaint_ray.audio.runs import Gap
-from inpaint_ray.restore.restorer import survey_file
+from inpaint_ray.restore.survey import survey_file
 
 RATE = 16_000
 CONTAINERS = ("WAV", "CAF", "AU", "XI", "FLAC")  # of a subtype, the first that has it

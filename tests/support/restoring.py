@@ -1,23 +1,26 @@
-"""Whole restorations without Ray: the same plan, actor and end, file after file in this process."""
+"""Whole restorations without Ray, file after file in this process, and the work of an actor on a single file."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import soundfile
 
+from inpaint_ray.ledger.ledger import Ledger
+from inpaint_ray.ledger.records import Entry, RecordWriter, write_record
 from inpaint_ray.restore.archive import SourceFile
 from inpaint_ray.restore.config import RestoreConfig
-from inpaint_ray.restore.manifest import MANIFEST, ManifestRow
+from inpaint_ray.restore.manifest import FOLDER, MANIFEST, ManifestRow, manifest_rows, read_manifest
 from inpaint_ray.restore.restorer import Restorer
 from inpaint_ray.restore.run import restore
+from tests.support.here import here
 
 RATE = 8000
+RECORD = "record"  # of `restore_entry`
 
 
 def write_damaged(path: Path, *, gaps: int = 1, first: int = 2000, seconds: float = 1.0) -> None:
@@ -34,23 +37,47 @@ def write_damaged(path: Path, *, gaps: int = 1, first: int = 2000, seconds: floa
 
 def restore_here(config: RestoreConfig, done: list[str] | None = None) -> int:
     """Restore an archive; the exit code. Names of the files that it works on are added to `done`."""
+    call = Restorer.__call__
 
-    def run(config: RestoreConfig, todo: list[SourceFile], shown: object = None) -> list[ManifestRow]:
-        rows = pa.Table.from_pylist([asdict(source) for source in todo]).to_pylist()  # as Ray Data carries them
+    def noted(restorer: Restorer, source: SourceFile, earlier: Entry | None, record: RecordWriter) -> Entry:
         if done is not None:
-            done.extend(row["name"] for row in rows)
-        restorer = Restorer(config)
-        return [ManifestRow(**restorer(row)) for row in rows]
+            done.append(source.name)
+        return call(restorer, source, earlier, record)
 
-    with patch("inpaint_ray.restore.run._run", run), undrawn():
+    with here(), undrawn(), patch.object(Restorer, "__call__", noted):
         return restore(config)
+
+
+def restore_entry(config: RestoreConfig, source: dict[str, Any], earlier: Entry | None = None) -> Entry:
+    """Restore one file as an actor does, into a record of its own, and return its entry.
+
+    Args:
+        config: of the restoration.
+        source: fields of the file; its fingerprint may be left out.
+        earlier: what the attempt before came to.
+    """
+    item = SourceFile(**{"fingerprint": "f"} | source)
+    with write_record(Ledger(config.output, FOLDER).records, RECORD, Restorer.schema) as record:
+        record.entries.append(Restorer(config, "")(item, earlier, record))
+        return record.entries[0]
+
+
+def restore_file(config: RestoreConfig, source: dict[str, Any]) -> ManifestRow:
+    """Restore one file as an actor does, and return its row of the manifest."""
+    return ManifestRow(**restore_entry(config, source).row)
 
 
 @contextmanager
 def undrawn() -> Iterator[None]:
     """Leave out the pictures of the report, which take longer than all the rest."""
-    with patch("inpaint_ray.restore.report.draw_spectrograms", lambda *arguments: b""):
+    with patch("inpaint_ray.restore.report.draw_spectrograms", lambda *arguments: b"drawn"):
         yield
+
+
+def read_rows(output: Path | str) -> list[ManifestRow]:
+    """Return the rows of the manifest, in its order."""
+    found = read_manifest(str(output))
+    return [] if found is None else manifest_rows(found[0])
 
 
 def read_statuses(output: Path) -> dict[str, str]:
