@@ -15,7 +15,7 @@ from inpaint_ray.restore.archive import SourceFile, fingerprint
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.gap_table import GAPS
 from inpaint_ray.restore.manifest import MANIFEST, RUN, ManifestRow
-from inpaint_ray.restore.report import REPORT, draw_spectrograms, write_report
+from inpaint_ray.restore.report import REPORT, write_report
 from inpaint_ray.restore.restorer import Restorer
 from inpaint_ray.restore.run import _absolute, _check_files, restore
 from inpaint_ray.restore.undo import UndoConfig, undo
@@ -149,8 +149,3 @@ def test_an_output_of_another_archive_is_refused(tmp_path: Path) -> None:
 def test_a_report_without_repaired_files_has_no_players(tmp_path: Path) -> None:
     write_report(RestoreConfig(input="in", output=str(tmp_path)), [], wall_s=1)
     assert "<audio" not in (tmp_path / REPORT).read_text()
-
-
-def test_the_picture_is_a_png() -> None:
-    silence = np.zeros((2, RATE), dtype=np.float32)
-    assert draw_spectrograms(silence, silence + 1e-3, RATE).startswith(b"\x89PNG")
