@@ -6,6 +6,7 @@ A file's place and name in the output follow from its own alone, so work that a 
 import posixpath
 import time
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import asdict, replace
 
 import pyarrow as pa
@@ -95,6 +96,7 @@ def _make_views(
     started: float,
 ) -> pa.Table:
     """Write the gap table, the report and, last, the manifest, which stands for all; gives its rows."""
+    _withdraw(config.output)
     parts = [*ledger.tables(chosen, make_rows), _unmatched(config, marks)]
     table = pa.concat_tables(parts).sort_by("name")
     with_gaps: dict[str, list[str]] = defaultdict(list)
@@ -104,6 +106,13 @@ def _make_views(
     write_report(config, ledger, table, {file.name: file.uri for file in files}, wall_s=time.monotonic() - started)
     write_manifest(config.output, table, digest(chosen, marks and marks.unmatched))
     return table
+
+
+def _withdraw(output: str) -> None:
+    """Take the digest off the manifest, which undo may need, so that it stands for no view that is made anew."""
+    with suppress(UsageError):  # a damaged one stands for nothing
+        if (found := read_manifest(output)) is not None:
+            write_manifest(output, found[0], "")
 
 
 def _standing(config: RestoreConfig, state: str) -> pa.Table | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from inpaint_ray import storage
 from inpaint_ray.audio.decode import Recording, read_blocks
@@ -16,6 +17,7 @@ from inpaint_ray.audio.tags import copy_tags
 from inpaint_ray.errors import SOME_FAILED, AudioDecodeError, FileNameError, UnreadableError, UsageError
 from inpaint_ray.ledger.claims import check_apart, claim, read_claim
 from inpaint_ray.ledger.ledger import Ledger
+from inpaint_ray.ledger.records import record_uri
 from inpaint_ray.names import one_line, printable
 from inpaint_ray.restore.gap_table import read_gaps
 from inpaint_ray.restore.manifest import FOLDER, ManifestRow, manifest_rows, read_manifest
@@ -113,11 +115,15 @@ def _read_replaced(ledger: Ledger, row: ManifestRow) -> Iterator[dict[str, Any]]
     """Yield the rows of a file's gaps.
 
     Raises:
-        ValueError: some are missing.
+        ValueError: some are missing, or the record is.
     """
     num_rows = 0
-    for table in read_gaps(ledger, row.record, {row.name}):
-        num_rows += len(table)
-        yield from table.to_pylist()
+    try:
+        for table in read_gaps(ledger, row.record, {row.name}):
+            num_rows += len(table)
+            yield from table.to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        uri = record_uri(ledger.records, row.record)
+        raise ValueError(f"its record {uri} is damaged or gone; restore it again from its source") from error
     if num_rows != row.gap_rows:
         raise ValueError(f"its record has {num_rows} of its {row.gap_rows} gaps; restore it again from its source")

@@ -3,12 +3,11 @@
 import json
 import math
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import ray.data
 import soundfile
 import torch
 
@@ -16,8 +15,8 @@ from inpaint_ray import storage
 from inpaint_ray.audio.damage import Damage
 from inpaint_ray.audio.stft import Grid
 from inpaint_ray.errors import AudioDecodeError, UsageError
-from inpaint_ray.evaluate import archive as archive_job
-from inpaint_ray.evaluate import methods
+from inpaint_ray.evaluate.audio import methods
+from inpaint_ray.evaluate.audio import run as archive_job
 from inpaint_ray.evaluate.audio.cases import Excerpt, cut, lose_columns, read_excerpt
 from inpaint_ray.evaluate.audio.janssen import fill_textbook
 from inpaint_ray.evaluate.audio.listening import Example, ExampleMaker, choose_examples
@@ -194,8 +193,8 @@ def test_an_evaluation_that_is_stopped_at_its_sounds_leaves_its_tables_and_no_pl
 
     soundfile.write(tmp_path / "a.wav", _tones(), RATE)
     scores = [_score("a.wav", method, 1.0) for method in ("silence", "linear")]
-    monkeypatch.setattr(archive_job, "_score", lambda config, uris: scores)
-    monkeypatch.setattr(ray.data, "from_items", stop)
+    monkeypatch.setattr(archive_job, "_score", lambda config, files, model: scores)
+    monkeypatch.setattr(archive_job, "spread", stop)
     output = tmp_path / "results"
     with pytest.raises(KeyboardInterrupt):
         evaluate(EvaluateConfig(data=str(tmp_path), output=str(output), damage=("gap:20",), tasks=("samples",)))
@@ -209,12 +208,13 @@ def test_sounds_of_earlier_evaluations_are_gone_and_half_made_ones_are_made_agai
 ) -> None:
     """Sounds are made in this process, by what the actors run."""
 
-    def score(config: EvaluateConfig, uris: dict[str, str]) -> list[AudioScore]:
-        return [score for name in uris for score in score_excerpt(Excerpt(name, _tones(), RATE), config, None)]
+    def score(config: EvaluateConfig, files: list[storage.StoredFile], model: str) -> list[AudioScore]:
+        excerpts = [Excerpt(file.name, _tones(), RATE) for file in files]
+        return [score for excerpt in excerpts for score in score_excerpt(excerpt, config, None)]
 
     def make(config: EvaluateConfig, examples: list[Example], uris: dict[str, str]) -> None:
         for example in examples:
-            ExampleMaker(config)({"example": example, "uri": uris[example.name]})
+            ExampleMaker(config)({"example": json.dumps(asdict(example)), "uri": uris[example.name]})
 
     def write_or_die(uri: str, data: bytes) -> None:
         if uri.endswith("/listen/000-damaged.flac"):

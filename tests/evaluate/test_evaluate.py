@@ -13,9 +13,9 @@ from torch import nn
 from inpaint_ray.data.schema import Dataset
 from inpaint_ray.data.shards import PatchRows, shard_uris
 from inpaint_ray.errors import CheckpointError, DatasetError, UsageError
-from inpaint_ray.evaluate import published, score
 from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.evaluate.run import evaluate
+from inpaint_ray.evaluate.shards import published, score
 from inpaint_ray.evaluate.shards.published import is_fma, published_figures
 from inpaint_ray.evaluate.shards.run import name_checkpoints
 from inpaint_ray.evaluate.shards.score import TrackScores, classify, score_shard

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from inpaint_ray.audio import autoregressive
+from inpaint_ray.filling import autoregressive
 from inpaint_ray.filling.autoregressive import fill_gaps
 
 RATE = 16_000

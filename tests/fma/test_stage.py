@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from inpaint_ray.data import stage as module
 from inpaint_ray.errors import JobFailedError, UsageError
+from inpaint_ray.fma import stage as module
 from inpaint_ray.fma.remote_zip import Member
 from inpaint_ray.fma.stage import StageConfig, check_published, open_archive, plan_tasks, stage, stage_members
 from tests.fma.test_remote_zip import ZipServer, fma_files, zipped

@@ -33,7 +33,7 @@ def test_every_actor_that_is_to_use_a_gpu_says_that_there_is_none(tmp_path: Path
     with pytest.raises(UsageError, match="--use-gpu"):
         AudioScorer(EvaluateConfig(data=folder, output=folder, checkpoint=(PRETRAINED,), actors=actors))
     with pytest.raises(UsageError, match="--use-gpu"):
-        Restorer(RestoreConfig(input=folder, output=folder, checkpoint=PRETRAINED, actors=actors))
+        Restorer(RestoreConfig(input=folder, output=folder, checkpoint=PRETRAINED, actors=actors), "")
 
 
 @pytest.mark.ray

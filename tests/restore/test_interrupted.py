@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -19,6 +21,10 @@ from inpaint_ray.restore.report import REPORT
 from inpaint_ray.restore.undo import UndoConfig, undo
 from tests.support.restoring import restore_here, write_damaged
 
+OF_RECORDS = ("record",)  # of the manifest: names of records have the number of the attempt
+METHOD = "linear"
+UNKNOWN = ("a.wav.flac", "b.wav.flac", "new.wav.flac")  # whole, but of a block that was killed before its record
+
 
 class Killed(BaseException):
     """Ends a run as a power failure does: nothing in it catches this."""
@@ -26,21 +32,25 @@ class Killed(BaseException):
 
 @dataclass
 class Disk:
-    """Counts what changes the disk, and dies instead of one such change."""
+    """Counts what changes the disk, and dies instead of one such change and all that come after it."""
 
     last: int | None = None  # number of the change, from 0, that does not happen any more
     count: int = 0
 
     def change(self) -> None:
-        if self.count == self.last:
+        if self.is_dead:
             raise Killed
         self.count += 1
+
+    @property
+    def is_dead(self) -> bool:
+        return self.count == self.last
 
 
 @contextmanager
 def changes(disk: Disk) -> Iterator[None]:
-    """Count every file that appears, or is deleted, in this process."""
-    replace_file, delete, remove_tree = os.replace, os.remove, shutil.rmtree
+    """Count every file that appears, or is deleted, in this process; of a dead disk, what was begun stays there."""
+    replace_file, delete, unlink = os.replace, os.remove, Path.unlink
 
     def replaced(source: str, target: str) -> None:
         disk.change()
@@ -50,39 +60,23 @@ def changes(disk: Disk) -> Iterator[None]:
         disk.change()
         delete(path)
 
-    def removed(path: str) -> None:
-        for file in sorted(Path(path).rglob("*"), reverse=True):  # gaps before rows: the order that harms
-            disk.change()
-            file.unlink()
-        remove_tree(path)
+    def unlinked(path: Path, missing_ok: bool = False) -> None:
+        if not disk.is_dead:
+            unlink(path, missing_ok)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("os.replace", replaced)
         patch.setattr("os.remove", deleted)
-        patch.setattr("inpaint_ray.storage.delete_files", removed_files(removed))
-        patch.setattr("inpaint_ray.restore.manifest.ThreadPoolExecutor", OneByOne)
+        patch.setattr(Path, "unlink", unlinked)
+        patch.setattr("time.monotonic", lambda: 0.0)  # rows and report have times
         yield
 
 
-def removed_files(removed):  # type: ignore[no-untyped-def]
-    def delete_files(uri: str) -> None:
-        if Path(uri).is_dir():
-            removed(uri)
-
-    return delete_files
-
-
-class OneByOne:
-    """In the place of a pool of threads, so that a kill stops all."""
-
-    def __init__(self, num_threads: int) -> None:
-        self.map = map
-
-    def __enter__(self) -> "OneByOne":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
+@pytest.fixture(params=["each in a block", "all in one block"])
+def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How the files are dealt."""
+    if request.param == "all in one block":
+        monkeypatch.setattr("inpaint_ray.ledger.blocks.MANY_BLOCKS", 1)
 
 
 def run(config: RestoreConfig, *, killed_at: int | None = None) -> int:
@@ -93,6 +87,22 @@ def run(config: RestoreConfig, *, killed_at: int | None = None) -> int:
     return disk.count
 
 
+Results = tuple[dict[str, bytes], list[Any], list[Any]]
+
+
+def results_of(output: Path) -> Results:
+    """The bytes of files and report, and the rows of manifest and gap table."""
+    files = {name: path.read_bytes() for name, path in files_of(output).items() if "/records/" not in name}
+    files = {name: data for name, data in files.items() if name not in UNKNOWN}
+    manifest, gaps = (pq.read_table(pa.BufferReader(files.pop(name))) for name in (MANIFEST, GAPS))
+    rows = manifest.drop_columns(list(OF_RECORDS)).to_pylist()
+    return files, rows, sorted(gaps.to_pylist(), key=lambda gap: (gap["name"], gap["start"], gap["channel"]))
+
+
+def files_of(folder: Path) -> dict[str, Path]:
+    return {file.name: folder / file.name for file in storage.list_files(str(folder))}
+
+
 def check_nothing_is_lost(config: RestoreConfig, folder: Path) -> None:
     output = Path(config.output)
     rows = {row["name"]: row for row in pq.read_table(output / MANIFEST).to_pylist()}
@@ -101,13 +111,17 @@ def check_nothing_is_lost(config: RestoreConfig, folder: Path) -> None:
     undone = folder / "undone"
     assert undo(UndoConfig(output=str(output), to=str(undone))) == 0
     for path in Path(config.input).iterdir():
-        if path.suffix == ".wav":
-            assert (undone / path.name).read_bytes() == path.read_bytes(), path.name
+        written = undone / rows[path.name]["output"]
+        if path.suffix == ".wav" and written.suffix == ".wav":
+            assert written.read_bytes() == path.read_bytes(), path.name
         else:
-            assert (undone / path.name).exists() and rows[path.name]["gap_rows"] == 1
+            assert written.exists() and rows[path.name]["gap_rows"] == rows[path.name]["gaps"]
     assert "new.wav" in (output / REPORT).read_text()
-    kept = {file.name for file in storage.list_files(str(output / "_restore")) if "excerpts" not in file.name}
-    assert kept == {"manifest.parquet", "gaps.parquet", "report.html", "run.json"}
+    kept = {file.name for file in storage.list_files(str(output / "_restore")) if "records/" not in file.name}
+    assert kept == {"manifest.parquet", "gaps.parquet", "report.html", "claim.json"}
+    outputs = {name for name in files_of(output) if not name.startswith("_restore/")}
+    assert outputs - set(UNKNOWN) == {row["output"] for row in rows.values()}
+    assert not [name for name in files_of(output) if name.endswith(".tmp")]
 
 
 @pytest.fixture(scope="module")
@@ -116,45 +130,81 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("interrupted")
     for name in ("a.wav", "b.wav", "c.flac"):
         write_damaged(folder / "in" / name, seconds=0.6)
-    run(RestoreConfig(input=str(folder / "in"), output=str(folder / "out"), method="linear"))
+    run(RestoreConfig(input=str(folder / "in"), output=str(folder / "out"), method=METHOD))
     write_damaged(folder / "in" / "b.wav", gaps=2, first=1500, seconds=0.6)
     write_damaged(folder / "in" / "new.wav", gaps=3, first=1200, seconds=0.6)
     return folder
 
 
-def interrupt(before: Path, tmp_path: Path, kills: list[int], *, other: dict[str, object] | None = None) -> None:
-    """Kill runs at these changes, one after the other, the first with other settings; then run to the end."""
-    for each in tmp_path.iterdir():
-        shutil.rmtree(each)
+def undisturbed(before: Path, tmp_path: Path, **options: Any) -> tuple[int, Results]:
+    """How many changes a run makes that nothing kills, and what it leaves."""
+    count = run(begin(before, tmp_path, **options))
+    return count, results_of(tmp_path / "out")
+
+
+def begin(before: Path, tmp_path: Path, **options: Any) -> RestoreConfig:
+    """Lay what was there before the run, and return its settings."""
+    for name in ("out", "undone"):
+        shutil.rmtree(tmp_path / name, ignore_errors=True)
     shutil.copytree(before / "out", tmp_path / "out")
-    config = RestoreConfig(input=str(before / "in"), output=str(tmp_path / "out"), method="linear")
+    return RestoreConfig(input=str(before / "in"), output=str(tmp_path / "out"), **{"method": METHOD} | options)
+
+
+def interrupt(
+    before: Path, tmp_path: Path, kills: list[int], expected: Results, *, other: dict[str, Any] | None = None
+) -> None:
+    """Kill a run at a change, the next at another, let one end, and check that it left what an undisturbed one does.
+
+    Args:
+        before: what was there.
+        tmp_path: where it is laid.
+        kills: number of the change of each killed run.
+        expected: of an undisturbed run.
+        other: settings of the first run.
+    """
+    config = begin(before, tmp_path)
     for number, killed_at in enumerate(kills):
-        run(replace(config, **other) if other and not number else config, killed_at=killed_at)  # type: ignore[arg-type]
+        run(replace(config, **other) if other and not number else config, killed_at=killed_at)
     run(config)
     check_nothing_is_lost(config, tmp_path)
+    assert results_of(tmp_path / "out") == expected, kills
 
 
-def num_changes(before: Path, tmp_path: Path, **other: object) -> int:
-    shutil.copytree(before / "out", tmp_path / "out")
-    config = RestoreConfig(input=str(before / "in"), output=str(tmp_path / "out"), **{"method": "linear"} | other)  # type: ignore[arg-type]
-    return run(config)
-
-
+@pytest.mark.usefixtures("blocks")
 def test_a_kill_at_any_write_loses_nothing(before: Path, tmp_path: Path) -> None:
-    count = num_changes(before, tmp_path)
-    assert count > 15
+    count, expected = undisturbed(before, tmp_path)
+    assert count >= 8  # two outputs and two records at most, what was begun, and the views
     for killed_at in range(count):
-        interrupt(before, tmp_path, [killed_at])
+        interrupt(before, tmp_path, [killed_at], expected)
 
 
+@pytest.mark.usefixtures("blocks")
 def test_two_kills_lose_nothing(before: Path, tmp_path: Path) -> None:
-    count = num_changes(before, tmp_path)
+    count, expected = undisturbed(before, tmp_path)
     chosen = random.Random(0)
     for _ in range(8):
-        interrupt(before, tmp_path, [chosen.randrange(count), chosen.randrange(count)])
+        interrupt(before, tmp_path, [chosen.randrange(count), chosen.randrange(count)], expected)
 
 
-def test_a_killed_run_with_other_settings_leaves_no_row_that_is_not_of_its_output(before: Path, tmp_path: Path) -> None:
-    other: dict[str, object] = {"method": "silence"}  # outputs of the same size
-    for killed_at in range(num_changes(before, tmp_path, **other)):
-        interrupt(before, tmp_path, [killed_at], other=other)
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize(
+    "other",
+    [{"method": "silence"}, {"output_format": "flac"}],
+    ids=["outputs of the same size", "outputs under other names"],
+)
+def test_a_killed_run_with_other_settings_leaves_nothing_that_is_not_of_its_output(
+    before: Path, tmp_path: Path, other: dict[str, Any]
+) -> None:
+    _, expected = undisturbed(before, tmp_path)
+    count, _ = undisturbed(before, tmp_path, **other)
+    assert count >= 10
+    for killed_at in range(count + 1):
+        interrupt(before, tmp_path, [killed_at], expected, other=other)
+
+
+def test_kills_of_the_first_run_and_of_one_with_other_settings_lose_nothing(before: Path, tmp_path: Path) -> None:
+    count, expected = undisturbed(before, tmp_path)
+    chosen = random.Random(1)
+    for _ in range(8):
+        kills = [chosen.randrange(count), chosen.randrange(count), chosen.randrange(count)]
+        interrupt(before, tmp_path, kills, expected, other={"output_format": "flac"})

@@ -1,8 +1,9 @@
 import os
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
@@ -10,26 +11,18 @@ import soundfile
 from inpaint_ray import storage
 from inpaint_ray.errors import UsageError
 from inpaint_ray.ledger.actors import Actors
-from inpaint_ray.ledger.claims import check_apart, claim
-from inpaint_ray.restore.archive import SourceFile, fingerprint
+from inpaint_ray.ledger.claims import check_apart
+from inpaint_ray.ledger.ledger import Ledger
+from inpaint_ray.ledger.records import Entry, RecordWriter
+from inpaint_ray.restore.archive import SourceFile
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.gap_table import GAPS
-from inpaint_ray.restore.manifest import MANIFEST, RUN, ManifestRow
+from inpaint_ray.restore.manifest import FOLDER, MANIFEST, SCHEMA, write_manifest
 from inpaint_ray.restore.report import REPORT, write_report
 from inpaint_ray.restore.restorer import Restorer
-from inpaint_ray.restore.run import _absolute, _check_files, restore
+from inpaint_ray.restore.run import _check_files, restore
 from inpaint_ray.restore.undo import UndoConfig, undo
-
-RATE = 8000
-
-
-def write_damaged(path: Path, *, gaps: int = 1) -> None:
-    time = np.arange(RATE) / RATE
-    samples = 0.3 * np.sin(2 * np.pi * 220 * time) + 0.2 * np.sin(2 * np.pi * 331 * time + 1)
-    for number in range(gaps):
-        samples[2000 + 1000 * number : 2080 + 1000 * number] = 0
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, samples, RATE, subtype="PCM_16")
+from tests.support.restoring import read_rows, read_statuses, restore_here, write_damaged
 
 
 @pytest.mark.ray
@@ -79,37 +72,47 @@ def test_an_archive_is_restored_and_a_second_run_does_what_is_left(
     assert not (tmp_path / "undone" / "whole.wav").exists()
 
 
-def test_a_killed_run_is_finished_without_repeating_its_files(tmp_path: Path) -> None:
+class Killed(BaseException):
+    """Ends a run as a power failure does: nothing in it catches this."""
+
+
+def test_a_killed_run_is_finished_without_repeating_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, output = tmp_path / "in", tmp_path / "out"
     write_damaged(source / "a.wav")
-    config = _absolute(RestoreConfig(input=str(source), output=str(output)))
-    claim("--output", config.output, RUN, "input", config.input)
-    size = (source / "a.wav").stat().st_size
-    (file,) = storage.list_files(str(source))
-    settings = fingerprint(config, "")
-    row = {"uri": file.uri, "name": "a.wav", "size": size, "etag": file.etag, "settings": settings}
-    Restorer(config)(row)  # and then the power fails
+    config = RestoreConfig(input=str(source), output=str(output))
+
+    def killed(*arguments: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr("inpaint_ray.restore.run._make_views", killed)
+        restore_here(config)
     leftover = output / f"b.wav.{'0' * 32}.tmp"
     leftover.write_bytes(b"half")
     written = (output / "a.wav").stat().st_mtime_ns
-    assert restore(config) == 0  # without Ray: nothing is left to restore
+    done: list[str] = []
+    assert restore_here(config, done) == 0 and done == []
     assert (output / "a.wav").stat().st_mtime_ns == written and not leftover.exists()
     assert pq.read_table(output / MANIFEST).column("name").to_pylist() == ["a.wav"]
     assert pq.read_table(output / GAPS).column("name").to_pylist() == ["a.wav"]
-    assert sorted(path.name for path in (output / "_restore").iterdir() if path.is_dir()) == ["excerpts"]
+    assert sorted(path.name for path in (output / "_restore").iterdir() if path.is_dir()) == ["records"]
 
 
 def test_what_a_dying_node_had_begun_is_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, output = tmp_path / "in", tmp_path / "out"
     write_damaged(source / "a.wav")
+    call = Restorer.__call__
 
-    def run(config: RestoreConfig, todo: list[SourceFile], shown: list[ManifestRow]) -> list[ManifestRow]:
-        (output / f"a.wav.{'0' * 32}.tmp").write_bytes(b"half")  # and then the node dies, and another does it
-        return [ManifestRow(**Restorer(config)(asdict(source))) for source in todo]
+    def dying(restorer: Restorer, source: SourceFile, earlier: Entry | None, record: RecordWriter) -> Entry:
+        for place in (output, output / "_restore" / "records"):
+            place.mkdir(parents=True, exist_ok=True)
+            (place / f"a.wav.{'0' * 32}.tmp").write_bytes(b"half")  # and then the node dies, and another does it
+        return call(restorer, source, earlier, record)
 
-    monkeypatch.setattr("inpaint_ray.restore.run._run", run)
-    assert restore(RestoreConfig(input=str(source), output=str(output))) == 0
+    monkeypatch.setattr(Restorer, "__call__", dying)
+    assert restore_here(RestoreConfig(input=str(source), output=str(output))) == 0
     assert sorted(path.name for path in output.iterdir()) == ["_restore", "a.wav"]
+    assert not list(output.rglob("*.tmp"))
 
 
 @pytest.mark.parametrize(
@@ -134,18 +137,75 @@ def test_a_listed_file_in_the_output_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_output_with_something_else_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "letter.txt").write_text("dear")
+    write_damaged(tmp_path / "in" / "a.wav")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "letter.txt").write_text("dear")
     with pytest.raises(UsageError, match="letter.txt"):
-        claim("--output", str(tmp_path), RUN, "input", "in")
+        restore_here(RestoreConfig(input=str(tmp_path / "in"), output=str(tmp_path / "out")))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["letter.txt"]
 
 
 def test_an_output_of_another_archive_is_refused(tmp_path: Path) -> None:
-    claim("--output", str(tmp_path), RUN, "input", "one")
-    claim("--output", str(tmp_path), RUN, "input", "one")
-    with pytest.raises(UsageError, match="what was made of one"):
-        claim("--output", str(tmp_path), RUN, "input", "two")
+    for name in ("one", "two"):
+        write_damaged(tmp_path / name / "a.wav")
+    config = RestoreConfig(input=str(tmp_path / "one"), output=str(tmp_path / "out"))
+    assert restore_here(config) == 0 and restore_here(config) == 0
+    with pytest.raises(UsageError, match=f"what was made of input {tmp_path}/one"):
+        restore_here(replace(config, input=str(tmp_path / "two")))
 
 
 def test_a_report_without_repaired_files_has_no_players(tmp_path: Path) -> None:
-    write_report(RestoreConfig(input="in", output=str(tmp_path)), [], wall_s=1)
+    ledger = Ledger(str(tmp_path), FOLDER)
+    write_report(RestoreConfig(input="in", output=str(tmp_path)), ledger, SCHEMA.empty_table(), {}, wall_s=1)
     assert "<audio" not in (tmp_path / REPORT).read_text()
+
+
+def test_the_page_plays_what_every_method_filled(tmp_path: Path) -> None:
+    write_damaged(tmp_path / "in" / "a.wav")
+    config = RestoreConfig(input=str(tmp_path / "in"), output=str(tmp_path / "out"), method="silence")
+    assert restore_here(config) == 0
+    assert (tmp_path / "out" / REPORT).read_text().count("<audio") == 2
+
+
+def test_the_page_plays_no_source_that_became_another_recording(tmp_path: Path) -> None:
+    """Its marks do not fit it any more, so its earlier result stands."""
+    source, output, marks = tmp_path / "in", tmp_path / "out", tmp_path / "gaps.csv"
+    marks.write_text("name,start,end\na.wav,15,15.01\nb.wav,0.25,0.26\n")
+    write_damaged(source / "a.wav", seconds=20)
+    write_damaged(source / "b.wav")
+    config = RestoreConfig(input=str(source), output=str(output), gaps=str(marks))
+    assert restore_here(config) == 0
+    assert (output / REPORT).read_text().count("<audio") == 4
+    write_damaged(source / "a.wav", seconds=2)
+    assert restore_here(config) == 3
+    assert read_statuses(output) == {"a.wav": "failed", "b.wav": "restored"}
+    page = (output / REPORT).read_text()
+    assert page.count("<audio") == 2 and "the earlier result still stands" in page
+
+
+def test_views_that_a_killed_run_of_fewer_files_left_do_not_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.wav", "b.wav"):
+        write_damaged(tmp_path / "in" / name)
+    listed = tmp_path / "in" / "list.txt"
+    listed.write_text("a.wav\nb.wav\n")
+    config = RestoreConfig(input=str(listed), output=str(tmp_path / "out"))
+    assert restore_here(config) == 0
+
+    def killed(output: str, table: pa.Table, digest: str) -> None:
+        if digest:
+            raise Killed
+        write_manifest(output, table, digest)
+
+    listed.write_text("a.wav\n")
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr("inpaint_ray.restore.run.write_manifest", killed)
+        restore_here(config)
+    assert pq.read_table(tmp_path / "out" / GAPS)["name"].to_pylist() == ["a.wav"]
+    listed.write_text("a.wav\nb.wav\n")
+    done: list[str] = []
+    assert restore_here(config, done) == 0 and done == []
+    assert sorted(pq.read_table(tmp_path / "out" / GAPS)["name"].to_pylist()) == ["a.wav", "b.wav"]
+    assert [row.name for row in read_rows(tmp_path / "out")] == ["a.wav", "b.wav"]
+    assert "b.wav" in (tmp_path / "out" / REPORT).read_text()

@@ -3,20 +3,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 
 from inpaint_ray.audio.decode import Recording, read_recording
 from inpaint_ray.audio.encode import to_integers
 from inpaint_ray.errors import AudioDecodeError, UsageError
+from inpaint_ray.ledger.ledger import Ledger
+from inpaint_ray.ledger.records import write_record
 from inpaint_ray.restore.config import OutputFormat, RestoreConfig
 from inpaint_ray.restore.formats import LOSSLESS
-from inpaint_ray.restore.gap_table import GAPS, FilledGap, gap_writer, merge_gaps, read_gaps
-from inpaint_ray.restore.manifest import RUN, ManifestRow, read_manifest, write_manifest
-from inpaint_ray.restore.restorer import Restorer
+from inpaint_ray.restore.gap_table import GAPS, SCHEMA, FilledGap, read_gaps
+from inpaint_ray.restore.manifest import FOLDER
 from inpaint_ray.restore.undo import UndoConfig, put_back, undo
-from inpaint_ray.storage import write_bytes
-from tests.support.restoring import restore_here, write_damaged
+from tests.support.restoring import read_rows, restore_here, write_damaged
 
 
 def gap(name: str, channel: int, start: int, samples: np.ndarray) -> FilledGap:
@@ -40,12 +41,13 @@ def test_samples_go_back_across_blocks_bit_for_bit(tmp_path: Path) -> None:
     original = random.standard_normal((2, 1000)).astype(np.float32)
     original[0, 300] = np.nan
     restored = original.copy()
-    with gap_writer(tmp_path / "gaps.parquet") as writer:
+    ledger = Ledger(str(tmp_path), FOLDER)
+    with write_record(ledger.records, "record", SCHEMA) as writer:
         for channel, start, stop in ((0, 0, 10), (0, 250, 760), (1, 255, 256), (1, 990, 1000)):
             restored[channel, start:stop] = 1
-            writer.add(gap("a", channel, start, original[channel, start:stop]))
-        writer.add(gap("b", 0, 0, original[0]))
-    rows = (row for batch in read_gaps(tmp_path / "gaps.parquet", {"a"}) for row in batch.to_pylist())
+            writer.add(vars(gap("a", channel, start, original[channel, start:stop])))
+        writer.add(vars(gap("b", 0, 0, original[0])))
+    rows = (row for table in read_gaps(ledger, "record", {"a"}) for row in table.to_pylist())
     blocks = (
         Recording(samples=part, sample_rate=1000, container="WAV", subtype="FLOAT")
         for part in np.split(restored, [255, 500, 501], axis=1)
@@ -56,13 +58,16 @@ def test_samples_go_back_across_blocks_bit_for_bit(tmp_path: Path) -> None:
 
 def test_many_gaps_are_written_and_read_in_groups(tmp_path: Path) -> None:
     samples = np.zeros(2**18, dtype=np.int32)
-    with gap_writer(tmp_path / "gaps.parquet") as writer:
+    ledger = Ledger(str(tmp_path), FOLDER)
+    with write_record(ledger.records, "record", SCHEMA) as writer:
         for number in range(20):
-            writer.add(gap(f"{number // 10}", 0, number, samples))
-    assert (tmp_path / "gaps.parquet").stat().st_size < 100_000
-    batches = list(read_gaps(tmp_path / "gaps.parquet", {"1"}))
-    assert len(batches) > 1
-    assert [row["start"] for batch in batches for row in batch.to_pylist()] == list(range(10, 20))
+            writer.add(vars(gap(f"{number // 10}", 0, number, samples)))
+    (path,) = (tmp_path / FOLDER / "records").iterdir()
+    num_groups = pq.read_metadata(path).num_row_groups
+    assert path.stat().st_size < 100_000 and num_groups > 2
+    tables = list(read_gaps(ledger, "record", {"1"}))
+    assert 1 < len(tables) < num_groups  # others are not read
+    assert [row["start"] for table in tables for row in table.to_pylist()] == list(range(10, 20))
 
 
 def test_a_long_stretch_that_is_not_finite_is_silenced_and_comes_back(tmp_path: Path) -> None:
@@ -71,16 +76,10 @@ def test_a_long_stretch_that_is_not_finite_is_silenced_and_comes_back(tmp_path: 
     source, output = tmp_path / "in" / "a.wav", str(tmp_path / "out")
     source.parent.mkdir()
     soundfile.write(source, samples, 8000, subtype="FLOAT")
-    row = ManifestRow(
-        **Restorer(RestoreConfig(input=str(tmp_path / "in"), output=output))(
-            {"uri": str(source), "name": "a.wav", "size": 1}
-        )
-    )
+    assert restore_here(RestoreConfig(input=str(tmp_path / "in"), output=output)) == 0
+    (row,) = read_rows(output)
     assert (row.status, row.gaps, row.samples_replaced) == ("partly", 1, 0)
     assert np.isfinite(soundfile.read(tmp_path / "out" / "a.wav")[0]).all()
-    write_bytes(f"{output}/{RUN}", b'{"input": "in"}')
-    merge_gaps(output, [row], {"a.wav"})
-    write_manifest(output, [row])
     undo(UndoConfig(output=output, to=str(tmp_path / "undone")))
     undone = soundfile.read(tmp_path / "undone" / "a.wav", dtype="float32", always_2d=True)[0]
     np.testing.assert_array_equal(undone, samples)
@@ -132,7 +131,7 @@ def test_every_sample_comes_back_as_the_source_has_it(
         input=str(source.parent), output=str(output), gaps=str(tmp_path / "gaps.csv"), output_format=output_format
     )
     assert restore_here(config) == 0
-    (row,) = read_manifest(str(output)) or []
+    (row,) = read_rows(output)
     restored = read_recording((output / row.output).read_bytes())
     assert undo(UndoConfig(output=str(output), to=str(undone))) == 0
     after = read_recording((undone / row.output).read_bytes())
@@ -223,11 +222,32 @@ def test_what_is_not_as_the_restoration_left_it_is_said_and_not_undone(
     tmp_path: Path, restored: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_damaged(restored / "c.wav")
-    write_bytes(f"{restored}/{GAPS}", b"")
-    with gap_writer(restored / GAPS):
+    record = next(row.record for row in read_rows(restored) if row.name == "a/b.wav")
+    with write_record(Ledger(str(restored), FOLDER).records, record, SCHEMA):
         pass
     assert undo(UndoConfig(output=str(restored), to=str(tmp_path / "undone"))) == 3
     assert [path.name for path in (tmp_path / "undone").rglob("*.wav")] == []
     said = capsys.readouterr().out
-    assert "a/b.wav: failed: _restore/gaps.parquet has 0 of its 1 gaps" in said
+    assert "a/b.wav: failed: its record has 0 of its 1 gaps" in said
     assert "c.wav: failed: is not what the restoration wrote" in said and "0 files as they came" in said
+
+
+def test_undo_reads_the_records_alone_and_not_the_table_of_gaps(tmp_path: Path, restored: Path) -> None:
+    assert pq.read_schema(restored / GAPS).names == [n for n in SCHEMA.names if n not in ("dtype", "replaced")]
+    (restored / GAPS).unlink()
+    assert undo(UndoConfig(output=str(restored), to=str(tmp_path / "undone"))) == 0
+    for name in ("a/b.wav", "c.wav"):
+        assert (tmp_path / "undone" / name).read_bytes() == (tmp_path / "in" / name).read_bytes()
+
+
+@pytest.mark.parametrize("harm", ["damaged", "gone"])
+def test_a_record_that_cannot_be_read_is_said_of_its_files_alone(
+    tmp_path: Path, restored: Path, capsys: pytest.CaptureFixture[str], harm: str
+) -> None:
+    record = next(row.record for row in read_rows(restored) if row.name == "a/b.wav")
+    path = restored / FOLDER / "records" / f"{record}.parquet"
+    path.write_bytes(b"PAR1") if harm == "damaged" else path.unlink()
+    assert undo(UndoConfig(output=str(restored), to=str(tmp_path / "undone"))) == 3
+    assert [path.name for path in (tmp_path / "undone").rglob("*.wav")] == ["c.wav"]
+    said = capsys.readouterr().out
+    assert "a/b.wav: failed: " in said and "record" in said and "1 files as they came" in said
