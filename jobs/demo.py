@@ -25,7 +25,8 @@ import torch
 from inpaint_ray.audio.decode import read_recording
 from inpaint_ray.audio.metrics import snr
 from inpaint_ray.progress import format_duration
-from inpaint_ray.synthesis import write_archive, write_damaged_copy
+from inpaint_ray.synthesis.archive import write_archive
+from inpaint_ray.synthesis.damaged import write_damaged_copy
 from inpaint_ray.tables import markdown_table
 
 FOLDER = Path("demo").resolve()

@@ -43,7 +43,7 @@ def local_ray(bucket: str) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Fifteen synthetic tracks of 3 s in FMA's layout: five genres in each of three splits."""
-    from inpaint_ray.synthesis import write_archive
+    from inpaint_ray.synthesis.archive import write_archive
 
     folder = tmp_path_factory.mktemp("archive")
     write_archive(folder, num_tracks=15, duration_s=3.0)

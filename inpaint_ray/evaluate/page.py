@@ -1,14 +1,11 @@
 """results.json, results.md and results.html in a folder or bucket."""
 
-import base64
 import json
-from importlib import resources
 from typing import Any
-
-import jinja2
 
 from inpaint_ray import storage
 from inpaint_ray.evaluate.shards.table import finite
+from inpaint_ray.pages.templates import render
 
 FORMAT = 3  # of results.json
 PAGE = "results.html"
@@ -24,14 +21,7 @@ def write_results(output: str, *, record: dict[str, Any], text: str, template: s
         template: of the page, a file beside this one.
         shown: what the template asks for.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_read_template),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template(template).render(**shown)
+    page = render("inpaint_ray.evaluate", template, **shown)
     whole = finite({"format": FORMAT, **record})
     delete_page(output)
     storage.write_bytes(storage.join(output, "results.json"), (json.dumps(whole, indent=2) + "\n").encode())
@@ -43,12 +33,3 @@ def delete_page(output: str) -> None:
     """Delete the page of an earlier evaluation, whose tables and sounds go next."""
     if storage.exists(storage.join(output, PAGE)):
         storage.delete_file(storage.join(output, PAGE))
-
-
-def picture(png: bytes) -> str:
-    """A data URI."""
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
-
-
-def _read_template(name: str) -> str:
-    return resources.files("inpaint_ray.evaluate").joinpath(name).read_text()

@@ -1,12 +1,12 @@
 """The pictures of the results page, as PNG."""
 
-import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from inpaint_ray.evaluate.statistics import Interval
+from inpaint_ray.pages.pictures import to_png
 
 
 def draw_bars(groups: Sequence[str], values: Mapping[str, Sequence[Interval]], *, quantity: str) -> bytes:
@@ -70,10 +70,3 @@ def _errors(intervals: Sequence[Interval]) -> np.ndarray:
     """Below and above the mean, (2, groups); zero where there is no interval."""
     errors = [(each.mean - each.low, each.high - each.mean) for each in intervals]
     return np.nan_to_num(np.array(errors).T).clip(min=0)
-
-
-def to_png(figure: Figure) -> bytes:
-    """The picture as PNG."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100)
-    return buffer.getvalue()

@@ -3,13 +3,8 @@
 from collections.abc import Iterator
 from contextlib import closing
 
-import numpy as np
-import torch
-import torchaudio.functional
-
 from inpaint_ray import storage
 from inpaint_ray.audio.decode import Recording, join_blocks, read_blocks
-from inpaint_ray.audio.encode import encode, to_integers
 from inpaint_ray.audio.runs import Gap, join_gaps
 from inpaint_ray.errors import AudioDecodeError
 from inpaint_ray.filling.waveform import MAX_GAP_S
@@ -18,7 +13,6 @@ from inpaint_ray.restore.gap_table import read_gaps
 from inpaint_ray.restore.manifest import ManifestRow
 
 EXCERPT_S = 6.0
-MAX_RATE = 48_000  # Hz; what every browser plays
 
 
 def cut_excerpts(ledger: Ledger, row: ManifestRow, source: str) -> tuple[Recording, Recording]:
@@ -65,15 +59,3 @@ def _parts(blocks: Iterator[Recording], start: int, stop: int) -> Iterator[Recor
         if last >= stop:
             return
         first = last
-
-
-def to_flac(recording: Recording) -> bytes:
-    """Encode a recording as every browser plays it: 16 bits, at most two channels and 48 kHz."""
-    samples = torch.from_numpy(np.nan_to_num(recording.to_float().astype(np.float32)))
-    if len(samples) > 2:
-        samples = samples.mean(dim=0, keepdim=True)
-    rate = min(recording.sample_rate, MAX_RATE)
-    if rate != recording.sample_rate:
-        samples = torchaudio.functional.resample(samples, recording.sample_rate, rate)
-    integers = to_integers(samples.numpy(), "PCM_16")
-    return encode(Recording(samples=integers, sample_rate=rate, container="FLAC", subtype="PCM_16"))

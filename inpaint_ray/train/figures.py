@@ -1,7 +1,5 @@
 """Pictures of a run: learning curves, and example patches damaged, restored and as they were."""
 
-import io
-
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
@@ -9,9 +7,11 @@ from torch import Tensor, nn
 from inpaint_ray.audio.metrics import NORMALISATION_FLOOR, psnr
 from inpaint_ray.data.batches import Batch
 from inpaint_ray.models.output import restored_of
+from inpaint_ray.pages.pictures import to_png
 from inpaint_ray.train.state import Row
 
 NUM_EXAMPLES = 4
+DPI = 90
 
 
 def draw_curves(history: list[Row], title: str) -> bytes:
@@ -28,7 +28,7 @@ def draw_curves(history: list[Row], title: str) -> bytes:
     right.legend()
     for axes in (left, right):
         axes.grid(alpha=0.3)
-    return _png(figure)
+    return to_png(figure, dpi=DPI)
 
 
 def draw_examples(model: nn.Module, batch: Batch, device: torch.device) -> bytes:
@@ -64,15 +64,9 @@ def draw_examples(model: nn.Module, batch: Batch, device: torch.device) -> bytes
             axes.set_title(f"{name}, {batch.genre[row]}" if name != "restored" else f"restored, {score:.1f} dB PSNR")
             axes.set(xlabel="ms", ylabel="kHz" if name == "damaged" else "")
         figure.colorbar(shown, ax=axes_row[-1], label="dB")
-    return _png(figure)
+    return to_png(figure, dpi=DPI)
 
 
 def _decibels(normalised: Tensor) -> Tensor:
     """Of the data's largest magnitude."""
     return 20 * torch.log10((normalised - NORMALISATION_FLOOR).clamp(min=1e-6))
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)
-    return buffer.getvalue()

@@ -4,16 +4,15 @@ import json
 import math
 import os
 import tempfile
-from importlib import resources
 from pathlib import Path
 
-import jinja2
 import torch
 from tensorboardX import SummaryWriter  # type: ignore[import-untyped]
 
 from inpaint_ray import storage
 from inpaint_ray.data.batches import Batch
 from inpaint_ray.models.checkpoint import Checkpoint, save_checkpoint
+from inpaint_ray.pages.templates import render
 from inpaint_ray.train.config import TrainConfig
 from inpaint_ray.train.figures import draw_curves, draw_examples
 from inpaint_ray.train.state import Row, RunState, metrics_csv
@@ -51,21 +50,17 @@ def publish_epoch(
         _log_to_mlflow(config, history, run_uri)
 
 
-def _render(name: str, **values: object) -> str:
-    environment = jinja2.Environment(
-        autoescape=name.endswith(".html.jinja"), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(resources.files("inpaint_ray.train").joinpath(name).read_text()).render(**values)
-
-
 def _card(config: TrainConfig, row: Row) -> str:
-    return _render("card.md.jinja", config=config, identity=config.identity(), row=row, version=VERSION)
+    return render(
+        "inpaint_ray.train", "card.md.jinja", config=config, identity=config.identity(), row=row, version=VERSION
+    )
 
 
 def _page(config: TrainConfig, state: RunState) -> str:
     best = state.best()
     genres = sorted(name.removeprefix("gain_") for name in best if name.startswith("gain_"))
-    return _render(
+    return render(
+        "inpaint_ray.train",
         "run.html.jinja",
         config=config,
         identity=config.identity(),

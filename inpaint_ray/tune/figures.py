@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
-from inpaint_ray.evaluate.plots import to_png
+from inpaint_ray.pages.pictures import to_png
 from inpaint_ray.tune.entries import Entry, pareto_front
 from inpaint_ray.tune.space import Value
 

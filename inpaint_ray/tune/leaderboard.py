@@ -4,14 +4,12 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import fields
-from importlib import resources
 
-import jinja2
 import numpy as np
 from scipy.stats import spearmanr
 
 from inpaint_ray import storage
-from inpaint_ray.evaluate.page import picture
+from inpaint_ray.pages.templates import data_uri, render
 from inpaint_ray.tables import markdown_table
 from inpaint_ray.tune.entries import Entry
 from inpaint_ray.tune.figures import draw_curves, draw_pareto, draw_space
@@ -94,15 +92,14 @@ def write_leaderboard(run_uri: str, name: str, entries: Sequence[Entry]) -> None
         ("Settings", "settings.png"): draw_space(entries),
     }
     pictures = {title: png for title, png in drawn.items() if png}
-    page = _environment().from_string(
-        resources.files("inpaint_ray.tune").joinpath("leaderboard.html.jinja").read_text()
-    )
-    html = page.render(
+    html = render(
+        "inpaint_ray.tune",
+        "leaderboard.html.jinja",
         name=name,
         header=header,
         rows=rows,
         agreement=published_agreement(entries),
-        pictures={title: picture(png) for (title, _), png in pictures.items()},
+        pictures={title: data_uri("image/png", png) for (title, _), png in pictures.items()},
         version=VERSION,
     )
     storage.write_bytes(storage.join(run_uri, "leaderboard.csv"), to_csv(entries).encode())
@@ -111,11 +108,3 @@ def write_leaderboard(run_uri: str, name: str, entries: Sequence[Entry]) -> None
     storage.write_bytes(storage.join(run_uri, "leaderboard.html"), html.encode())
     for (_, file), png in pictures.items():
         storage.write_bytes(storage.join(run_uri, file), png)
-
-
-def _environment() -> jinja2.Environment:
-    base = resources.files("inpaint_ray.evaluate").joinpath("base.html.jinja").read_text()
-    loader = jinja2.DictLoader({"base.html.jinja": base})
-    return jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )

@@ -23,7 +23,7 @@ from inpaint_ray.prepare.config import PrepareConfig
 from inpaint_ray.prepare.run import prepare
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.run import restore
-from inpaint_ray.synthesis import write_damaged_copy
+from inpaint_ray.synthesis.damaged import write_damaged_copy
 from inpaint_ray.train.config import Budget, Optimisation, TrainConfig
 from inpaint_ray.train.trainer import train
 

@@ -17,7 +17,7 @@ from inpaint_ray.data.schema import read_dataset
 from inpaint_ray.errors import StorageError, UsageError
 from inpaint_ray.prepare.config import PrepareConfig
 from inpaint_ray.prepare.run import prepare
-from inpaint_ray.synthesis import write_damaged_copy
+from inpaint_ray.synthesis.damaged import write_damaged_copy
 from tests.support.ceph import Ceph, CephMissing, unpack
 from tests.support.s3 import forget_clients
 

@@ -17,8 +17,8 @@ from typing import Self
 
 import pytest
 
-from inpaint_ray.fma import remote_zip
 from inpaint_ray.errors import StorageError, UsageError
+from inpaint_ray.fma import remote_zip
 from inpaint_ray.fma.remote_zip import Member, MemberError, list_members, open_source, open_window, read_member
 
 METHODS = (zipfile.ZIP_BZIP2, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # FMA's zips are bzip2

@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.fma.test_remote_zip import ZipServer, fma_files, zipped
 
-from inpaint_ray.fma import stage as module
 from inpaint_ray.errors import JobFailedError, UsageError
+from inpaint_ray.fma import stage as module
 from inpaint_ray.fma.remote_zip import Member
 from inpaint_ray.fma.stage import StageConfig, check_published, open_archive, plan_tasks, stage, stage_members
+from tests.fma.test_remote_zip import ZipServer, fma_files, zipped
 
 JOBS = Path(__file__).parents[2] / "jobs"
 AUDIO = fma_files("fma_small", num_tracks=60)

@@ -10,7 +10,7 @@ import soundfile
 import torch
 
 from inpaint_ray.audio.decode import Recording, read_recording
-from inpaint_ray.audio.encode import encode, to_integers
+from inpaint_ray.audio.encode import to_integers
 from inpaint_ray.audio.metrics import snr
 from inpaint_ray.audio.tags import read_tags
 from inpaint_ray.finding.labels import read_labels
@@ -18,7 +18,7 @@ from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.ledger.records import read_entries
 from inpaint_ray.restore.archive import SourceFile
 from inpaint_ray.restore.config import RestoreConfig
-from inpaint_ray.restore.excerpts import EXCERPT_S, cut_excerpts, to_flac
+from inpaint_ray.restore.excerpts import EXCERPT_S, cut_excerpts
 from inpaint_ray.restore.formats import LOSSLESS, Target, choose_target
 from inpaint_ray.restore.gap_table import read_gaps
 from inpaint_ray.restore.look import Looker
@@ -280,15 +280,6 @@ def test_what_an_earlier_run_wrote_under_another_name_is_replaced(tmp_path: Path
     assert restore_here(config) == 0 and (tmp_path / "out" / "a.wav.flac").exists()
     assert restore_here(replace(config, output_format="same")) == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["_restore", "a.wav"]
-
-
-def test_high_rates_are_resampled_for_the_page() -> None:
-    samples = (make_tones(4, seconds=1) * 2**31).astype(np.int32)
-    recording = Recording(samples=samples, sample_rate=96_000, container="WAV", subtype="PCM_24")
-    assert encode(recording)
-    shown = read_recording(to_flac(recording))
-    assert (shown.sample_rate, shown.num_samples, len(shown.samples)) == (48_000, 4000, 1)
-    assert (shown.container, shown.subtype) == ("FLAC", "PCM_16")
 
 
 @pytest.mark.parametrize(

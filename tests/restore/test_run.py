@@ -18,11 +18,11 @@ from inpaint_ray.restore.archive import SourceFile
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.gap_table import GAPS
 from inpaint_ray.restore.manifest import FOLDER, MANIFEST, SCHEMA, write_manifest
-from inpaint_ray.restore.report import REPORT, draw_spectrograms, write_report
+from inpaint_ray.restore.report import REPORT, write_report
 from inpaint_ray.restore.restorer import Restorer
 from inpaint_ray.restore.run import _check_files, restore
 from inpaint_ray.restore.undo import UndoConfig, undo
-from tests.support.restoring import RATE, read_rows, read_statuses, restore_here, write_damaged
+from tests.support.restoring import read_rows, read_statuses, restore_here, write_damaged
 
 
 @pytest.mark.ray
@@ -158,11 +158,6 @@ def test_a_report_without_repaired_files_has_no_players(tmp_path: Path) -> None:
     ledger = Ledger(str(tmp_path), FOLDER)
     write_report(RestoreConfig(input="in", output=str(tmp_path)), ledger, SCHEMA.empty_table(), {}, wall_s=1)
     assert "<audio" not in (tmp_path / REPORT).read_text()
-
-
-def test_the_picture_is_a_png() -> None:
-    silence = np.zeros((2, RATE), dtype=np.float32)
-    assert draw_spectrograms(silence, silence + 1e-3, RATE).startswith(b"\x89PNG")
 
 
 def test_the_page_plays_what_every_method_filled(tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ from inpaint_ray.audio.interpolation import interpolate_frames
 from inpaint_ray.audio.stft import Grid, spectrogram
 from inpaint_ray.errors import UsageError
 from inpaint_ray.fma.tracks import list_fma
-from inpaint_ray.synthesis import synthesise, write_archive, write_damaged_copy
+from inpaint_ray.synthesis.archive import write_archive
+from inpaint_ray.synthesis.damaged import write_damaged_copy
+from inpaint_ray.synthesis.genres import synthesise
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:

@@ -8,27 +8,21 @@ from typing import Any
 
 import numpy as np
 import torch
-import torchaudio.functional
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from inpaint_ray import storage
 from inpaint_ray.audio.damage import Damage
-from inpaint_ray.audio.decode import Recording
-from inpaint_ray.audio.encode import encode, to_integers
 from inpaint_ray.audio.runs import find_runs
-from inpaint_ray.audio.stft import Grid, spectrogram
 from inpaint_ray.evaluate.audio.cases import Case, Excerpt, cut, read_excerpt
 from inpaint_ray.evaluate.audio.methods import restore
 from inpaint_ray.evaluate.audio.score import AudioScore, load_model
 from inpaint_ray.evaluate.config import EvaluateConfig
-from inpaint_ray.evaluate.plots import to_png
+from inpaint_ray.pages.pictures import draw_spectrograms
+from inpaint_ray.pages.sounds import to_flac
 
 SOUNDS = "listen"  # folder below the output
 EXCERPT_S = 3.0
-MAX_RATE = 48_000  # Hz; what every browser plays
 MOST_FOLDERS = 20  # on the page
-RANGE_DB = 80.0  # of the pictures' colours
 
 
 @dataclass(frozen=True)
@@ -102,10 +96,9 @@ class ExampleMaker:
         part = _around_longest(case, excerpt)
         heard = {}
         for label, name in example.sounds:
-            samples = self._restore(label, excerpt, case)[part]
-            heard[label] = samples
-            storage.write_bytes(storage.join(self.config.output, name), _to_flac(samples, excerpt.sample_rate))
-        drawn = draw_spectrograms(heard, case.lost[part], excerpt.sample_rate)
+            heard[label] = self._restore(label, excerpt, case)[None, part]
+            storage.write_bytes(storage.join(self.config.output, name), to_flac(heard[label], excerpt.sample_rate))
+        drawn = draw_spectrograms(heard, case.lost[part], excerpt.sample_rate, reference="clean")
         storage.write_bytes(storage.join(self.config.output, example.picture), drawn)
         return {"number": example.number}
 
@@ -117,39 +110,6 @@ class ExampleMaker:
         return restore(label, case.known, excerpt.sample_rate, case.lost, self.model)  # type: ignore[arg-type]
 
 
-def draw_spectrograms(heard: dict[str, NDArray[np.float64]], lost: NDArray[np.bool_], sample_rate: int) -> bytes:
-    """PNG: a spectrogram for each label, two in a row, with a mark over each place that was lost.
-
-    Args:
-        heard: label -> (n,).
-        lost: (n,).
-        sample_rate: Hz.
-    """
-    grid = Grid(sample_rate)
-    levels = {label: _level_db(samples, grid) for label, samples in heard.items()}
-    top = float(levels["clean"].max())
-    rows = (len(heard) + 1) // 2
-    figure = Figure(figsize=(11, 1.7 * rows + 0.6), layout="constrained")
-    axes = figure.subplots(rows, 2, sharex=True, sharey=True, squeeze=False).ravel()
-    extent = (0.0, len(lost) / sample_rate, 0.0, sample_rate / 2000)
-    for place, (label, level) in zip(axes, levels.items(), strict=False):
-        image = place.imshow(level.T, origin="lower", aspect="auto", extent=extent, vmin=top - RANGE_DB, vmax=top)
-        place.set_title(label, loc="left", fontsize="medium")
-        place.set(xlabel="seconds", ylabel="kHz")
-        place.label_outer()
-        for start, stop in zip(*find_runs(lost), strict=True):
-            place.axvspan(start / sample_rate, stop / sample_rate, ymin=0.97, color="tab:red")
-    for place in axes[len(heard) :]:
-        place.set_axis_off()
-    figure.colorbar(image, ax=axes, label="dB")
-    return to_png(figure)
-
-
-def _level_db(samples: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
-    """(T, F) dB."""
-    return (20 * torch.log10(spectrogram(torch.from_numpy(samples), grid).clamp(min=1e-6))).numpy()
-
-
 def _around_longest(case: Case, excerpt: Excerpt) -> slice:
     starts, stops = find_runs(case.lost)
     longest = int(np.argmax(stops - starts))
@@ -157,13 +117,3 @@ def _around_longest(case: Case, excerpt: Excerpt) -> slice:
     middle = int(starts[longest] + stops[longest]) // 2
     first = max(min(middle - length // 2, len(excerpt.samples) - length), 0)
     return slice(first, first + length)
-
-
-def _to_flac(samples: NDArray[np.float64], sample_rate: int) -> bytes:
-    """16 bits, mono, at most 48 kHz."""
-    rate = min(sample_rate, MAX_RATE)
-    signal = torch.from_numpy(samples[None])
-    if rate != sample_rate:
-        signal = torchaudio.functional.resample(signal, sample_rate, rate)
-    integers = to_integers(signal.numpy(), "PCM_16")
-    return encode(Recording(samples=integers, sample_rate=rate, container="FLAC", subtype="PCM_16"))

@@ -24,10 +24,11 @@ from inpaint_ray.evaluate.audio.table import (
     verdicts_to_markdown,
 )
 from inpaint_ray.evaluate.config import EvaluateConfig
-from inpaint_ray.evaluate.page import picture, write_results
+from inpaint_ray.evaluate.page import write_results
 from inpaint_ray.evaluate.plots import draw_bars, draw_lines
 from inpaint_ray.evaluate.shards.table import format_p
 from inpaint_ray.evaluate.statistics import FEWEST_TRACKS
+from inpaint_ray.pages.templates import data_uri
 
 SCORES_FILE = "scores.parquet"
 MOST_FAILED = 100  # on the page; scores.parquet has all
@@ -155,11 +156,11 @@ def _draw_gaps(task: TaskResults) -> str:
         for number, row in enumerate(task.gaps[0].methods)
     }
     lengths = [f"{gap_ms(case.damage):g}" for case in task.gaps]
-    return picture(draw_lines(lengths, values, along="gap length (ms)", quantity=TITLES["snr_gap"]))
+    return data_uri("image/png", draw_lines(lengths, values, along="gap length (ms)", quantity=TITLES["snr_gap"]))
 
 
 def _draw_folders(task: TaskResults) -> str:
     methods = list(dict.fromkeys(method for row in task.folders for method in row.snr_gap))
     rows = [row for row in task.folders if len(row.snr_gap) == len(methods)]
     values = {method: [row.snr_gap[method] for row in rows] for method in methods}
-    return picture(draw_bars([row.folder for row in rows], values, quantity=TITLES["snr_gap"]))
+    return data_uri("image/png", draw_bars([row.folder for row in rows], values, quantity=TITLES["snr_gap"]))

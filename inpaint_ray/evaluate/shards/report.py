@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inpaint_ray.data.schema import Dataset
-from inpaint_ray.evaluate.page import picture, write_results
+from inpaint_ray.evaluate.page import write_results
 from inpaint_ray.evaluate.plots import draw_bars, draw_lines
 from inpaint_ray.evaluate.shards.published import Published, is_fma, published_figures
 from inpaint_ray.evaluate.shards.score import TrackScores
@@ -22,6 +22,7 @@ from inpaint_ray.evaluate.shards.table import (
     to_markdown,
 )
 from inpaint_ray.evaluate.statistics import FEWEST_TRACKS, Answer
+from inpaint_ray.pages.templates import data_uri
 from inpaint_ray.tables import markdown_table
 
 GAIN = "gain over the damaged input (dB PSNR)"
@@ -208,12 +209,12 @@ def _beside(name: str, architecture: str, split: str, genres: list[TableRow]) ->
 
 def _draw_genres(results: ShardResults) -> str:
     values = {method: [row.gains[method] for row in results.genres] for method in results.methods}
-    return picture(draw_bars([row.group for row in results.genres], values, quantity=GAIN))
+    return data_uri("image/png", draw_bars([row.group for row in results.genres], values, quantity=GAIN))
 
 
 def _draw_classes(rows: list[TableRow], methods: list[str], along: str) -> str:
     values = {method: [row.gains[method] for row in rows] for method in methods}
-    return picture(draw_lines([row.group for row in rows], values, along=along, quantity=GAIN))
+    return data_uri("image/png", draw_lines([row.group for row in rows], values, along=along, quantity=GAIN))
 
 
 def _verdict(name: str, total: TableRow) -> tuple[Answer, str]:
