@@ -14,8 +14,8 @@ from inpaint_ray.ledger import records
 from inpaint_ray.ledger.actors import Actors
 from inpaint_ray.ledger.items import Chosen, Item, Past, digest
 from inpaint_ray.ledger.ledger import Ledger
-from inpaint_ray.ledger.worker import deal_rows, items_of
 from inpaint_ray.ledger.records import Entry, RecordWriter
+from inpaint_ray.ledger.worker import deal_rows, items_of
 from tests.support.here import here
 
 FOLDER = "_job"

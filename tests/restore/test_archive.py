@@ -9,7 +9,7 @@ from inpaint_ray import storage
 from inpaint_ray.checkpoints import identify
 from inpaint_ray.errors import UsageError
 from inpaint_ray.ledger.blocks import deal
-from inpaint_ray.ledger.ledger import Known, Past
+from inpaint_ray.ledger.items import Known, Past
 from inpaint_ray.models.checkpoint import Checkpoint
 from inpaint_ray.restore.archive import list_archive, output_name, source_files
 from inpaint_ray.restore.config import RestoreConfig
