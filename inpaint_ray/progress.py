@@ -1,8 +1,12 @@
-"""Progress of a job as log lines with rate and time to go: readable in a terminal and in `ray job logs` alike."""
+"""Lines of a job, for a terminal and `ray job logs` alike: progress with rate and time to go, and failures."""
 
 import time
+from collections.abc import Iterable
+
+from inpaint_ray.names import printable
 
 LINE_EVERY_S = 5.0
+MOST_LINES = 20  # of failures
 
 
 class Progress:
@@ -34,3 +38,15 @@ def format_duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}m{whole % 60:02d}s"
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def failure_lines(failures: Iterable[tuple[str, str]], total: int, rest: str) -> str:
+    """Format failures for a job's last lines, the first twenty.
+
+    Args:
+        failures: names and reasons; no more than are shown need be given.
+        total: how many there are.
+        rest: what has the others.
+    """
+    shown = [f"  failed  {printable(name)}: {reason}" for name, reason in list(failures)[:MOST_LINES]]
+    return "\n".join([*shown, *([f"  and {total - len(shown)} more; {rest}"] if total > len(shown) else [])])

@@ -29,11 +29,10 @@ from inpaint_ray.fma.remote_zip import (
     shown,
 )
 from inpaint_ray.ledger.spread import spread
-from inpaint_ray.progress import Progress, format_duration
+from inpaint_ray.progress import Progress, failure_lines, format_duration
 
 MOST_BYTES = 64_000_000  # of a zip in a task; a member that is larger is a task of its own
 MOST_MEMBERS = 200  # in a task
-MOST_NAMED = 10  # of the members that failed
 MB = 1_000_000
 
 METADATA = "fma_metadata"
@@ -101,9 +100,8 @@ def stage(config: StageConfig) -> None:
     standing = _totals(archives)[0] - count
     print(f"stage  {count} files, {size / MB:.1f} MB, to {output}; {standing} stand already", flush=True)
     failed = _run(todo, output, config.max_readers)
-    for name, reason in failed[:MOST_NAMED]:
-        print(f"  {name}: {reason}")
     if failed:
+        print(failure_lines(failed, len(failed), "run again, and all are tried again"))
         raise JobFailedError(
             f"{len(failed)} of {count} files are not what the zip says of them and were not written, such as "
             f"{failed[0][0]}; all others were; run again, or look at the zip with --check-zip"

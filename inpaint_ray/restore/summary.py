@@ -6,12 +6,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from inpaint_ray.names import printable
-from inpaint_ray.progress import format_duration
+from inpaint_ray.progress import MOST_LINES, failure_lines, format_duration
 from inpaint_ray.restore.manifest import ManifestRow, manifest_rows
 
 STATUSES = ("failed", "partly", "restored", "unchanged")  # in the order of lines and page
-MOST_LINES = 20  # of failed files, printed
 
 
 @dataclass(frozen=True)
@@ -64,11 +62,10 @@ def first_rows(table: pa.Table, statuses: Sequence[str], count: int) -> list[Man
 
 def failures_to_text(table: pa.Table) -> str:
     """Format the failed files for the job's last lines."""
-    num_failed = summarise(table).counts["failed"]
-    lines = [f"  failed  {printable(row.name)}: {row.error}" for row in first_rows(table, ("failed",), MOST_LINES)]
-    if num_failed > MOST_LINES:
-        lines.append(f"  and {num_failed - MOST_LINES} more; the manifest has all")
-    return "\n".join(lines)
+    rows = first_rows(table, ("failed",), MOST_LINES)
+    return failure_lines(
+        [(row.name, row.error) for row in rows], summarise(table).counts["failed"], "the manifest has all"
+    )
 
 
 def _filled_s(table: pa.Table) -> pa.ChunkedArray:

@@ -23,7 +23,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("shards.report", "audio.report"):
         for name in ("draw_bars", "draw_lines"):
             monkeypatch.setattr(f"inpaint_ray.evaluate.{module}.{name}", lambda *given, **named: b"")
-    monkeypatch.setattr("inpaint_ray.evaluate.audio.listening.draw_spectrograms", lambda *given: b"")
+    monkeypatch.setattr("inpaint_ray.evaluate.audio.listening.draw_spectrograms", lambda *given, **named: b"")
 
 
 def test_an_evaluation_on_audio_that_is_killed_at_any_write(tmp_path: Path) -> None:

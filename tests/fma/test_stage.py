@@ -167,7 +167,7 @@ def test_a_job_with_damaged_members_writes_all_others_and_fails(
     config = StageConfig(zips=(str(tmp_path / "fma_small.zip"),), output=str(tmp_path / "out"))
     with pytest.raises(JobFailedError, match=f"1 of 62 files .* were not written, such as {damaged}; all others were"):
         stage(config)
-    assert f"  {damaged}: damaged in the zip: Bad CRC-32" in capsys.readouterr().out
+    assert f"  failed  {damaged}: damaged in the zip: Bad CRC-32" in capsys.readouterr().out
     assert len(_staged(tmp_path / "out")) == 61
     (tmp_path / "fma_small.zip").write_bytes(AUDIO_ZIP)
     stage(replace(config, max_readers=1))

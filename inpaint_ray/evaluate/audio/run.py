@@ -10,7 +10,7 @@ from inpaint_ray.data.tracks import is_audio
 from inpaint_ray.errors import JobFailedError, UsageError
 from inpaint_ray.evaluate.audio.listening import SOUNDS, Example, ExampleMaker, choose_examples
 from inpaint_ray.evaluate.audio.methods import BASELINES, NEEDS_CHECKPOINT, WITH_MODEL, WITHOUT_MODEL
-from inpaint_ray.evaluate.audio.report import TaskResults, gather, write_audio_report, write_scores
+from inpaint_ray.evaluate.audio.report import SCORES_FILE, TaskResults, gather, write_audio_report, write_scores
 from inpaint_ray.evaluate.audio.score import AudioScore, AudioScorer, cases_of
 from inpaint_ray.evaluate.audio.table import verdicts_to_markdown
 from inpaint_ray.evaluate.audio.visqol import Visqol
@@ -19,7 +19,7 @@ from inpaint_ray.evaluate.page import delete_page
 from inpaint_ray.ledger.items import Item, fingerprint
 from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.ledger.spread import spread
-from inpaint_ray.progress import Progress
+from inpaint_ray.progress import Progress, failure_lines
 from inpaint_ray.storage import StoredFile
 
 
@@ -52,6 +52,9 @@ def evaluate_archive(config: EvaluateConfig) -> list[TaskResults]:
     write_audio_report(config, tasks, scores, architecture=architecture)
     for task in tasks:
         print(f"Task {task.task}, against the best baseline:\n\n{verdicts_to_markdown(task.cases)}", flush=True)
+    failed = [(score.name, score.error) for score in scores if score.error and not score.task]
+    if failed:
+        print(failure_lines(failed, len(failed), f"{SCORES_FILE} has all"), flush=True)
     examples = _choose_examples(config, scores, tasks[0])
     if examples:
         _make_sounds(config, examples, {file.name: file.uri for file in files})
