@@ -12,6 +12,10 @@ from inpaint_ray.data.schema import Dataset
 
 # Ray reads these when it is imported: a token of the tests' own, and none written to the home folder.
 os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+os.environ |= {
+    "RAY_num_workers_soft_limit": "8",  # idle processes that are kept: a new one imports for seconds
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # each training ends, or is seen to fail, up to 2 s sooner
+}
 torch.set_num_threads(1)  # on shared cores a second thread costs more than it brings; Ray's workers have one too
 MUSIC = Path(__file__).resolve().parents[2] / "shared" / "music"
 

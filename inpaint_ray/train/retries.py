@@ -18,17 +18,23 @@ NODE = "ray.io/node-id"  # Ray's own label of a node
 Step = tuple[int, int]  # finished epochs, and steps of the one that is under way
 
 
-class Place:
-    """The last step that one try of a training reached; an actor beside the driver, told by the first worker."""
+def _define_place() -> type:
+    class Place:
+        """The last step that one try of a training reached; an actor beside the driver, told by the first worker."""
 
-    def __init__(self) -> None:
-        self.step: Step | None = None
+        def __init__(self) -> None:
+            self.step: Step | None = None
 
-    def reach(self, step: Step) -> None:
-        self.step = step
+        def reach(self, step: Step) -> None:
+            self.step = step
 
-    def reached(self) -> Step | None:
-        return self.step
+        def reached(self) -> Step | None:
+            return self.step
+
+    return Place
+
+
+Place = _define_place()  # defined in a function, it is pickled whole: its process need not import Ray Train and torch
 
 
 def fit_again(fit: Callable[[ActorHandle], object], await_room: Callable[[], None], what: str) -> None:

@@ -38,6 +38,7 @@ SETTINGS = {
     "prestart_worker_first_driver": False,
 }
 SMALL = Optimisation(batch_size=8)
+SAVED = "state/checkpoint_manager_snapshot.json"  # by Ray Train, of a training: here at the end of its first epoch
 BUDGET = Budget(epochs=2, patches_per_epoch=80, validation_patches=5)
 
 
@@ -85,7 +86,7 @@ def jobs(work: Path) -> dict[str, Job]:
                 budget=BUDGET,
                 workers=Workers(num_workers=2, min_workers=1, cpus_per_worker=CPUS),  # then one, for lack of room
             ),
-            "*/metrics.csv",
+            f"*/{SAVED}",
             1,
         ),
         "tune": Job(
@@ -99,7 +100,7 @@ def jobs(work: Path) -> dict[str, Job]:
                 workers=Workers(cpus_per_worker=1),
                 max_concurrent=2,
             ),
-            "tune/trials/*/metrics.csv",
+            f"tune/trials/*/{SAVED}",
             1,
         ),
     }

@@ -63,7 +63,7 @@ def test_two_workers_then_one_train_as_one_alone(prepared: Dataset, tmp_path: Pa
 def test_a_run_that_is_killed_within_an_epoch_goes_on_from_the_step_that_was_saved(
     prepared: Dataset, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    flags = "--architecture Gap_UNet --batch-size 8 --epochs 1 --patches-per-epoch 640"
+    flags = "--architecture Gap_UNet --batch-size 2 --epochs 1 --patches-per-epoch 160"
     command = [sys.executable, "jobs/train.py", "--data", prepared.uri, "--output", str(tmp_path), *flags.split()]
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     with subprocess.Popen(
@@ -71,13 +71,16 @@ def test_a_run_that_is_killed_within_an_epoch_goes_on_from_the_step_that_was_sav
     ) as job:
         assert job.stdout is not None
         assert any("saved at step 20 of 80" in line for line in job.stdout)
-        time.sleep(2)  # until Ray Train has taken note of it
+        while not (tmp_path / "Gap_UNet/state/checkpoint_manager_snapshot.json").exists():  # Ray Train's note of it
+            assert job.poll() is None, "it ended before Ray Train took note of what was saved"
+            time.sleep(0.02)
         job.kill()
     assert not (tmp_path / "Gap_UNet" / "metrics.csv").exists()
-    train(_config(prepared.uri, tmp_path, budget=Budget(epochs=1, patches_per_epoch=640)))
+    budget = Budget(epochs=1, patches_per_epoch=160)
+    train(_config(prepared.uri, tmp_path, optimisation=Optimisation(batch_size=2), budget=budget))
     assert "goes on with epoch 1, step 21" in "".join(capfd.readouterr())
     (row,) = read_metrics((tmp_path / "Gap_UNet" / "metrics.csv").read_text())
-    assert row["patches"] == 640
+    assert row["patches"] == 160
 
 
 @pytest.mark.ray
