@@ -23,9 +23,6 @@ LEVEL_FLOOR = 1e-7  # of full scale: the level of a patch whose known frames are
 LOCAL_REACH = (8, 1)  # frames and bins on either side, whose mean is the local level
 
 
-_wiener_frames = torch.compiler.disable(wiener_frames)  # inductor has no code for complex numbers, and errs by 0.2 %
-
-
 @dataclass(frozen=True, kw_only=True)
 class GapUNetConfig:
     """What the network starts from, and its size."""
@@ -107,8 +104,13 @@ class WienerUNet(GapUNet):
 
     num_inputs = 7  # log of the local level; over it: known frames, both interpolations; lost, the two distances
 
+    def __init__(self, config: GapUNetConfig) -> None:
+        super().__init__(config)
+        # Inductor has no code for complex numbers, and errs by 0.2 %. Here, for `disable` imports much.
+        self._wiener_frames = torch.compiler.disable(wiener_frames)
+
     def _restore(self, relative: Tensor, lost: Tensor) -> Tensor:
-        start = _wiener_frames(relative, lost)
+        start = self._wiener_frames(relative, lost)
         frames, bins = LOCAL_REACH
         kernel = (2 * frames + 1, 2 * bins + 1)
         local = functional.avg_pool2d(start, kernel, stride=1, padding=LOCAL_REACH, count_include_pad=False) + LOG_FLOOR
