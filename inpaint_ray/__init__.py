@@ -11,7 +11,7 @@ __all__ = ["__version__", "inpaint", "inpaint_magnitudes"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the calls when they are asked for: they need torch and the networks, and most of Ray's processes do not."""
+    """Import the calls when they are asked for: they need the networks, and most of Ray's processes do not."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from inpaint_ray.filling import calls

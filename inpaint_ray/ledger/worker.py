@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import pyarrow as pa
 
 from inpaint_ray import storage
+from inpaint_ray.errors import StorageError
 from inpaint_ray.ledger.blocks import deal
 from inpaint_ray.ledger.items import Item
 from inpaint_ray.ledger.records import Entry, RecordWriter, read_entries, write_record
@@ -42,17 +43,27 @@ class Worker:
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         items = items_of(row, self.work.item)
-        earlier = self._read_earlier(items)
-        self._begin(row["record"], items, earlier)
-        with write_record(self.records, row["record"], self.work.schema) as record:
-            for item in items:
-                record.entries.append(self.work(item, earlier.get(item.name), record))
-        for item, entry in zip(items, record.entries, strict=True):
+        entries = self._standing(row["record"]) or self._work(row["record"], items)
+        for item, entry in zip(items, entries, strict=True):
             if item.replaces not in ("", entry.output):
                 with suppress(FileNotFoundError):
                     storage.delete_file(storage.join(self.output, item.replaces))
-        failed = sum(entry.failed for entry in record.entries)
-        return {"record": row["record"], "items": len(items), "failed": failed}
+        return {"record": row["record"], "items": len(items), "failed": sum(entry.failed for entry in entries)}
+
+    def _standing(self, record: str) -> list[Entry]:
+        """Read the entries of a block that an actor has done and died of, before it could say so; else nothing."""
+        try:
+            return read_entries(self.records, record)
+        except (FileNotFoundError, StorageError):
+            return []
+
+    def _work(self, record: str, items: list[Item]) -> list[Entry]:
+        earlier = self._read_earlier(items)
+        self._begin(record, items, earlier)
+        with write_record(self.records, record, self.work.schema) as writer:
+            for item in items:
+                writer.entries.append(self.work(item, earlier.get(item.name), writer))
+        return writer.entries
 
     def _read_earlier(self, items: list[Item]) -> dict[str, Entry]:
         """Read what the attempts before came to: name of the item -> entry."""

@@ -88,7 +88,8 @@ def source_files(
     names = {file.name for file in files}
     for file in files:
         labels, labels_from = of.get(file.name, (None, ""))
-        identity = json.dumps([settings[labels], file.size, file.etag])
+        taken = tuple(name for name in (f"{file.name}.flac", f"{file.name}.wav") if name in names)
+        identity = json.dumps([settings[labels], file.size, file.etag, taken])
         yield SourceFile(
             uri=file.uri,
             name=file.name,
@@ -98,7 +99,7 @@ def source_files(
             settings=settings[labels],
             labels=labels,
             labels_from=labels_from,
-            taken=tuple(name for name in (f"{file.name}.flac", f"{file.name}.wav") if name in names),
+            taken=taken,
         )
 
 

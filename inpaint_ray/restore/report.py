@@ -40,7 +40,10 @@ def write_report(
     """
     repaired = [row for row in most_repaired(table, NUM_EXAMPLES) if row.name in sources]
     wanted = [{"row": json.dumps(asdict(row)), "source": sources[row.name]} for row in repaired]
-    made = {each["name"]: each for each in spread(wanted, partial(_make_example, ledger)) if each["picture"]}
+    places = [ledger.output, *(each["source"] for each in wanted)]
+    near = all(map(storage.is_local, places))  # else whole files would come here
+    make = partial(_make_example, ledger)
+    made = {each["name"]: each for each in (map(make, wanted) if near else spread(wanted, make)) if each["picture"]}
     summary = summarise(table)
     page = render(
         "inpaint_ray.restore",

@@ -21,7 +21,7 @@ from inpaint_ray.checkpoints import open_checkpoint
 from inpaint_ray.errors import AudioDecodeError, UnreadableError
 from inpaint_ray.filling.calls import restorer_of
 from inpaint_ray.finding.labels import LabelError
-from inpaint_ray.ledger.actors import choose_device
+from inpaint_ray.ledger.devices import choose_device
 from inpaint_ray.ledger.items import Item
 from inpaint_ray.ledger.records import Entry, RecordWriter
 from inpaint_ray.metrics import count, reject

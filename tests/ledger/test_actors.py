@@ -11,7 +11,8 @@ from inpaint_ray.errors import UsageError
 from inpaint_ray.evaluate.audio.score import AudioScorer
 from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.evaluate.shards.score import ShardScorer
-from inpaint_ray.ledger.actors import Actors, choose_device
+from inpaint_ray.ledger.actors import Actors
+from inpaint_ray.ledger.devices import choose_device
 from inpaint_ray.models.checkpoint import PRETRAINED
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.restorer import Restorer

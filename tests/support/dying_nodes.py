@@ -61,7 +61,7 @@ def jobs(work: Path) -> dict[str, Job]:
         "restore": Job(
             restore,
             RestoreConfig(input=source, output=str(work / "restore")),
-            "_restore/rows/*.json",
+            "_restore/records/*.parquet",
             8,
         ),
         "evaluate": Job(

@@ -24,7 +24,7 @@ from inpaint_ray.evaluate.audio.visqol import Visqol
 from inpaint_ray.evaluate.config import EvaluateConfig, Task
 from inpaint_ray.filling.calls import restorer_of
 from inpaint_ray.filling.waveform import RestoreMagnitudes, lost_frames
-from inpaint_ray.ledger.actors import choose_device
+from inpaint_ray.ledger.devices import choose_device
 from inpaint_ray.ledger.items import Item
 from inpaint_ray.ledger.records import Entry, RecordWriter
 from inpaint_ray.metrics import count, reject
