@@ -60,17 +60,15 @@ class Stub:
     item: ClassVar[type[Item]] = SourceFile
     schema = SCHEMA
 
-    def __init__(self, config: RestoreConfig, model: str, *, fill_s: float = 0.0, copy: bool = False) -> None:
-        self.config, self.fill_s, self.copy = config, fill_s, copy
+    def __init__(self, config: RestoreConfig, model: str, *, fill_s: float = 0.0, writes: str = "") -> None:
+        self.config, self.fill_s, self.writes = config, fill_s, writes
 
     def __call__(self, source: SourceFile, earlier: Entry | None, record: RecordWriter) -> Entry:
-        size = 0
-        if self.copy:
-            data = storage.read_bytes(source.uri)
-            time.sleep(self.fill_s)
+        data = storage.read_bytes(source.uri) if self.writes == "copies" else b"1" if self.writes else b""
+        time.sleep(self.fill_s)
+        if self.writes:
             storage.write_bytes(storage.join(self.config.output, source.name), data)
-            size = len(data)
-        return note(source, self.config, record, size)
+        return note(source, self.config, record, len(data))
 
 
 def note(source: SourceFile, config: RestoreConfig, record: RecordWriter, size: int) -> Entry:
@@ -179,7 +177,9 @@ def requests(work: Path, count: int) -> None:
             config = {"input": given, "output": f"{bucket}/{name.split(',')[0]}{actors}", "num_actors": actors}
             os.environ["AWS_ENDPOINT_URL"] = proxies[0].endpoint
             forget_clients()
-            run = in_process("run", json.dumps(config | {"fill_s": fill_s, "workers": proxies[1].endpoint}))
+            run = in_process(
+                "run", json.dumps(config | {"fill_s": fill_s, "writes": "copies", "workers": proxies[1].endpoint})
+            )
             seconds = finish(run)
             os.environ["AWS_ENDPOINT_URL"] = server
             for proxy in proxies:
@@ -240,7 +240,7 @@ def files(work: Path, count: int) -> None:
     started = time.monotonic()
     make_archive(work / "in", count)
     print(f"{count} files made in {time.monotonic() - started:.0f} s", flush=True)
-    given = json.dumps({"input": str(work / "in"), "output": str(work / "out"), "num_actors": 2})
+    given = json.dumps({"input": str(work / "in"), "output": str(work / "out"), "num_actors": 2, "writes": "one byte"})
     records = work / "out" / FOLDER / "records"
     run = in_process("run", given)
     num_blocks = -(-count // 256)
@@ -257,7 +257,7 @@ def files(work: Path, count: int) -> None:
 def run(given: str) -> None:
     """Restore by a stub, and print what it took."""
     config = json.loads(given)
-    stub = partial(Stub, fill_s=config.get("fill_s", 0.0), copy="workers" in config)
+    stub = partial(Stub, fill_s=config.get("fill_s", 0.0), writes=config.get("writes", ""))
     wanted = RestoreConfig(
         input=config["input"], output=config["output"], actors=Actors(num_actors=config["num_actors"])
     )

@@ -75,9 +75,12 @@ class Ledger:
                 records.append(file.name.removeprefix(prefix).removesuffix(".parquet"))
             else:
                 past.outputs[file.name] = file.size
+        shared = {name: name for name in records}  # one string each
         for table in self.tables(dict.fromkeys(records), _latest):
             for row in table.to_pylist():
-                name, known = row.pop("name"), Known(**row)
+                name = row.pop("name")
+                output = name if row["output"] == name else row["output"]
+                known = Known(**row | {"record": shared[row["record"]], "output": output})
                 past.entries[known.record] += 1
                 seen.add(known.output)
                 if name not in past.known or known.is_later(past.known[name]):
@@ -123,20 +126,22 @@ class Ledger:
         if not todo:
             return {}
         rows = deal_rows(todo)
+        num_items, num_blocks, names = len(todo), len(rows), [row["record"] for row in rows]
         results = spread(
             rows,
             Worker,
             use_gpu=actors.use_gpu,
             fn_constructor_kwargs={"output": self.output, "records": self.records, "work": work, "settings": settings},
-            **actors.pool(len(rows), memory_gib=memory_gib),
+            **actors.pool(num_blocks, memory_gib=memory_gib),
         )
-        progress = Progress(verb, len(todo), unit)
+        del todo, rows
+        progress = Progress(verb, num_items, unit)
         num_failed = 0
         for result in results:
             num_failed += result["failed"]
             progress.add(result["items"], f"{num_failed} failed" if num_failed else "")
         storage.delete_unfinished(self.output)  # of nodes that died
-        return {row["record"]: None for row in rows}
+        return dict.fromkeys(names)
 
     def entries(self, record: str, counting: list[str] | None) -> list[Entry]:
         """Read the entries of a record, of these items only, where they are named."""

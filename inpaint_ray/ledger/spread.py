@@ -20,6 +20,7 @@ def spread(rows: list[dict[str, Any]], work: Any, *, use_gpu: bool = False, **ho
     """
     if rows:
         done = ray.data.from_items(rows, override_num_blocks=len(rows)).map(work, **how)
+        del rows  # which may be large, and are in Ray's object store by now
         yield from place(done, use_gpu=use_gpu).iter_rows()
 
 

@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from inpaint_ray import storage
-from inpaint_ray.ledger.items import Chosen
 from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.ledger.records import open_rows
 from inpaint_ray.restore.manifest import FOLDER
@@ -53,8 +52,10 @@ class FilledGap:
     replaced: bytes  # the samples that were there, in the output's own format
 
 
-def write_gaps(ledger: Ledger, chosen: Chosen) -> None:
-    """Write the table of all gaps from the records that have them, some MiB at a time."""
+def write_gaps(ledger: Ledger, manifest: pa.Table) -> None:
+    """Write the table of the gaps of all files of a manifest from the records that have them, some MiB at a time."""
+    with_gaps = manifest.filter(pc.greater(manifest["gap_rows"], 0)).group_by("record").aggregate([("name", "list")])
+    chosen = dict(zip(with_gaps["record"].to_pylist(), with_gaps["name_list"].to_pylist(), strict=True))
     schema = pa.schema([SCHEMA.field(name) for name in SHOWN])
     with (
         storage.open_output(storage.join(ledger.output, GAPS)) as stream,

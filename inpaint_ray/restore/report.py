@@ -20,6 +20,7 @@ from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.excerpts import cut_excerpts
 from inpaint_ray.restore.manifest import FOLDER, ManifestRow
 from inpaint_ray.restore.summary import STATUSES, first_rows, most_repaired, summarise
+from inpaint_ray.storage import StoredFile
 
 REPORT = f"{FOLDER}/report.html"
 NUM_EXAMPLES = 5
@@ -27,7 +28,7 @@ MOST_ROWS = 1000  # on the page; the manifest has all
 
 
 def write_report(
-    config: RestoreConfig, ledger: Ledger, table: pa.Table, sources: dict[str, str], *, wall_s: float
+    config: RestoreConfig, ledger: Ledger, table: pa.Table, files: list[StoredFile], *, wall_s: float
 ) -> None:
     """Write the page.
 
@@ -35,11 +36,13 @@ def write_report(
         config: of the run.
         ledger: of the restoration.
         table: the manifest.
-        sources: name -> URI of the files of the archive.
+        files: of the archive.
         wall_s: seconds that this run took.
     """
-    repaired = [row for row in most_repaired(table, NUM_EXAMPLES) if row.name in sources]
-    wanted = [{"row": json.dumps(asdict(row)), "source": sources[row.name]} for row in repaired]
+    repaired = {row.name: row for row in most_repaired(table, NUM_EXAMPLES)}
+    wanted = [
+        {"row": json.dumps(asdict(repaired[file.name])), "source": file.uri} for file in files if file.name in repaired
+    ]
     places = [ledger.output, *(each["source"] for each in wanted)]
     near = all(map(storage.is_local, places))  # else whole files would come here
     make = partial(_make_example, ledger)
@@ -55,7 +58,7 @@ def write_report(
         gaps=summary.gaps,
         seconds=format_duration(summary.seconds),
         filled_s=summary.filled_s,
-        examples=[made[row.name] for row in repaired if row.name in made],
+        examples=[made[name] for name in repaired if name in made],
         duration=format_duration,
         wall=format_duration(wall_s),
     )

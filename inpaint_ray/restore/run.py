@@ -5,12 +5,10 @@ A file's place and name in the output follow from its own alone, so work that a 
 
 import posixpath
 import time
-from collections import defaultdict
 from contextlib import suppress
 from dataclasses import asdict, replace
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from inpaint_ray import storage
 from inpaint_ray.checkpoints import absolute_checkpoint, identify, open_checkpoint
@@ -67,6 +65,7 @@ def restore(config: RestoreConfig) -> int:
         _print_summary(table)
         print(f"{config.output} has all of this already; nothing to do")
         return _exit_code(table)
+    del past  # of all files
     already = f", {len(files) - len(todo)} done already" if len(todo) < len(files) else ""
     print(
         f"restore  {len(todo)} of {len(files)} files{already}, method {config.method}, to {config.output}", flush=True
@@ -100,11 +99,8 @@ def _make_views(
     _withdraw(config.output)
     parts = [*ledger.tables(chosen, make_rows), _unmatched(config, marks)]
     table = pa.concat_tables(parts).sort_by("name")
-    with_gaps: dict[str, list[str]] = defaultdict(list)
-    for row in table.filter(pc.greater(table["gap_rows"], 0)).select(["name", "record"]).to_pylist():
-        with_gaps[row["record"]].append(row["name"])
-    write_gaps(ledger, dict(with_gaps))
-    write_report(config, ledger, table, {file.name: file.uri for file in files}, wall_s=time.monotonic() - started)
+    write_gaps(ledger, table)
+    write_report(config, ledger, table, files, wall_s=time.monotonic() - started)
     write_manifest(config.output, table, digest(chosen, marks and marks.unmatched))
     return table
 

@@ -156,7 +156,7 @@ def test_an_output_of_another_archive_is_refused(tmp_path: Path) -> None:
 
 def test_a_report_without_repaired_files_has_no_players(tmp_path: Path) -> None:
     ledger = Ledger(str(tmp_path), FOLDER)
-    write_report(RestoreConfig(input="in", output=str(tmp_path)), ledger, SCHEMA.empty_table(), {}, wall_s=1)
+    write_report(RestoreConfig(input="in", output=str(tmp_path)), ledger, SCHEMA.empty_table(), [], wall_s=1)
     assert "<audio" not in (tmp_path / REPORT).read_text()
 
 
