@@ -12,14 +12,14 @@ from inpaint_ray.errors import UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class Actors:
-    """How many there are."""
+    """The number of a job's actors and what each may use."""
 
     num_actors: int | None = None
-    """Most processes that do the work; default: as the cluster has CPUs, or GPUs, those that come later included."""
+    """Most actors at once; default: one for each CPU of the cluster, or GPU, nodes that come later included."""
     min_actors: int = 1
-    """Fewest of them; between the two, their number follows the work that is left."""
+    """Fewest actors; between the two, their number follows the work that is left."""
     use_gpu: bool = False
-    """One GPU for each of them."""
+    """Give each actor a GPU."""
 
     def __post_init__(self) -> None:
         if self.min_actors < 1:

@@ -2,14 +2,21 @@
 
 import json
 import os
+import posixpath
+from collections.abc import Iterable
 
 from inpaint_ray import storage
 from inpaint_ray.errors import UsageError
 from inpaint_ray.names import printable
+from inpaint_ray.storage import StoredFile
 from inpaint_ray.version import VERSION
 
 CLAIM = "claim.json"  # in the job's folder of an output; written before anything else
-EARLIER = ("_restore/run.json", "_restore/undo.json", "results.json")  # of versions without claims
+EARLIER = {
+    "_restore": "_restore/run.json",
+    "_undo": "_restore/undo.json",
+    "_evaluate": "results.json",
+}  # without claims
 
 
 def claim(flag: str, output: str, folder: str, made_from: dict[str, str]) -> None:
@@ -25,19 +32,22 @@ def claim(flag: str, output: str, folder: str, made_from: dict[str, str]) -> Non
         UsageError: the output holds results of other settings, something else, or a damaged claim.
     """
     uri = storage.join(output, folder, CLAIM)
+    text = json.dumps({"made_from": made_from, "inpaint_ray": VERSION})
     try:
         claimed = json.loads(storage.read_bytes(uri))["made_from"]
         differing = [name for name, value in made_from.items() if claimed[name] != value]
     except FileNotFoundError:
-        _check_empty(flag, output, f"{folder}/{CLAIM}")
-        record = {"made_from": made_from, "inpaint_ray": VERSION}
-        storage.write_bytes(uri, (json.dumps(record, indent=2) + "\n").encode())
+        _check_empty(flag, output, folder, text)
+        storage.write_bytes(uri, f"{text}\n".encode())
         return
     except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{uri}: damaged; give a new {flag}, or delete that folder") from error
+        raise UsageError(f"{uri}: damaged; give a new {flag}, or write into that file: {text}") from error
     if differing:
         of = ", ".join(f"{name} {claimed[name]}" for name in differing)
-        raise UsageError(f"{flag} {output} holds what was made of {of}; give another folder, or delete that one")
+        raise UsageError(
+            f"{flag} {output} holds what was made of {of}; give another folder, or, if that only has another name now, "
+            f"write into {uri}: {text}"
+        )
 
 
 def read_claim(output: str, folder: str) -> dict[str, str]:
@@ -50,7 +60,7 @@ def read_claim(output: str, folder: str) -> dict[str, str]:
     try:
         return dict(json.loads(storage.read_bytes(uri))["made_from"])
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{uri}: missing or damaged; run the job again") from error
+        raise UsageError(f"{uri}: missing or damaged; the job, run again, says what it must hold") from error
 
 
 def check_apart(flag: str, target: str, other_flag: str, other: str) -> None:
@@ -68,21 +78,40 @@ def holds(folder: str, uri: str) -> bool:
     return f"{_real(uri)}/".startswith(f"{_real(folder)}/")
 
 
-def _check_empty(flag: str, output: str, own: str) -> None:
+def held(folder: str, files: Iterable[StoredFile]) -> StoredFile | None:
+    """Return the first of some files that lies in a folder, by its name or by a link; None where none does."""
+    within: dict[str, bool] = {}  # of folders, in which many files lie
+    for file in files:
+        parent = posixpath.dirname(file.uri)
+        if parent not in within:
+            within[parent] = holds(folder, parent)
+        if within[parent] or (storage.is_local(file.uri) and _is_link(file.uri) and holds(folder, file.uri)):
+            return file
+    return None
+
+
+def _check_empty(flag: str, output: str, folder: str, text: str) -> None:
     """Check that an output without a claim holds nothing but what a run had begun to claim it with.
 
     Raises:
         UsageError: it does.
     """
-    foreign = [file.name for file in storage.list_files(output) if storage.UNFINISHED.sub("", file.name) != own]
-    earlier = next((name for name in EARLIER if name in foreign), None)
-    if earlier is not None:
+    own = f"{folder}/{CLAIM}"
+    names = [file.name for file in storage.list_files(output)]
+    foreign = [name for name in names if storage.UNFINISHED.sub("", name) != own]
+    if any(name.startswith(f"{folder}/records/") for name in foreign):
+        raise UsageError(f"{flag} {output} has lost {own}; give a new folder, or write into that file: {text}")
+    if EARLIER.get(folder) in foreign:
         raise UsageError(
-            f"{flag} {output} holds what an earlier version made ({earlier}), whose records this one does not read; "
-            "give a new folder, or delete that one"
+            f"{flag} {output} holds what an earlier version made ({EARLIER[folder]}), whose records this one does not "
+            "read; give a new folder"
         )
     if foreign:
         raise UsageError(f"{flag} {output} holds something else ({printable(foreign[0])}); give an empty or new folder")
+
+
+def _is_link(uri: str) -> bool:
+    return os.path.islink(storage.locate(uri)[1])
 
 
 def _real(uri: str) -> str:

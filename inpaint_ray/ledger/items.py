@@ -44,7 +44,8 @@ class Known:
     output_size: int
 
     def is_later(self, other: "Known") -> bool:
-        return (self.attempt, self.record) > (other.attempt, other.record)
+        """Tell which counts; of one attempt, which two runs at once have made, what wrote something."""
+        return (self.attempt, bool(self.output), self.record) > (other.attempt, bool(other.output), other.record)
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,37 @@ class Past:
     known: dict[str, Known] = field(default_factory=dict)  # by name of the item
     entries: Counter[str] = field(default_factory=Counter)  # in each record
     outputs: dict[str, int] = field(default_factory=dict)  # name -> bytes of each file
+    replaced: dict[str, tuple[str, int]] = field(default_factory=dict)  # outputs of former entries -> item, bytes
+
+    def add(self, name: str, known: Known) -> None:
+        """Take an item's entry, in any order."""
+        self.entries[known.record] += 1
+        other = self.known.setdefault(name, known)
+        if other is not known:
+            latest, former = (known, other) if known.is_later(other) else (other, known)
+            if former.attempt == latest.attempt and former.fingerprint != latest.fingerprint:
+                latest = replace(latest, fingerprint="")  # whose output stands, nobody knows
+            if former.output not in ("", latest.output):
+                self.replaced[former.output] = name, former.output_size
+            self.known[name] = latest
+
+    def leftovers(self) -> list[str]:
+        """Return files of attempts that a later one, whose output stands, has replaced under another name."""
+        written = {known.output for known in self.known.values()} if self.replaced else set()
+        return [
+            output
+            for output, (name, size) in self.replaced.items()
+            if output not in written and self.outputs.get(output) == size and self._stands(self.known[name])
+        ]
 
     def is_done(self, item: Item, *, retry_failed: bool) -> bool:
         known = self.known.get(item.name)
         if known is None or known.fingerprint != item.fingerprint or (known.failed and retry_failed):
             return False
-        return known.failed or not known.output or self.outputs.get(known.output) == known.output_size
+        return known.failed or self._stands(known)
+
+    def _stands(self, known: Known) -> bool:
+        return not known.failed and (not known.output or self.outputs.get(known.output) == known.output_size)
 
     def split(self, items: Iterable[Item], *, retry_failed: bool) -> tuple[list[Item], Chosen]:
         """Tell the items that are left, each as its next attempt, from those whose entries count."""
@@ -82,7 +108,10 @@ class Past:
                 )
         if any(item.replaces for item in todo):  # what is another item's name by now is that one's to write
             names = {item.name for item in todo}.union(*done.values())
-            todo = [replace(item, replaces="") if item.replaces in names - {item.name} else item for item in todo]
+            taken = [item.replaces != item.name and item.replaces in names for item in todo]
+            todo = [
+                replace(item, replaces="") if is_taken else item for item, is_taken in zip(todo, taken, strict=True)
+            ]
         return todo, {name: None if len(names) == self.entries[name] else names for name, names in done.items()}
 
 

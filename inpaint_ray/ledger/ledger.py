@@ -6,7 +6,7 @@ table of results is a view of the records, which can be made again at any time.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -16,17 +16,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from inpaint_ray import storage
-from inpaint_ray.errors import StorageError
 from inpaint_ray.ledger.actors import Actors
 from inpaint_ray.ledger.claims import claim
 from inpaint_ray.ledger.items import Chosen, Item, Known, Past
-from inpaint_ray.ledger.records import Entry, open_rows, read_entries
+from inpaint_ray.ledger.records import DamagedRecord, Entry, open_rows, read_entries
 from inpaint_ray.ledger.spread import spread, spread_tables
 from inpaint_ray.ledger.worker import Work, Worker, deal_rows
 from inpaint_ray.progress import Progress
+from inpaint_ray.storage import StoredFile
 
 READERS = 16  # records at a time, in a task
-MOST_RECORDS = 500  # in a task that reads them
+MOST_RECORDS = 100  # in a task that reads them
 FEWEST_TASKS = 16
 FEW_RECORDS = 64  # that the driver reads sooner than processes start
 
@@ -61,14 +61,20 @@ class Ledger:
         """Mark the output as this job's (see `claims.claim`)."""
         claim(flag, self.output, self.folder, made_from)
 
-    def read(self) -> Past:
+    def read(self, files: Iterable[StoredFile] | None = None) -> Past:
         """Read what earlier runs left, and delete what killed ones had begun to write; nobody may be at work there.
 
         Files of an attempt that a later one replaced under another name are deleted, too.
+
+        Args:
+            files: of the output; they are listed where they are not given.
+
+        Raises:
+            StorageError: a record cannot be reached: what it says cannot be known.
         """
         prefix = f"{self.folder}/records/"
-        past, records, seen = Past(), [], set[str]()
-        for file in storage.list_files(self.output):
+        past, records = Past(), []
+        for file in storage.list_files(self.output) if files is None else files:
             if storage.UNFINISHED.search(file.name):
                 storage.delete_file(file.uri)
             elif file.name.startswith(prefix) and file.name.endswith(".parquet"):
@@ -80,14 +86,14 @@ class Ledger:
             for row in table.to_pylist():
                 name = row.pop("name")
                 output = name if row["output"] == name else row["output"]
-                known = Known(**row | {"record": shared[row["record"]], "output": output})
-                past.entries[known.record] += 1
-                seen.add(known.output)
-                if name not in past.known or known.is_later(past.known[name]):
-                    past.known[name] = known
-        for name in (seen - {known.output for known in past.known.values()}) & past.outputs.keys():
+                past.add(name, Known(**row | {"record": shared[row["record"]], "output": output}))
+        for name in past.leftovers():
             storage.delete_file(storage.join(self.output, name))
         return past
+
+    def list_records(self) -> set[str]:
+        """List the names of the records."""
+        return {file.name.removesuffix(".parquet") for file in storage.list_files(self.records)}
 
     def complete(
         self, items: Sequence[Item], work: Callable[..., Work], *, retry_failed: bool, verb: str, unit: str, **how: Any
@@ -183,7 +189,7 @@ def _latest(ledger: Ledger, record: str, counting: list[str] | None) -> pa.Table
     """Return what `Known` keeps of a record's entries; of a damaged one nothing, so that its items are done again."""
     try:
         entries = ledger.entries(record, counting)
-    except StorageError as error:
+    except DamagedRecord as error:
         print(error, flush=True)
         return LATEST.empty_table()
     return pa.Table.from_pylist([{"record": record} | asdict(entry) for entry in entries], LATEST)

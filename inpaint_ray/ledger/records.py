@@ -27,6 +27,10 @@ GROUP_BYTES = 2**23  # of a row group
 ROW_BYTES = 200  # of a row, about, beside its binary values
 
 
+class DamagedRecord(StorageError):
+    """A record that can be reached and not be understood, or is gone."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
     """What became of an item."""
@@ -92,22 +96,51 @@ def read_entries(folder: str, name: str, counting: list[str] | None = None) -> l
 
     Raises:
         FileNotFoundError: there is no such record.
-        StorageError: it is damaged.
+        DamagedRecord: its footer is damaged.
+        StorageError: it cannot be reached.
     """
     uri, names = record_uri(folder, name), None if counting is None else set(counting)
+    footer = read_footer(uri)
     try:
-        entries = [Entry(**entry) for entry in json.loads(read_footer(uri) or b"")]
-        return [entry for entry in entries if names is None or entry.name in names]
+        entries = [Entry(**entry) for entry in json.loads(footer or b"")]
     except (TypeError, ValueError) as error:
-        text = f"{uri}: damaged, or no record; its items are done again when the job runs again"
-        raise StorageError(text) from error
+        text = f"{uri}: damaged, or no record; its items are done again"
+        raise DamagedRecord(text) from error
+    return [entry for entry in entries if names is None or entry.name in names]
 
 
 @contextmanager
 def open_rows(folder: str, name: str) -> Iterator[pq.ParquetFile]:
-    """Open a record to read its rows."""
-    with storage.local_file(record_uri(folder, name)) as path, pq.ParquetFile(path) as file:
-        yield file
+    """Open a record to read some of its rows, from storage itself.
+
+    Raises:
+        DamagedRecord: it is gone, or its rows are damaged.
+        StorageError: it cannot be reached.
+    """
+    uri = record_uri(folder, name)
+    filesystem, path = storage.locate(uri)
+    try:
+        with filesystem.open_input_file(path) as stream, pq.ParquetFile(stream) as file:
+            yield file
+    except FileNotFoundError as error:
+        raise DamagedRecord(f"{uri}: gone; run the job again: the record's items are done again") from error
+    except (pa.ArrowException, OSError) as error:  # of damage as of a broken network
+        _check_whole(uri)
+        raise StorageError(f"{uri}: storage refuses: {' '.join(str(error).split())}") from error
+
+
+def _check_whole(uri: str) -> None:
+    """Check that a record can be read from memory.
+
+    Raises:
+        DamagedRecord: it cannot.
+    """
+    data = storage.read_bytes(uri)
+    try:
+        pq.read_table(pa.BufferReader(data))
+    except (pa.ArrowException, OSError) as error:
+        text = f"{uri}: damaged; delete it and run the job again: the record's items are done again"
+        raise DamagedRecord(text) from error
 
 
 def read_footer(uri: str) -> bytes | None:

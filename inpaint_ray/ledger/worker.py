@@ -11,10 +11,9 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import pyarrow as pa
 
 from inpaint_ray import storage
-from inpaint_ray.errors import StorageError
 from inpaint_ray.ledger.blocks import deal
 from inpaint_ray.ledger.items import Item
-from inpaint_ray.ledger.records import Entry, RecordWriter, read_entries, write_record
+from inpaint_ray.ledger.records import DamagedRecord, Entry, RecordWriter, read_entries, write_record
 
 AnyItem = TypeVar("AnyItem", bound=Item)
 
@@ -45,7 +44,7 @@ class Worker:
         items = items_of(row, self.work.item)
         entries = self._standing(row["record"]) or self._work(row["record"], items)
         for item, entry in zip(items, entries, strict=True):
-            if item.replaces not in ("", entry.output):
+            if not entry.failed and item.replaces not in ("", entry.output):
                 with suppress(FileNotFoundError):
                     storage.delete_file(storage.join(self.output, item.replaces))
         return {"record": row["record"], "items": len(items), "failed": sum(entry.failed for entry in entries)}
@@ -54,7 +53,7 @@ class Worker:
         """Read the entries of a block that an actor has done and died of, before it could say so; else nothing."""
         try:
             return read_entries(self.records, record)
-        except (FileNotFoundError, StorageError):
+        except (FileNotFoundError, DamagedRecord):
             return []
 
     def _work(self, record: str, items: list[Item]) -> list[Entry]:

@@ -31,7 +31,7 @@ FEWEST_SHARDS = 8  # of a split that has tracks enough, so that small data sets 
 
 @dataclass(frozen=True)
 class ShardPlan:
-    """A shard that is to be."""
+    """The name of a shard and the tracks that it is made from."""
 
     name: str  # below the output: train/00000.parquet
     tracks: list[Track]
@@ -41,7 +41,7 @@ class ShardPlan:
         return self.name.split("/")[0]
 
     def fingerprint(self, config: PrepareConfig) -> str:
-        """Of all that decides what the shard holds."""
+        """Return a digest of all that decides what the shard holds."""
         settings = [
             self.name,
             config.dtype,
@@ -53,12 +53,12 @@ class ShardPlan:
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
 
     def further_name(self, fingerprint: str, number: int) -> str:
-        """Of the shard's further files, where its tracks need any: train/00000-0123456789abcdef-001.parquet."""
+        """Return the name of a further file of the shard: train/00000-0123456789abcdef-001.parquet."""
         return f"{self.name.removesuffix('.parquet')}-{fingerprint}-{number:03d}.parquet"
 
 
 def plan_shards(tracks: list[Track], *, seed: int) -> list[ShardPlan]:
-    """Tracks of each split in a seeded order, cut into shards of at most 32 tracks."""
+    """Cut the tracks of each split, in a seeded order, into shards of at most 32 tracks."""
     plans = []
     for split in SPLITS:
         members = sorted((track for track in tracks if track.split == split), key=lambda track: track.track_id)
@@ -87,6 +87,8 @@ def make_shard(plan: ShardPlan, config: PrepareConfig, output: str) -> ShardMeta
             clip, seconds = read_clip(data.result(), whole=config.whole_tracks, expected_s=track.duration_s)
         except (AudioDecodeError, FileNotFoundError, PermissionError) as error:
             metadata.rejected.append((track.uri, " ".join(str(error).split())))
+            if not isinstance(error, AudioDecodeError):
+                metadata.plan = ""  # the track may be there, or readable, for the next run: it makes the shard again
             reject("prepare", *metadata.rejected[-1])
             continue
         num_patches = 0
@@ -110,7 +112,7 @@ def _write(uri: str, name: str, pieces: list[TrackPatches], config: PrepareConfi
 
 
 def _read_ahead(tracks: list[Track]) -> Iterator[tuple[Track, Future[bytes]]]:
-    """Each track and its bytes, the next ones read while this one is worked on."""
+    """Yield each track and its bytes, while the next ones are being read."""
     with ThreadPoolExecutor(READ_AHEAD) as pool:
         waiting: deque[tuple[Track, Future[bytes]]] = deque()
         for track in tracks:

@@ -143,7 +143,7 @@ def _list_tracks(config: PrepareConfig) -> Listing:
 
 
 def _finished(output: str, config: PrepareConfig, found: Listing) -> Dataset | None:
-    """The data set that stands in the output, if it is the one that is asked for.
+    """Return the data set that stands in the output, if it is the one that is asked for.
 
     Raises:
         UsageError: the output holds another data set.
@@ -204,7 +204,7 @@ def _check_rejected(config: PrepareConfig, output: str, shards: list[MadeShard],
 
 
 def _fingerprint(config: PrepareConfig, found: Listing) -> str:
-    """Of all that decides what the data set holds."""
+    """Return a digest of all that decides what the data set holds."""
     settings = [
         config.dtype,
         config.whole_tracks,
@@ -218,7 +218,7 @@ def _summarise(config: PrepareConfig, found: Listing, made: list[MadeShard], *, 
     shards = [each.metadata for each in made]
 
     def total(counts: str) -> dict[str, dict[str, int]]:
-        """Split -> genre or file -> count of one of the shards' counters."""
+        """Add up one of the shards' counters: split -> genre or file -> count."""
         by_split: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
         for shard in shards:
             by_split[shard.split].update(getattr(shard, counts))

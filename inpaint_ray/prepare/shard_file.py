@@ -31,7 +31,7 @@ class ShardMetadata:
     files: dict[str, int] = field(default_factory=dict)  # names below the output -> rows; more than one for long tracks
 
     def count(self, genre: str, num_patches: int, seconds: float) -> None:
-        """A track gave so many patches."""
+        """Count a track, its patches and its length."""
         self.tracks[genre] = self.tracks.get(genre, 0) + 1
         self.patches[genre] = self.patches.get(genre, 0) + num_patches
         self.seconds += seconds
@@ -83,7 +83,7 @@ def write_shard(uri: str, pieces: list[TrackPatches], *, dtype: Dtype, seed: int
 
 
 def _table_of(rows: list[tuple[TrackPatches, int]], schema: pa.Schema) -> pa.Table:
-    """A row for each (piece, place in it)."""
+    """Return a row for each (piece, place in it)."""
     tensor_type = schema.field("magnitudes").type
     magnitudes = np.stack([piece.magnitudes[place] for piece, place in rows])
     flat = pa.array(magnitudes.astype(tensor_type.value_type.to_pandas_dtype(), copy=False).reshape(-1))

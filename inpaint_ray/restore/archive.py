@@ -1,4 +1,4 @@
-"""Which files an archive has, and which of them are still to be restored."""
+"""The files of an archive, and what decides the result of each."""
 
 import csv
 import hashlib
@@ -37,7 +37,7 @@ class SourceFile(Item):
 
 
 def list_archive(config: RestoreConfig) -> list[StoredFile]:
-    """Every audio file of the input; below a folder an earlier restoration's _restore folder is passed over.
+    """List every audio file of the input; below a folder an earlier restoration's _restore folder is passed over.
 
     A file of a list keeps its name there if that is relative and stays in the list's folder, else its whole path. One
     that does not exist is listed with a size of 0, and fails when it is read.
@@ -104,7 +104,7 @@ def source_files(
 
 
 def output_name(source: SourceFile, suffix: str = "") -> str:
-    """The source's name, with a suffix after its own where the container changes.
+    """Return the source's name, with a suffix after its own where the container changes.
 
     Raises:
         ValueError: the name would lead out of the output, into the report's folder, or is another file's.
@@ -113,18 +113,20 @@ def output_name(source: SourceFile, suffix: str = "") -> str:
     if name in source.taken:
         raise ValueError(f"the result would be named {name}, which is another file of the archive; rename one of them")
     storage.safe_name(name)
+    if storage.UNFINISHED.search(name):
+        raise ValueError(f"name {name!r} is one of a file that is being written; rename the file")
     if PurePosixPath(name).parts[0] == FOLDER:
         raise ValueError(f"name {name!r} would lie in the report's folder")
     return name
 
 
 def _read_list(uri: str) -> list[StoredFile]:
-    """The files that a list names, each once, one in a line or in the first column.
+    """Read the files that a list names, each once, one in a line or in the first column.
 
     A first line `name` or `uri` is a heading. Spaces around an entry count where there is a file of just that name.
 
     Raises:
-        UsageError: there is no such list, or it is no text.
+        UsageError: there is no such list, it is no text, or two of its files would get one name.
     """
     try:
         text = storage.read_bytes(uri).decode("utf-8-sig", "surrogateescape")  # names may be any bytes
@@ -143,11 +145,16 @@ def _read_list(uri: str) -> list[StoredFile]:
         files: dict[str, StoredFile] = {}
         for file in pool.map(partial(_find, storage.absolute(posixpath.dirname(uri))), entries):
             files.setdefault(file.uri, file)
+    named: dict[str, StoredFile] = {}
+    for file in files.values():
+        other = named.setdefault(file.name, file)
+        if other is not file:
+            raise UsageError(f"--input {uri}: {other.uri} and {file.uri} would both be restored as {file.name}")
     return list(files.values())
 
 
 def _find(folder: str, entry: str) -> StoredFile:
-    """The file that an entry of a list in this folder names; "./" and "x/.." in it lead where they seem to."""
+    """Look at the file that an entry of a list in this folder names; "./" and "x/.." in it lead where they seem to."""
     places = [_place(folder, each) for each in dict.fromkeys((entry, entry.strip()))]
     files = (storage.find_file(uri, name) for uri, name in places)
     uri, name = places[-1]
@@ -155,7 +162,7 @@ def _find(folder: str, entry: str) -> StoredFile:
 
 
 def _place(folder: str, entry: str) -> tuple[str, str]:
-    """The URI and the name of an entry."""
+    """Return the URI and the name of an entry."""
     if "://" in entry or entry.startswith("/"):
         uri = storage.absolute(entry)
         return uri, (uri.partition("://")[2] or uri).lstrip("/")

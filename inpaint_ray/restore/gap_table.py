@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from inpaint_ray import storage
 from inpaint_ray.ledger.ledger import Ledger
-from inpaint_ray.ledger.records import open_rows
+from inpaint_ray.ledger.records import open_rows, record_uri
 from inpaint_ray.restore.manifest import FOLDER
 
 GAPS = f"{FOLDER}/gaps.parquet"
@@ -56,6 +56,11 @@ def write_gaps(ledger: Ledger, manifest: pa.Table) -> None:
     """Write the table of the gaps of all files of a manifest from the records that have them, some MiB at a time."""
     with_gaps = manifest.filter(pc.greater(manifest["gap_rows"], 0)).group_by("record").aggregate([("name", "list")])
     chosen = dict(zip(with_gaps["record"].to_pylist(), with_gaps["name_list"].to_pylist(), strict=True))
+    for record in chosen.keys() - ledger.list_records():  # those of earlier results of files that have failed since
+        names = chosen.pop(record)
+        print(
+            f"{record_uri(ledger.records, record)}: gone; the gaps of {', '.join(names)} cannot be undone", flush=True
+        )
     schema = pa.schema([SCHEMA.field(name) for name in SHOWN])
     with (
         storage.open_output(storage.join(ledger.output, GAPS)) as stream,
@@ -69,7 +74,7 @@ def read_gaps(ledger: Ledger, record: str, names: set[str], columns: list[str] |
     """Read the gaps of some files of a record, some MiB at a time; those of one file come in order of their start."""
     with open_rows(ledger.records, record) as file:
         for group in range(file.num_row_groups):
-            found = file.metadata.row_group(group).column(0).statistics
-            if any(found.min <= name <= found.max for name in names):
+            found = file.metadata.row_group(group).column(0).statistics  # none of very long names
+            if found is None or not found.has_min_max or any(found.min <= name <= found.max for name in names):
                 table = file.read_row_group(group, columns)
                 yield table.filter(pc.is_in(table["name"], value_set=pa.array(sorted(names), pa.string())))

@@ -27,7 +27,7 @@ class Looker:
         self.config, self.model = config, model
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """A block of files to their rows."""
+        """Look at a block of files; gives their rows as JSON."""
         rows = [asdict(self.look(source)) for source in items_of(row, SourceFile)]
         return {"items": len(rows), "rows": json.dumps(rows)}
 

@@ -66,7 +66,7 @@ def repair_file(
 def fill_lost(
     window: Recording, piece: Piece, *, method: Method, restore_magnitudes: RestoreMagnitudes | None
 ) -> Recording:
-    """The sound of a piece's window with its lost samples filled."""
+    """Return the sound of a piece's window with its lost samples filled."""
     start = piece.window[0]
     lost = mark_gaps(piece.gaps, len(window.samples), start, start + window.num_samples)
     filled = fill(window.to_float(), window.sample_rate, lost, method=method, restore_magnitudes=restore_magnitudes)
@@ -84,7 +84,7 @@ def _filled_gaps(
     method: Method,
     has_model: bool,
 ) -> Iterator[FilledGap]:
-    """The gaps of a piece, or the parts of them that lie in it; their `name` is still to come."""
+    """Yield the gaps of a piece, or the parts of them that lie in it; their `name` is still to come."""
     rate, first = window.sample_rate, piece.window[0]
     lost = mark_gaps(piece.gaps, len(window.samples), first, first + window.num_samples)
     elsewhere = known_elsewhere(lost, rate)

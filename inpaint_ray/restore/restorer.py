@@ -11,17 +11,14 @@ from typing import ClassVar
 import pyarrow as pa
 import soundfile
 import torch
-from torch import Tensor
 
 from inpaint_ray import storage
 from inpaint_ray.audio.chunks import length_of, read_chunks
 from inpaint_ray.audio.decode import INTEGER_SUBTYPES
 from inpaint_ray.audio.tags import copy_tags
-from inpaint_ray.checkpoints import open_checkpoint
+from inpaint_ray.checkpoints import open_restorer
 from inpaint_ray.errors import AudioDecodeError, UnreadableError
-from inpaint_ray.filling.calls import restorer_of
 from inpaint_ray.finding.labels import LabelError
-from inpaint_ray.ledger.devices import choose_device
 from inpaint_ray.ledger.items import Item
 from inpaint_ray.ledger.records import Entry, RecordWriter
 from inpaint_ray.metrics import count, reject
@@ -47,9 +44,8 @@ class Restorer:
     def __init__(self, config: RestoreConfig, model: str) -> None:
         torch.set_num_threads(1)  # the cores are busy with other files
         self.config, self.model = config, model
-        self.restore_magnitudes = (
-            None if config.checkpoint is None else _load(config.checkpoint, gpu=config.actors.use_gpu)
-        )
+        checkpoint, use_gpu = config.checkpoint, config.actors.use_gpu
+        self.restore_magnitudes = None if checkpoint is None else open_restorer(checkpoint, use_gpu=use_gpu)
 
     def __call__(self, source: SourceFile, earlier: Entry | None, record: RecordWriter) -> Entry:
         """Restore a file; one that cannot be is failed, and what an earlier attempt made of it stands."""
@@ -158,29 +154,21 @@ def _digest_of(uri: str) -> str:
     try:
         with storage.local_file(uri) as path, path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError, UnreadableError):
         return ""
 
 
 def _seal(row: ManifestRow, name: str, written: Path) -> ManifestRow:
-    """The row with what its whole output is."""
+    """Return the row with name, size and digest of the output that was written."""
     with written.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return replace(row, output=name, output_size=written.stat().st_size, sha256=digest)
 
 
 def _note_target(survey: Survey, target: Target) -> str:
-    """What a person should know of the new format."""
+    """Return a remark on the output's format where it differs from the source's, or ""."""
     if target.container == "RF64" and survey.sound.container != "RF64":
         return "longer than 4 GiB, which WAV cannot be: written as RF64"
     if survey.num_over and target.subtype in INTEGER_SUBTYPES and survey.sound.subtype not in LOSSLESS:
         return f"{survey.num_over} decoded samples above full scale were clipped; --output-format wav keeps them"
     return ""
-
-
-def _load(uri: str, *, gpu: bool) -> Callable[[Tensor, Tensor], Tensor]:
-    device = choose_device(use_gpu=gpu)
-    checkpoint = open_checkpoint(uri)
-    checkpoint.model.to(device)
-    restore = restorer_of(checkpoint)
-    return lambda magnitudes, lost: restore(magnitudes.to(device), lost.to(device))

@@ -1,4 +1,4 @@
-"""A whole restoration: the files that the ledger has not, over the cluster, then the manifest and the report.
+"""A whole restoration: the files that no record has, over the cluster, then the manifest and the report.
 
 A file's place and name in the output follow from its own alone, so work that a dying actor repeats changes nothing.
 """
@@ -13,14 +13,14 @@ import pyarrow as pa
 from inpaint_ray import storage
 from inpaint_ray.checkpoints import absolute_checkpoint, identify, open_checkpoint
 from inpaint_ray.errors import SOME_FAILED, UsageError
-from inpaint_ray.ledger.claims import check_apart, holds
-from inpaint_ray.ledger.items import Chosen, Past, digest
+from inpaint_ray.ledger.claims import check_apart, held, holds
+from inpaint_ray.ledger.items import Chosen, digest
 from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.names import printable
 from inpaint_ray.progress import format_duration
 from inpaint_ray.restore.archive import list_archive, source_files
 from inpaint_ray.restore.config import AUTO, BESIDE, RestoreConfig
-from inpaint_ray.restore.gap_table import write_gaps
+from inpaint_ray.restore.gap_table import GAPS, write_gaps
 from inpaint_ray.restore.look import look
 from inpaint_ray.restore.manifest import (
     FOLDER,
@@ -58,14 +58,16 @@ def restore(config: RestoreConfig) -> int:
 
     ledger = Ledger(config.output, FOLDER)
     ledger.claim("--output", {"input": config.input})
-    past = ledger.read()
-    _check_folders(config, past)
+    standing = list(storage.list_files(config.output))
+    _check_folders(config, standing)
+    past = ledger.read(standing)
     todo, done = past.split(sources, retry_failed=config.retry_failed)
-    if not todo and (table := _standing(config, digest(done, marks and marks.unmatched))) is not None:
+    views = {GAPS, REPORT} <= past.outputs.keys()
+    if not todo and views and (table := _standing(config, digest(done, marks and marks.unmatched))) is not None:
         _print_summary(table)
         print(f"{config.output} has all of this already; nothing to do")
         return _exit_code(table)
-    del past  # of all files
+    del past, standing  # of all files
     already = f", {len(files) - len(todo)} done already" if len(todo) < len(files) else ""
     print(
         f"restore  {len(todo)} of {len(files)} files{already}, method {config.method}, to {config.output}", flush=True
@@ -134,7 +136,7 @@ def _look(config: RestoreConfig, rows: pa.Table, marks: Marks | None, started: f
 
 
 def _absolute(config: RestoreConfig) -> RestoreConfig:
-    """The same in every process of the cluster."""
+    """Return the configuration with places that mean the same in every process of the cluster."""
     return replace(
         config,
         input=storage.absolute(config.input),
@@ -150,19 +152,18 @@ def _check_files(config: RestoreConfig, files: list[StoredFile]) -> None:
     Raises:
         UsageError: one does.
     """
-    inside = next((file for file in files if holds(config.output, file.uri)), None)
+    inside = held(config.output, files)
     if inside is not None:
         raise UsageError(f"--output {config.output} holds {inside.name} of --input; give an output folder apart")
 
 
-def _check_folders(config: RestoreConfig, past: Past) -> None:
+def _check_folders(config: RestoreConfig, files: list[StoredFile]) -> None:
     """Check that no folder of the output is a link into the archive.
 
     Raises:
         UsageError: one is.
     """
-    for name in sorted({posixpath.dirname(name) for name in past.outputs}):
-        folder = storage.join(config.output, name) if name else config.output
+    for folder in sorted({posixpath.dirname(file.uri) for file in files}):
         if holds(config.input, folder):
             raise UsageError(f"--output {config.output}: {folder} leads into --input {config.input}; remove that link")
 

@@ -32,13 +32,13 @@ class Survey:
     num_over: int  # samples above full scale, which integers cannot hold
 
     def to_fill(self) -> list[Gap]:
-        """The gaps that are not too long, and not all that their channel has."""
+        """Return the gaps to fill: those up to the longest that is filled, with sound left in their channel."""
         longest = MAX_GAP_S * self.sound.sample_rate
         return [gap for gap in self.gaps if gap.stop - gap.start <= min(longest, self.num_samples - 1)]
 
 
 def survey_file(path: Path, labels: str | None, *, min_gap_s: float) -> Survey:
-    """What there is to restore in a file: the gaps that labels mark, or, where they are None, those that are found.
+    """Look for what is lost in a file: the gaps that labels mark, or, where they are None, those that are found.
 
     Samples that are not finite are always lost.
 
@@ -75,7 +75,7 @@ def survey_file(path: Path, labels: str | None, *, min_gap_s: float) -> Survey:
 
 
 def describe(row: ManifestRow, survey: Survey) -> ManifestRow:
-    """The row of a file, as far as the first reading tells."""
+    """Return the row of a file, as far as the first reading tells."""
     rate, fillable = survey.sound.sample_rate, set(survey.to_fill())
     spans = _spans(survey.gaps)
     left = _spans([gap for gap in survey.gaps if gap not in fillable])
@@ -98,11 +98,11 @@ def describe(row: ManifestRow, survey: Survey) -> ManifestRow:
 
 
 def _floor(sound: Recording) -> float:
-    """The loudest that dither is."""
+    """Return the amplitude of the loudest dither."""
     bits = min(INTEGER_SUBTYPES.get(sound.subtype, FINEST_BITS), FINEST_BITS)
     return min(FLOOR_STEPS / 2 ** (bits - 1), HIGHEST_FLOOR)
 
 
 def _spans(gaps: list[Gap]) -> list[tuple[int, int]]:
-    """Stretches in which any channel is lost."""
+    """Return the stretches in which any channel is lost."""
     return [(gap.start, gap.stop) for gap in join_gaps([gap._replace(channel=0) for gap in gaps])]

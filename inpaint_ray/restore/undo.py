@@ -20,7 +20,7 @@ from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.ledger.records import record_uri
 from inpaint_ray.names import one_line, printable
 from inpaint_ray.restore.gap_table import read_gaps
-from inpaint_ray.restore.manifest import FOLDER, ManifestRow, manifest_rows, read_manifest
+from inpaint_ray.restore.manifest import FOLDER, MANIFEST, ManifestRow, manifest_rows, read_manifest
 
 UNDONE = "_undo"  # below --to: the folder of the claim
 
@@ -51,7 +51,11 @@ def undo(config: UndoConfig) -> int:
     config = replace(config, output=storage.absolute(config.output), to=storage.absolute(config.to))
     check_apart("--to", config.to, "--output", config.output)
     found = read_manifest(config.output)
-    rows = [row for row in manifest_rows(found[0]) if row.gaps and row.output] if found else []
+    if found is None:
+        raise UsageError(
+            f"--output {config.output}: no {MANIFEST} there; run the restoration again, which makes it anew"
+        )
+    rows = [row for row in manifest_rows(found[0]) if row.gaps and row.output]
     chosen = [row for row in rows if config.name in (None, row.name)]
     if not chosen:
         which = "nothing was filled" if config.name is None else f"nothing was filled in {config.name}"

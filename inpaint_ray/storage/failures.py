@@ -24,7 +24,7 @@ def reachable(uri: str) -> Iterator[None]:
 
 @contextmanager
 def readable(uri: str) -> Iterator[None]:
-    """Of an input, what storage refuses says nothing of the file: another try may read it."""
+    """Turn what storage says while an input is read into an UnreadableError: another try may read it."""
     try:
         with reachable(uri):
             yield
@@ -34,7 +34,7 @@ def readable(uri: str) -> Iterator[None]:
 
 @contextmanager
 def writable(uri: str) -> Iterator[None]:
-    """Of an output, no file can be missing or closed: that, too, is storage that refuses."""
+    """Turn what storage says while an output is written into a StorageError, missing folders and rights included."""
     try:
         with reachable(uri):
             yield

@@ -53,22 +53,21 @@ def find_file(uri: str, name: str) -> StoredFile | None:
     return StoredFile(uri=uri, name=name, size=answer["ContentLength"], etag=answer["ETag"].strip('"'))
 
 
-def _list_s3(uri: str, path: str) -> list[StoredFile]:
+def _list_s3(uri: str, path: str) -> Iterator[StoredFile]:
+    """Yield the objects page by page; S3 has them in order of their keys' UTF-8, which is that of text."""
     bucket, key = s3.bucket_and_key(path)
     prefix = f"{key}/" if key else ""
     try:
-        pages = s3.client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        entries = [entry for page in pages for entry in page.get("Contents", ())]
+        for page in s3.client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for entry in page.get("Contents", ()):
+                name = entry["Key"].removeprefix(prefix)
+                if not name.endswith("/") and name:
+                    yield StoredFile(uri=join(uri, name), name=name, size=entry["Size"], etag=entry["ETag"].strip('"'))
     except ClientError as error:
         if s3.code_of(error) != "NoSuchBucket":
             raise
         text = f"s3://{bucket}: no such bucket, or no right to see it; look at name, keys and endpoint"
         raise UsageError(text) from error
-    names = {entry["Key"].removeprefix(prefix): entry for entry in entries if not entry["Key"].endswith("/")}
-    return [
-        StoredFile(uri=join(uri, name), name=name, size=names[name]["Size"], etag=names[name]["ETag"].strip('"'))
-        for name in sorted(names)
-    ]
 
 
 def _list_local(folder: str) -> Iterator[StoredFile]:

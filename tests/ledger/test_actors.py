@@ -7,12 +7,12 @@ import ray
 import torch
 
 from inpaint_ray.audio.damage import FRAMES
+from inpaint_ray.checkpoints import choose_device
 from inpaint_ray.errors import UsageError
 from inpaint_ray.evaluate.audio.score import AudioScorer
 from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.evaluate.shards.score import ShardScorer
 from inpaint_ray.ledger.actors import Actors
-from inpaint_ray.ledger.devices import choose_device
 from inpaint_ray.models.checkpoint import PRETRAINED
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.restorer import Restorer

@@ -63,7 +63,7 @@ def evaluate_archive(config: EvaluateConfig) -> list[TaskResults]:
 
 
 def complete(config: EvaluateConfig) -> EvaluateConfig:
-    """The configuration with its damage and methods named.
+    """Return the configuration with its damage and methods named.
 
     Raises:
         UsageError: several checkpoints, a method without its checkpoint, or a damage that no task knows.
@@ -110,7 +110,7 @@ def _score(config: EvaluateConfig, files: Sequence[StoredFile], *, model: str) -
 
 
 def _choose_examples(config: EvaluateConfig, scores: Sequence[AudioScore], task: TaskResults) -> list[Example]:
-    """Examples of a task, ranked by its best method."""
+    """Choose examples of a task, ranked by its best method."""
     return choose_examples(
         [score for score in scores if score.task == task.task],
         _best_method(task),
@@ -129,7 +129,7 @@ def _make_sounds(config: EvaluateConfig, examples: list[Example], uris: dict[str
 
 
 def _best_method(task: TaskResults) -> str:
-    """By mean SNR in the gap over the cases, of the methods that are no baselines where there are any."""
+    """Return the method with the highest mean SNR in the gap over the cases; no baseline where there is another."""
     methods = [row.method for row in task.cases[0].methods]
     judged = [method for method in methods if method not in BASELINES] or methods
     means = {

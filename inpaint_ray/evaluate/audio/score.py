@@ -16,15 +16,13 @@ from inpaint_ray.audio.damage import Damage
 from inpaint_ray.audio.metrics import join_step, log_spectral_distance, snr, spectral_convergence
 from inpaint_ray.audio.runs import find_runs
 from inpaint_ray.audio.stft import Grid, spectrogram
-from inpaint_ray.checkpoints import open_checkpoint
+from inpaint_ray.checkpoints import open_restorer
 from inpaint_ray.errors import AudioDecodeError
 from inpaint_ray.evaluate.audio.cases import Case, Excerpt, cut, read_excerpt
 from inpaint_ray.evaluate.audio.methods import restore
 from inpaint_ray.evaluate.audio.visqol import Visqol
 from inpaint_ray.evaluate.config import EvaluateConfig, Task
-from inpaint_ray.filling.calls import restorer_of
 from inpaint_ray.filling.waveform import RestoreMagnitudes, lost_frames
-from inpaint_ray.ledger.devices import choose_device
 from inpaint_ray.ledger.items import Item
 from inpaint_ray.ledger.records import Entry, RecordWriter
 from inpaint_ray.metrics import count, reject
@@ -102,14 +100,8 @@ class AudioScorer:
 
 
 def load_model(config: EvaluateConfig) -> RestoreMagnitudes | None:
-    """The checkpoint's model on the device that the configuration asks for; None without a checkpoint."""
-    if not config.checkpoint:
-        return None
-    device = choose_device(use_gpu=config.actors.use_gpu)
-    checkpoint = open_checkpoint(config.checkpoint[0])
-    checkpoint.model.to(device)
-    fill_frames = restorer_of(checkpoint)
-    return lambda magnitudes, lost: fill_frames(magnitudes.to(device), lost.to(device))
+    """Open the checkpoint's model on the device that the configuration asks for; None without a checkpoint."""
+    return open_restorer(config.checkpoint[0], use_gpu=config.actors.use_gpu) if config.checkpoint else None
 
 
 def cases_of(config: EvaluateConfig) -> Iterator[tuple[Task, str]]:

@@ -1,12 +1,13 @@
 """An evaluation on shards: the ledger's records of their scores, then tables and a page."""
 
 from itertools import count
+from typing import Any
 
+from inpaint_ray import storage
 from inpaint_ray.audio.damage import parse_damage
-from inpaint_ray.audio.patches import PATCH_BINS, PATCH_FRAMES
 from inpaint_ray.checkpoints import identify, open_checkpoint
-from inpaint_ray.data.schema import Dataset, read_dataset
-from inpaint_ray.data.shards import shard_rows
+from inpaint_ray.data.schema import DATASET, Dataset, read_dataset
+from inpaint_ray.data.shards import shard_uris
 from inpaint_ray.errors import DatasetError, UsageError
 from inpaint_ray.evaluate.config import FOLDER, MEMORY_GIB, SHARD_DAMAGE, EvaluateConfig
 from inpaint_ray.evaluate.shards.report import gather, write_report
@@ -14,8 +15,6 @@ from inpaint_ray.evaluate.shards.score import BASELINES, ShardScorer, TrackScore
 from inpaint_ray.evaluate.shards.table import TableRow
 from inpaint_ray.ledger.items import Item, fingerprint
 from inpaint_ray.ledger.ledger import Ledger
-
-PATCH_BYTES = 4 * PATCH_FRAMES * PATCH_BINS
 
 
 def evaluate_shards(config: EvaluateConfig) -> list[TableRow]:
@@ -43,7 +42,7 @@ def evaluate_shards(config: EvaluateConfig) -> list[TableRow]:
     ledger = Ledger(config.output, FOLDER)
     ledger.claim("--output", {"data": config.data})
     chosen = ledger.complete(
-        _items(dataset, split, fingerprint(settings)),
+        _items(dataset, split, settings),
         ShardScorer,
         retry_failed=config.retry_failed,
         verb="evaluate",
@@ -68,11 +67,17 @@ def evaluate_shards(config: EvaluateConfig) -> list[TableRow]:
     return results.genres
 
 
-def _items(dataset: Dataset, split: str, settings: str) -> list[Item]:
-    return [
-        Item(uri=uri, name=uri.removeprefix(f"{dataset.uri}/"), size=PATCH_BYTES * rows, fingerprint=settings)
-        for uri, rows in shard_rows(dataset, split).items()
-    ]
+def _items(dataset: Dataset, split: str, settings: list[Any]) -> list[Item]:
+    """Return the shards of a split; what was prepared anew in their place is another item."""
+    files = {file.uri: file for file in storage.list_files(storage.join(dataset.uri, split))}
+    items = []
+    for uri in shard_uris(dataset, split):
+        if uri not in files:
+            raise DatasetError(f"{uri}: not there, though {DATASET} names it; prepare again")
+        file = files[uri]
+        identity = fingerprint([settings, file.size, file.etag])
+        items.append(Item(uri=uri, name=f"{split}/{file.name}", size=file.size, fingerprint=identity))
+    return items
 
 
 def _split(config: EvaluateConfig, dataset: Dataset) -> str:

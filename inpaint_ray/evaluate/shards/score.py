@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from inpaint_ray.audio.damage import FRAMES, Damage
 from inpaint_ray.audio.runs import find_runs
 from inpaint_ray.audio.wiener import wiener_frames
-from inpaint_ray.checkpoints import open_checkpoint
+from inpaint_ray.checkpoints import choose_device, open_checkpoint
 from inpaint_ray.data.batches import EVALUATION_SEED, Batch, damage_rows
 from inpaint_ray.data.shards import read_rows
 from inpaint_ray.filling.spectrogram import find_changed, score_magnitudes, score_patches
-from inpaint_ray.ledger.devices import choose_device
 from inpaint_ray.ledger.items import Item
 from inpaint_ray.ledger.records import Entry, RecordWriter
 from inpaint_ray.metrics import count
