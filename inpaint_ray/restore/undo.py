@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from inpaint_ray import storage
 from inpaint_ray.audio.decode import Recording, read_blocks
@@ -17,7 +16,7 @@ from inpaint_ray.audio.tags import copy_tags
 from inpaint_ray.errors import SOME_FAILED, AudioDecodeError, FileNameError, UnreadableError, UsageError
 from inpaint_ray.ledger.claims import check_apart, claim, read_claim
 from inpaint_ray.ledger.ledger import Ledger
-from inpaint_ray.ledger.records import record_uri
+from inpaint_ray.ledger.records import DamagedRecord, record_uri
 from inpaint_ray.names import one_line, printable
 from inpaint_ray.restore.gap_table import read_gaps
 from inpaint_ray.restore.manifest import FOLDER, MANIFEST, ManifestRow, manifest_rows, read_manifest
@@ -126,7 +125,7 @@ def _read_replaced(ledger: Ledger, row: ManifestRow) -> Iterator[dict[str, Any]]
         for table in read_gaps(ledger, row.record, {row.name}):
             num_rows += len(table)
             yield from table.to_pylist()
-    except (OSError, pa.ArrowException) as error:
+    except DamagedRecord as error:
         uri = record_uri(ledger.records, row.record)
         raise ValueError(f"its record {uri} is damaged or gone; restore it again from its source") from error
     if num_rows != row.gap_rows:
