@@ -23,6 +23,7 @@ from inpaint_ray.prepare.config import PrepareConfig
 from inpaint_ray.prepare.plan import ShardPlan, make_shard
 from inpaint_ray.storage import s3
 from tests.support.faulty_proxy import Fate, FaultyProxy
+from tests.support.interrupted import Killed
 from tests.support.s3 import forget_clients
 from tests.train.test_publish import read_while_replaced, whole_scale, write_checkpoint
 
@@ -163,9 +164,6 @@ def test_a_checkpoint_goes_there_and_back(bucket: str, tmp_path: Path) -> None:
 def test_a_kill_at_any_request_leaves_the_former_or_the_new_checkpoint(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Killed(BaseException):
-        pass
-
     former, new = write_checkpoint(tmp_path / "1", 1.0), write_checkpoint(tmp_path / "2", 2.0)
     upload, uri, seen = s3.client().upload_file, f"{bucket}/killed/best", []
     for after in range(4):

@@ -1,32 +1,35 @@
 """Evaluations that are killed before any of their writes, and run again, come to the same numbers to the last digit."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-import torch
 
-from inpaint_ray.data.schema import Dataset
 from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.evaluate.run import evaluate
-from inpaint_ray.models.checkpoint import Checkpoint, save_checkpoint
-from inpaint_ray.models.registry import build_model
-from tests.support.interrupted import check_every_kill
+from tests.support import evaluating
+from tests.support.evaluating import NUM_TRACKS, on_shards, prepare_music, write_checkpoint, write_music
+from tests.support.interrupted import check_every_kill, run_until
 
 RATE = 8000
 
 
 @pytest.fixture(autouse=True)
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the pictures, which take longer than all the rest."""
-    for module in ("shards.report", "audio.report"):
-        for name in ("draw_bars", "draw_lines"):
-            monkeypatch.setattr(f"inpaint_ray.evaluate.{module}.{name}", lambda *given, **named: b"")
-    monkeypatch.setattr("inpaint_ray.evaluate.audio.listening.draw_spectrograms", lambda *given, **named: b"")
+def undrawn() -> Iterator[None]:
+    with evaluating.undrawn():
+        yield
 
 
-def test_an_evaluation_on_audio_that_is_killed_at_any_write(tmp_path: Path) -> None:
+@pytest.fixture(params=["new", "another evaluation's"])
+def is_used(request: pytest.FixtureRequest) -> bool:
+    """Whether the output holds an evaluation with other settings, all of whose tables are to be replaced."""
+    return bool(request.param != "new")
+
+
+def test_an_evaluation_on_audio_that_is_killed_at_any_write(tmp_path: Path, is_used: bool) -> None:
     random = np.random.default_rng(0)
     time = np.arange(RATE) / RATE
     for number in range(3):
@@ -43,14 +46,18 @@ def test_an_evaluation_on_audio_that_is_killed_at_any_write(tmp_path: Path) -> N
         methods=("silence", "linear"),
         seconds=1.0,
     )
-    check_every_kill(lambda: evaluate(config), tmp_path / "results", least=4 + 1 + 3 + 3)  # records, claim, results
+    if is_used:
+        run_until(lambda: evaluate(replace(config, damage=("gap:50",))), tmp_path / "results")
+    least = 4 + 3 + 3 + (3 if is_used else 1)  # records, sounds, results; the claim, or sounds that go
+    check_every_kill(lambda: evaluate(config), tmp_path / "results", least=least)
 
 
-def test_an_evaluation_on_shards_that_is_killed_at_any_write(prepared: Dataset, tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    checkpoint = Checkpoint(model=build_model("UNet_Sun"), architecture="UNet_Sun", scale=90.0)
-    save_checkpoint(checkpoint, tmp_path / "best")
-    config = EvaluateConfig(
-        data=prepared.uri, output=str(tmp_path / "results"), checkpoint=(str(tmp_path / "best"),), split="test"
-    )
-    check_every_kill(lambda: evaluate(config), tmp_path / "results", least=5 + 1 + 3)
+def test_an_evaluation_on_shards_that_is_killed_at_any_write(tmp_path: Path, is_used: bool) -> None:
+    write_music(tmp_path / "music")
+    prepare_music(tmp_path / "music", tmp_path / "shards")
+    config = on_shards(tmp_path / "shards", tmp_path / "results", write_checkpoint(tmp_path / "best"))
+    if is_used:
+        other = replace(config, checkpoint=(write_checkpoint(tmp_path / "other", seed=1),))
+        run_until(lambda: evaluate(other), tmp_path / "results")
+    least = NUM_TRACKS - 1 + 3 + (0 if is_used else 1)  # records, results; the claim
+    check_every_kill(lambda: evaluate(config), tmp_path / "results", least=least)

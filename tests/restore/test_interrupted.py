@@ -1,11 +1,8 @@
 """A restoration that is killed before any of its writes, and run again, has lost nothing."""
 
-import os
 import random
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,57 +17,12 @@ from inpaint_ray.restore.gap_table import GAPS
 from inpaint_ray.restore.manifest import MANIFEST
 from inpaint_ray.restore.report import REPORT
 from inpaint_ray.restore.undo import UndoConfig, undo
+from tests.support.interrupted import run_until
 from tests.support.restoring import read_rows, restore_here, write_damaged
 
 OF_RECORDS = ("record",)  # of the manifest: names of records have the number of the attempt
 METHOD = "linear"
 UNKNOWN = ("a.wav.flac", "b.wav.flac", "new.wav.flac")  # whole, but of a block that was killed before its record
-
-
-class Killed(BaseException):
-    """Ends a run as a power failure does: nothing in it catches this."""
-
-
-@dataclass
-class Disk:
-    """Counts what changes the disk, and dies instead of one such change and all that come after it."""
-
-    last: int | None = None  # number of the change, from 0, that does not happen any more
-    count: int = 0
-
-    def change(self) -> None:
-        if self.is_dead:
-            raise Killed
-        self.count += 1
-
-    @property
-    def is_dead(self) -> bool:
-        return self.count == self.last
-
-
-@contextmanager
-def changes(disk: Disk) -> Iterator[None]:
-    """Count every file that appears, or is deleted, in this process; of a dead disk, what was begun stays there."""
-    replace_file, delete, unlink = os.replace, os.remove, Path.unlink
-
-    def replaced(source: str, target: str) -> None:
-        disk.change()
-        replace_file(source, target)
-
-    def deleted(path: str) -> None:
-        disk.change()
-        delete(path)
-
-    def unlinked(path: Path, missing_ok: bool = False) -> None:
-        if not disk.is_dead:
-            unlink(path, missing_ok)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("os.replace", replaced)
-        patch.setattr("os.remove", deleted)
-        patch.setattr(Path, "unlink", unlinked)
-        patch.setattr("time.monotonic", lambda: 0.0)  # rows and report have times
-        yield
 
 
 @pytest.fixture(params=["each in a block", "all in one block"])
@@ -82,10 +34,7 @@ def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 
 def run(config: RestoreConfig, *, killed_at: int | None = None) -> int:
     """Run a restoration, and tell how many changes it made."""
-    disk = Disk(killed_at)
-    with changes(disk), suppress(Killed):
-        restore_here(config)
-    return disk.count
+    return run_until(lambda: restore_here(config), Path(config.output), killed_at)
 
 
 Results = tuple[dict[str, bytes], list[Any], list[Any]]

@@ -22,6 +22,7 @@ from inpaint_ray.restore.report import REPORT, write_report
 from inpaint_ray.restore.restorer import Restorer
 from inpaint_ray.restore.run import _check_files, restore
 from inpaint_ray.restore.undo import UndoConfig, undo
+from tests.support.interrupted import Killed
 from tests.support.restoring import read_rows, read_statuses, restore_here, write_damaged
 
 
@@ -70,10 +71,6 @@ def test_an_archive_is_restored_and_a_second_run_does_what_is_left(
         before, after = (soundfile.read(place / name, dtype="int16")[0] for place in (source, tmp_path / "undone"))
         np.testing.assert_array_equal(after, before)
     assert not (tmp_path / "undone" / "whole.wav").exists()
-
-
-class Killed(BaseException):
-    """Ends a run as a power failure does: nothing in it catches this."""
 
 
 def test_a_killed_run_is_finished_without_repeating_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,41 +15,74 @@ class Killed(BaseException):
     """Ends a run as a power failure does: nothing in it catches this."""
 
 
-class Changes:
-    """Counts the files that appear or go below a folder, and dies instead of one such change."""
+class Disk:
+    """Counts the files that appear or go below a folder, and dies instead of one such change and all that follow it.
+
+    What was begun by then stays: no clean-up of the dying run reaches a dead disk.
+    """
 
     def __init__(self, folder: Path, last: int | None = None) -> None:
-        self.folder, self.last = str(folder), last
+        self.folder, self.last = f"{folder}/", last
         self.count = 0
 
-    @contextmanager
-    def counted(self) -> Iterator[None]:
-        with patch("os.replace", self._counting(os.replace, place=1)), patch("os.remove", self._counting(os.remove)):
-            with patch("shutil.rmtree", self._rmtree):
-                yield
+    @property
+    def is_dead(self) -> bool:
+        return self.count == self.last
 
-    def _counting(self, act: Callable[..., Any], place: int = 0) -> Callable[..., Any]:
-        def change(*given: Any, **named: Any) -> Any:
-            self._change(str(given[place]))
-            return act(*given, **named)
-
-        return change
-
-    def _rmtree(self, path: Any, *given: Any, **named: Any) -> None:
-        for file in sorted(Path(path).rglob("*")) if str(path).startswith(self.folder) else ():
-            if file.is_file():
-                self._change(str(file))
-                file.unlink()
-        RMTREE(path, *given, **named)
-
-    def _change(self, path: str) -> None:
-        if path.startswith(self.folder):
-            if self.count == self.last:
+    def change(self, path: Any) -> None:
+        if self.holds(path):
+            if self.is_dead:
                 raise Killed
             self.count += 1
 
+    def holds(self, path: Any) -> bool:
+        return f"{path}/".startswith(self.folder)
 
-RMTREE = shutil.rmtree
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Notice every change that this process makes."""
+        replace, remove, unlink, rmtree = os.replace, os.remove, Path.unlink, shutil.rmtree
+
+        def replaced(source: Any, target: Any) -> None:
+            self.change(target)
+            replace(source, target)
+
+        def removed(path: Any) -> None:
+            self.change(path)
+            remove(path)
+
+        def unlinked(path: Path, missing_ok: bool = False) -> None:
+            if not (self.is_dead and self.holds(path)):
+                unlink(path, missing_ok)
+
+        def removed_tree(path: Any, *given: Any, **named: Any) -> None:
+            for file in sorted(Path(path).rglob("*")) if self.holds(path) else ():
+                if file.is_file():
+                    removed(file)
+            rmtree(path, *given, **named)
+
+        with (
+            patch("os.replace", replaced),
+            patch("os.remove", removed),
+            patch.object(Path, "unlink", unlinked),
+            patch("shutil.rmtree", removed_tree),
+        ):
+            yield
+
+
+def run_until(run: Callable[[], object], output: Path, killed_at: int | None = None) -> int:
+    """Run a job in this process, all its times 0, and tell how many changes to its output it made.
+
+    Args:
+        run: the job.
+        output: its folder.
+        killed_at: number of the change, from 0, before which it is killed; None: it ends.
+    """
+    disk = Disk(output, killed_at)
+    with here(), patch("time.monotonic", lambda: 0.0), patch("time.perf_counter", lambda: 0.0), disk.watched():
+        with suppress(Killed):
+            run()
+    return disk.count
 
 
 def check_every_kill(run: Callable[[], object], output: Path, *, least: int) -> None:
@@ -64,29 +97,25 @@ def check_every_kill(run: Callable[[], object], output: Path, *, least: int) -> 
     if output.exists():
         shutil.copytree(output, before)
 
-    def attempt(last: int | None = None) -> int:
-        changes = Changes(output, last)
-        with here(), patch("time.monotonic", lambda: 0.0), patch("time.perf_counter", lambda: 0.0), changes.counted():
-            with suppress(Killed):
-                run()
-        return changes.count
-
     def start() -> None:
         shutil.rmtree(output, ignore_errors=True)
         if before.exists():
             shutil.copytree(before, output)
 
-    count = attempt()
+    count = run_until(run, output)
     assert count >= least
     expected = contents(output)
-    for last in range(count):
+    left_unfinished = 0
+    for killed_at in range(count):
         start()
-        assert attempt(last) == last
-        attempt()
+        assert run_until(run, output, killed_at) == killed_at
+        left_unfinished += any(name.endswith(".tmp") for name in contents(output))
+        run_until(run, output)
         left = contents(output)
-        assert left.keys() == expected.keys(), f"killed at change {last}"
+        assert left.keys() == expected.keys(), f"killed at change {killed_at}"
         differing = [name for name in expected if left[name] != expected[name]]
-        assert not differing, f"killed at change {last}"
+        assert not differing, f"killed at change {killed_at}"
+    assert left_unfinished > count // 2
 
 
 def contents(folder: Path) -> dict[str, bytes]:
