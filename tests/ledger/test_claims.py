@@ -33,7 +33,9 @@ def test_a_claimed_folder_may_hold_anything(tmp_path: Path) -> None:
     claim("--output", str(tmp_path), JOB, MADE_FROM)
 
 
-@pytest.mark.parametrize("name", ["letter.txt", "_other/claim.json", "deep/er/a.wav", f"{JOB}/records/a.parquet"])
+@pytest.mark.parametrize(
+    "name", ["letter.txt", "_other/claim.json", "deep/er/a.wav", f"{JOB}/notes.txt", "results.json"]
+)
 def test_a_folder_with_something_else_is_refused_and_left_alone(tmp_path: Path, name: str) -> None:
     storage.write_bytes(f"{tmp_path}/{name}", b"dear")
     with pytest.raises(UsageError, match=rf"^--output .* holds something else \({name}\); give an empty or new folder"):
@@ -63,28 +65,68 @@ def test_results_of_other_settings_are_refused_by_what_differs(tmp_path: Path) -
 )
 def test_a_damaged_claim_is_refused_and_left_alone(tmp_path: Path, damage: bytes) -> None:
     storage.write_bytes(f"{tmp_path}/{JOB}/{CLAIM}", damage)
-    with pytest.raises(UsageError, match=f"{JOB}/{CLAIM}: damaged; give a new --output, or delete that folder"):
+    with pytest.raises(
+        UsageError, match=f"{JOB}/{CLAIM}: damaged; give a new --output, or write into that file: "
+    ) as raised:
         claim("--output", str(tmp_path), JOB, MADE_FROM)
     assert files_of(tmp_path) == {f"{JOB}/{CLAIM}": damage}
+    write_as_told(tmp_path, raised.value)
+    claim("--output", str(tmp_path), JOB, MADE_FROM)
+
+
+def write_as_told(output: Path, error: UsageError) -> None:
+    """Write the claim that a message, of one line, says the file must hold."""
+    text = str(error)
+    assert "\n" not in text
+    storage.write_bytes(f"{output}/{JOB}/{CLAIM}", text[text.index("{") :].encode())
+
+
+def test_a_lost_claim_beside_records_can_be_written_again(tmp_path: Path) -> None:
+    for name in (f"{JOB}/records/a.parquet", "a.wav"):
+        storage.write_bytes(f"{tmp_path}/{name}", b"of the job")
+    before = files_of(tmp_path)
+    with pytest.raises(
+        UsageError, match=f"^--output .* has lost {JOB}/{CLAIM}; .* or write into that file: "
+    ) as raised:
+        claim("--output", str(tmp_path), JOB, MADE_FROM)
+    assert files_of(tmp_path) == before
+    write_as_told(tmp_path, raised.value)
+    claim("--output", str(tmp_path), JOB, MADE_FROM)
+    assert read_claim(str(tmp_path), JOB) == MADE_FROM
+
+
+def test_records_of_another_job_are_something_else(tmp_path: Path) -> None:
+    storage.write_bytes(f"{tmp_path}/_other/records/a.parquet", b"")
+    with pytest.raises(UsageError, match="something else"):
+        claim("--output", str(tmp_path), JOB, MADE_FROM)
 
 
 @pytest.mark.parametrize("damage", [b"", b"[]", b"{}", b'{"made_from": 3}'])
 def test_a_claim_that_cannot_be_read_says_so(tmp_path: Path, damage: bytes) -> None:
-    with pytest.raises(UsageError, match="missing or damaged; run the job again"):
+    with pytest.raises(UsageError, match="missing or damaged; the job, run again, says what it must hold"):
         read_claim(str(tmp_path), JOB)
     storage.write_bytes(f"{tmp_path}/{JOB}/{CLAIM}", damage)
-    with pytest.raises(UsageError, match="missing or damaged; run the job again"):
+    with pytest.raises(UsageError, match="missing or damaged; the job, run again, says what it must hold"):
         read_claim(str(tmp_path), JOB)
 
 
-@pytest.mark.parametrize("name", ["_restore/run.json", "_restore/undo.json", "results.json"])
-def test_a_folder_of_an_earlier_version_is_refused_as_that(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("_restore", "_restore/run.json"), ("_undo", "_restore/undo.json"), ("_evaluate", "results.json")],
+)
+def test_a_folder_of_an_earlier_version_is_refused_as_that(tmp_path: Path, folder: str, name: str) -> None:
     for each in ("a.wav", name, "z.wav"):
         storage.write_bytes(f"{tmp_path}/{each}", b'{"input": "tapes"}')
     before = files_of(tmp_path)
     with pytest.raises(UsageError, match=rf"holds what an earlier version made \({name}\), whose records"):
-        claim("--output", str(tmp_path), "_restore", {"input": "tapes"})
+        claim("--output", str(tmp_path), folder, {"input": "tapes"})
     assert files_of(tmp_path) == before
+
+
+def test_results_that_are_no_restoration_are_something_else(tmp_path: Path) -> None:
+    storage.write_bytes(f"{tmp_path}/results.json", b"{}")
+    with pytest.raises(UsageError, match=r"holds something else \(results.json\)"):
+        claim("--output", str(tmp_path), "_restore", {"input": "tapes"})
 
 
 def test_a_claim_that_a_killed_run_had_begun_does_not_count(tmp_path: Path) -> None:

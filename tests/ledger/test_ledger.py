@@ -1,28 +1,29 @@
 """What the records say decides what is done again; what an earlier attempt made is neither trusted wrongly nor lost."""
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest.mock import patch
 
 import pyarrow as pa
 import pytest
 
 from inpaint_ray import storage
+from inpaint_ray.errors import StorageError, UnreadableError
 from inpaint_ray.ledger import records
 from inpaint_ray.ledger.actors import Actors
-from inpaint_ray.ledger.items import Chosen, Item, Past, digest
+from inpaint_ray.ledger.items import Chosen, Item, Known, Past, digest
 from inpaint_ray.ledger.ledger import Ledger
-from inpaint_ray.ledger.records import Entry, RecordWriter
+from inpaint_ray.ledger.records import DamagedRecord, Entry, RecordWriter
 from inpaint_ray.ledger.worker import deal_rows, items_of
 from tests.support.here import here
+from tests.support.interrupted import Killed
 
 FOLDER = "_job"
-
-
-class Killed(BaseException):
-    """Ends a run as a power failure does: nothing in it catches this."""
 
 
 class Shout:
@@ -100,6 +101,24 @@ class Job:
             killed_in=killed_in,
         )
         return sorted(self.done)
+
+    def begin(self, settings: str = "", *, suffix: str = "") -> Callable[[], None]:
+        """Begin a run whose driver is killed when it has dealt its blocks, and return what its actor does of them."""
+        dealt = []
+
+        def deal(rows: list[dict[str, Any]], work: Any, *, fn_constructor_kwargs: dict[str, Any], **how: Any) -> None:
+            worker = work(**fn_constructor_kwargs)
+            dealt.extend(partial(worker, row) for row in rows)
+            raise Killed
+
+        with patch("inpaint_ray.ledger.ledger.spread", deal), suppress(Killed):
+            self.run(settings, suffix=suffix)
+
+        def act() -> None:
+            for do in dealt:
+                do()
+
+        return act
 
     def results(self) -> dict[str, str]:
         """What stands in the output."""
@@ -300,6 +319,151 @@ def test_what_was_begun_is_noted_before_an_output_is_replaced(job: Job, monkeypa
         assert kinds == ["record", "output", "record"]
 
 
+def test_a_file_of_ones_own_under_a_superseded_name_stays(job: Job) -> None:
+    assert job.run(suffix=".txt") == ["a", "b"] and set(job.results()) == {"a.txt", "b.txt"}
+    (job.output / "a").write_text("a person's own")
+    assert job.run(suffix=".txt") == [] and job.run(suffix=".txt") == []
+    assert job.results() == {"a": "a person's own", "a.txt": "ONE", "b.txt": "TWO"}
+
+
+def test_a_superseded_output_stays_while_the_latest_attempt_failed(job: Job) -> None:
+    job.write(a="bad")
+    for _ in range(3):
+        job.run(suffix=".txt")
+        assert job.entries()["a"].failed and job.results() == {"a": "ONE", "b.txt": "TWO"}
+
+
+def test_a_superseded_output_stays_while_what_superseded_it_does_not_stand(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched, suppress(Killed):
+        patched.setattr(storage, "delete_file", die)
+        job.run(suffix=".txt")  # does the first block, or the only one
+    (done, *_) = job.done
+    (job.output / f"{done}.txt").unlink()
+    (job.source / done).unlink()
+    for _ in range(2):
+        job.run(suffix=".txt")
+        assert job.entries()[done].failed and done in job.results()
+
+
+def die(uri: str) -> None:
+    raise Killed
+
+
+SEVERAL = {f"n{number}": "text" for number in range(8)}  # of two records of an item either may have the later name
+
+
+def test_of_two_entries_of_one_attempt_that_with_an_output_counts(tmp_path: Path) -> None:
+    """An actor of a killed driver, which read the sources before they went, writes its results after the next run."""
+    with here():
+        job = Job(tmp_path)
+        job.write(**SEVERAL)
+        act = job.begin()
+        for name in SEVERAL:
+            (job.source / name).unlink()
+        assert job.run() == sorted(SEVERAL) and job.results() == {}
+        job.write(**SEVERAL)
+        act()
+        for name in SEVERAL:
+            (job.source / name).unlink()
+        for _ in range(2):
+            assert job.run() == sorted(SEVERAL)
+            assert set(job.results()) == set(SEVERAL)
+            assert {name: entry.output for name, entry in job.entries().items()} == {name: name for name in SEVERAL}
+
+
+@pytest.mark.parametrize("earlier", [False, True], ids=["a first attempt", "a later attempt"])
+def test_two_entries_of_one_attempt_with_different_settings_are_both_done_again(tmp_path: Path, earlier: bool) -> None:
+    with here():
+        job = Job(tmp_path)
+        job.write(**SEVERAL)
+        if earlier:
+            job.run("earlier")
+        act = job.begin("other")
+        assert job.run() == sorted(SEVERAL)
+        act()
+        assert job.run() == sorted(SEVERAL) and job.run() == []
+        assert {entry.fingerprint for entry in job.entries().values()} == {" text"}
+        assert job.run("other") == sorted(SEVERAL)
+
+
+def test_two_entries_of_one_attempt_under_two_names_leave_one_output(tmp_path: Path) -> None:
+    with here():
+        job = Job(tmp_path)
+        job.write(**SEVERAL)
+        act = job.begin(suffix=".txt")
+        job.run()
+        act()
+        assert job.run() == sorted(SEVERAL) and job.run() == []
+        assert set(job.results()) == set(SEVERAL)
+
+
+@pytest.mark.parametrize("error", [StorageError, UnreadableError])
+def test_a_record_that_cannot_be_reached_stops_the_run(
+    job: Job, monkeypatch: pytest.MonkeyPatch, error: type[StorageError]
+) -> None:
+    before = {path: path.read_bytes() for path in job.records()}
+    (path, *_) = before
+    with refusing(path, error, monkeypatch), pytest.raises(error, match=f"{path}: refused"):
+        job.run("other")
+    assert job.done == [] and {path: path.read_bytes() for path in job.records()} == before
+    assert job.run() == []
+
+
+@contextmanager
+def refusing(path: Path, error: type[StorageError], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let storage give no footer of a record, for a while."""
+    read_tail = storage.read_tail
+
+    def refused(uri: str, num_bytes: int) -> bytes:
+        if uri == str(path):
+            raise error(f"{uri}: refused")
+        return read_tail(uri, num_bytes)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "read_tail", refused)
+        yield
+
+
+def test_a_record_that_another_actor_has_left_is_not_overwritten_while_it_cannot_be_reached(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    act = job.begin("other")
+    before = set(job.records())
+    act()
+    ends = [path for path in job.records() if path not in before and not path.stem.endswith("-begun")]
+    data = {path: path.read_bytes() for path in ends}
+    job.done.clear()
+    for path in ends:
+        with refusing(path, StorageError, monkeypatch), pytest.raises(StorageError, match="refused"):
+            act()
+    assert job.done == [] and {path: path.read_bytes() for path in ends} == data
+
+
+def test_a_damaged_record_that_another_actor_has_left_is_made_again(job: Job) -> None:
+    act = job.begin("other")
+    before = set(job.records())
+    act()
+    job.done.clear()
+    for path in set(job.records()) - before:
+        path.write_bytes(b"PAR1")
+    act()
+    assert sorted(job.done) == ["a", "b"] and job.run("other") == []
+
+
+def test_damaged_rows_are_told_with_their_record_and_done_again_without_it(job: Job) -> None:
+    (path, *_) = job.records()
+    lost = [entry.name for entry in job.ledger.entries(path.stem, None)]
+    data = path.read_bytes()
+    path.write_bytes(data[:4] + b"\xff" * 60 + data[64:])
+    assert job.run() == []
+    with pytest.raises(DamagedRecord, match=f"{path}: damaged; delete it and run the job again"):
+        job.letters()
+    path.unlink()
+    assert job.run() == lost and job.letters() == {"a": "one", "b": "two"}
+
+
 def test_a_damaged_record_is_done_again(job: Job, capfd: pytest.CaptureFixture[str]) -> None:
     (path, *_) = job.records()
     lost = [entry.name for entry in job.ledger.entries(path.stem, None)]
@@ -378,3 +542,14 @@ def test_a_digest_is_of_what_counts_and_not_of_its_order() -> None:
         digest({"a": None}, {"c": ""}),
     ]
     assert len(set(different)) == 5
+
+
+@pytest.mark.timeout(60)
+def test_a_hundred_thousand_items_are_split_though_one_replaces_an_output() -> None:
+    """A copy of a set of all names, for each item, takes minutes."""
+    names = [f"folder/{number}.mp3" for number in range(100_000)]
+    past = Past({names[0]: Known("r", 1, "old", False, f"{names[0]}.flac", 10)}, Counter({"r": 1}), {})
+    items = [Item(uri=f"in/{name}", name=name, size=10, fingerprint="new") for name in names]
+    todo, done = past.split(items, retry_failed=False)
+    assert [item.name for item in todo] == names and done == {}
+    assert todo[0] == replace(items[0], attempt=3, earlier="r", replaces=f"{names[0]}.flac") and todo[1:] == items[1:]

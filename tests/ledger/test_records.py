@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inpaint_ray import storage
-from inpaint_ray.errors import StorageError
+from inpaint_ray.errors import StorageError, UnreadableError
 from inpaint_ray.ledger.records import (
     FOOTER_KEY,
     GROUP_BYTES,
     TAIL_BYTES,
+    DamagedRecord,
     Entry,
     open_rows,
     read_entries,
@@ -22,6 +23,7 @@ from inpaint_ray.ledger.records import (
     record_uri,
     write_record,
 )
+from tests.support.interrupted import Killed
 
 SCHEMA = pa.schema({"name": pa.string(), "samples": pa.large_binary()})
 ENTRIES = [Entry(name="a.wav", fingerprint="f", output="a.wav", output_size=3, row={"seconds": 1.5, "error": ""})]
@@ -49,10 +51,6 @@ def test_a_record_may_have_no_rows_and_no_entries(tmp_path: Path) -> None:
     assert read_entries(str(tmp_path), "one") == []
     with open_rows(str(tmp_path), "one") as file:
         assert file.read().num_rows == 0
-
-
-class Killed(BaseException):
-    """Ends a run as a power failure does."""
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, Killed])
@@ -153,7 +151,7 @@ def test_what_is_no_record_is_told_so(tmp_path: Path) -> None:
     for data in (b"", b"PAR1", b"PAR1PAR1", whole[:-1], whole[:-9], whole[: len(whole) // 2], foreign, whole[4:-4]):
         path.write_bytes(data)
         assert read_footer(str(path)) is None
-        with pytest.raises(StorageError, match="one.parquet: damaged, or no record; its items are done again"):
+        with pytest.raises(DamagedRecord, match="one.parquet: damaged, or no record; its items are done again"):
             read_entries(str(tmp_path), "one")
 
 
@@ -161,7 +159,7 @@ def test_what_is_no_record_is_told_so(tmp_path: Path) -> None:
 def test_a_length_of_the_footer_that_cannot_be_is_damage(tmp_path: Path, length: int) -> None:
     path = write(tmp_path, ENTRIES)
     path.write_bytes(path.read_bytes()[:-8] + struct.pack("<I4s", length, b"PAR1"))
-    with pytest.raises(StorageError, match="damaged"):
+    with pytest.raises(DamagedRecord, match="damaged"):
         read_entries(str(tmp_path), "one")
 
 
@@ -171,7 +169,7 @@ def test_a_length_of_the_footer_that_cannot_be_is_damage(tmp_path: Path, length:
 def test_entries_that_cannot_be_read_are_damage(tmp_path: Path, footer: bytes) -> None:
     with pq.ParquetWriter(tmp_path / "one.parquet", SCHEMA) as writer:
         writer.add_key_value_metadata({FOOTER_KEY: footer})
-    with pytest.raises(StorageError, match="damaged, or no record"):
+    with pytest.raises(DamagedRecord, match="damaged, or no record"):
         read_entries(str(tmp_path), "one")
 
 
@@ -183,6 +181,39 @@ def test_a_flipped_byte_anywhere_is_an_entry_or_damage_and_no_other_error(tmp_pa
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x15]) + whole[place + 1 :])
         try:
             assert len(read_entries(str(tmp_path), "one")) == 1
-        except StorageError:
+        except DamagedRecord:
             damaged += 1
     assert damaged > 20
+
+
+@pytest.mark.parametrize("error", [StorageError, UnreadableError])
+def test_a_record_that_cannot_be_reached_is_not_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[StorageError]
+) -> None:
+    write(tmp_path, ENTRIES)
+
+    def refused(uri: str, num_bytes: int) -> bytes:
+        raise error(f"{uri}: storage refuses")
+
+    monkeypatch.setattr(storage, "read_tail", refused)
+    with pytest.raises(error, match="one.parquet: storage refuses") as raised:
+        read_entries(str(tmp_path), "one")
+    assert not isinstance(raised.value, DamagedRecord)
+
+
+@pytest.mark.parametrize("damage", [bytes(600), b"\xff" * 600, b"PAR1" * 150], ids=["zeros", "ones", "text"])
+def test_damaged_rows_beside_a_whole_footer_name_the_record_and_what_to_do(tmp_path: Path, damage: bytes) -> None:
+    path = write(tmp_path, ENTRIES, rows=1000)
+    data = path.read_bytes()
+    path.write_bytes(data[:4] + damage + data[604:])
+    assert read_entries(str(tmp_path), "one") == ENTRIES
+    with pytest.raises(DamagedRecord, match="one.parquet: damaged; delete it and run the job again: ") as raised:
+        with open_rows(str(tmp_path), "one") as file:
+            file.read()
+    assert "\n" not in str(raised.value)
+
+
+def test_rows_of_a_record_that_is_gone_say_so(tmp_path: Path) -> None:
+    with pytest.raises(DamagedRecord, match="one.parquet: gone; run the job again"):
+        with open_rows(str(tmp_path), "one"):
+            pass
