@@ -19,6 +19,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -95,14 +96,27 @@ def run_stub(config: RestoreConfig, stub: Callable[..., Stub], cpus: int, **envi
         "views": ("inpaint_ray.restore.run", "_make_views"),
     }
     seconds: dict[str, float] = {}
+    private, ended = [0.0], threading.Event()
+    watch = threading.Thread(target=watch_memory, args=(ended, private))
+    watch.start()
     with ExitStack() as stack:
         stack.enter_context(patch("inpaint_ray.restore.run.Restorer", stub))
         for name, (place, function) in timed.items():
             stack.enter_context(patch(f"{place}.{function}", clocked(_find(place, function), seconds, name)))
         restore(config)
     ray.shutdown()
+    ended.set()
+    watch.join()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return {name: round(value, 1) for name, value in seconds.items()} | {"GiB": round(peak, 2)}
+    rounded = {name: round(value, 1) for name, value in seconds.items()}
+    return rounded | {"GiB": round(max(private), 2), "GiB with Ray's object store": round(peak, 2)}
+
+
+def watch_memory(ended: threading.Event, private: list[float]) -> None:
+    """Note the memory that is this process's own, in GiB, until it ends."""
+    while not ended.wait(0.2):
+        status = Path("/proc/self/status").read_text()
+        private.append(int(status.partition("RssAnon:")[2].split()[0]) / 2**20)
 
 
 def clocked(act: Callable[..., Any], seconds: dict[str, float], name: str) -> Callable[..., Any]:
@@ -142,7 +156,9 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 def make_archive(folder: Path, count: int) -> None:
-    """Make empty files, a thousand a folder."""
+    """Make empty files, a thousand a folder, unless they are there."""
+    if (folder / f"{(count - 1) // 1000:04d}" / f"{count - 1:07d}.wav").exists():
+        return
     for number in range(count):
         path = folder / f"{number // 1000:04d}" / f"{number:07d}.wav"
         if number % 1000 == 0:

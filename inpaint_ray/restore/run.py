@@ -99,8 +99,7 @@ def _make_views(
 ) -> pa.Table:
     """Write the gap table, the report and, last, the manifest, which stands for all; gives its rows."""
     _withdraw(config.output)
-    parts = [*ledger.tables(chosen, make_rows), _unmatched(config, marks)]
-    table = pa.concat_tables(parts).sort_by("name")
+    table = pa.concat_tables([*ledger.tables(chosen, make_rows), _unmatched(config, marks)]).sort_by("name")
     write_gaps(ledger, table)
     write_report(config, ledger, table, files, wall_s=time.monotonic() - started)
     write_manifest(config.output, table, digest(chosen, marks and marks.unmatched))
