@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inpaint_ray import storage
+from inpaint_ray.errors import UsageError
 from inpaint_ray.restore.archive import list_archive
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.report import REPORT
@@ -154,3 +155,32 @@ def test_a_folder_in_the_place_of_a_result_is_a_row_with_its_reason(tmp_path: Pa
     for _ in range(2):  # whichever comes first
         assert restore_here(config) == 3
         assert sorted(read_statuses(tmp_path / "out").values()) == ["failed", "restored"]
+
+
+def test_two_files_of_a_list_that_would_have_one_name_are_refused(tmp_path: Path) -> None:
+    """One lies below the list's folder as the other does below the root."""
+    outside = tmp_path / "a.wav"
+    inside = Path(f"{tmp_path}/list{outside}")
+    for path in (outside, inside):
+        write_damaged(path)
+    listed = tmp_path / "list" / "list.txt"
+    listed.write_text(f"{str(outside)[1:]}\n{outside}\n")
+    with pytest.raises(UsageError, match="^--input .*list.txt: ") as raised:
+        restore_here(RestoreConfig(input=str(listed), output=str(tmp_path / "out")))
+    message = str(raised.value)
+    assert f" {outside} " in message and f" {inside} " in message and "\n" not in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_listed_name_of_an_unfinished_file_is_a_failed_row(tmp_path: Path) -> None:
+    """The output would be deleted as what a killed process had begun."""
+    name = f"a.wav.{'0' * 32}.tmp"
+    write_damaged(tmp_path / "in" / "b.wav")
+    (tmp_path / "in" / name).write_bytes((tmp_path / "in" / "b.wav").read_bytes())
+    (tmp_path / "in" / "list.txt").write_text(f"{name}\nb.wav\n")
+    config = RestoreConfig(input=str(tmp_path / "in" / "list.txt"), output=str(tmp_path / "out"))
+    for _ in range(2):
+        assert restore_here(config) == 3
+        assert read_statuses(tmp_path / "out") == {name: "failed", "b.wav": "restored"}
+    (row, _) = read_rows(tmp_path / "out")
+    assert row.output == "" and "rename the file" in row.error and name in row.error

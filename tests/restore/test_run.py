@@ -1,4 +1,6 @@
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +11,9 @@ import pytest
 import soundfile
 
 from inpaint_ray import storage
-from inpaint_ray.errors import UsageError
+from inpaint_ray.errors import StorageError, UsageError
 from inpaint_ray.ledger.actors import Actors
-from inpaint_ray.ledger.claims import check_apart
+from inpaint_ray.ledger.claims import CLAIM, check_apart
 from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.ledger.records import Entry, RecordWriter
 from inpaint_ray.restore.archive import SourceFile
@@ -206,3 +208,82 @@ def test_views_that_a_killed_run_of_fewer_files_left_do_not_stand(
     assert sorted(pq.read_table(tmp_path / "out" / GAPS)["name"].to_pylist()) == ["a.wav", "b.wav"]
     assert [row.name for row in read_rows(tmp_path / "out")] == ["a.wav", "b.wav"]
     assert "b.wav" in (tmp_path / "out" / REPORT).read_text()
+
+
+@pytest.mark.parametrize("name", [REPORT, GAPS, MANIFEST])
+def test_a_view_that_was_deleted_is_made_again(tmp_path: Path, name: str) -> None:
+    write_damaged(tmp_path / "in" / "a.wav")
+    config = RestoreConfig(input=str(tmp_path / "in"), output=str(tmp_path / "out"))
+    assert restore_here(config) == 0
+    before = read_rows(tmp_path / "out")
+    (tmp_path / "out" / name).unlink()
+    done: list[str] = []
+    assert restore_here(config, done) == 0 and done == []
+    assert read_rows(tmp_path / "out") == before and len(pq.read_table(tmp_path / "out" / GAPS)) == 1
+    assert "a.wav" in (tmp_path / "out" / REPORT).read_text()
+
+
+@pytest.mark.parametrize("text", [None, "{"], ids=["gone", "damaged"])
+def test_a_claim_that_is_gone_or_damaged_is_written_again_as_the_message_says(tmp_path: Path, text: str | None) -> None:
+    write_damaged(tmp_path / "in" / "a.wav")
+    config = RestoreConfig(input=str(tmp_path / "in"), output=str(tmp_path / "out"))
+    assert restore_here(config) == 0
+    path = tmp_path / "out" / FOLDER / CLAIM
+    path.unlink() if text is None else path.write_text(text)
+    with pytest.raises(UsageError, match="write into that file: ") as raised:
+        restore_here(config)
+    path.write_text(str(raised.value).partition("write into that file: ")[2])
+    done: list[str] = []
+    assert restore_here(config, done) == 0 and done == []
+
+
+def test_damaged_gaps_in_a_record_name_it_and_come_again_without_it(tmp_path: Path) -> None:
+    for name in ("a.wav", "b.wav"):
+        write_damaged(tmp_path / "in" / name, gaps=3)
+    config = RestoreConfig(input=str(tmp_path / "in"), output=str(tmp_path / "out"))
+    assert restore_here(config) == 0
+    record = tmp_path / "out" / FOLDER / "records" / f"{read_rows(tmp_path / 'out')[0].record}.parquet"
+    data = record.read_bytes()
+    record.write_bytes(data[:4] + b"\xff" * 600 + data[604:])
+    write_damaged(tmp_path / "in" / "c.wav", gaps=2)
+    for _ in range(2):  # one that begins with something to do, and one that only makes the views
+        with pytest.raises(StorageError, match=f"^{record}: damaged; delete it and run the job again") as raised:
+            restore_here(config)
+        assert "\n" not in str(raised.value)
+    record.unlink()
+    done: list[str] = []
+    assert restore_here(config, done) == 0 and done == ["a.wav"]
+    assert (
+        sorted(pq.read_table(tmp_path / "out" / GAPS)["name"].to_pylist())
+        == ["a.wav"] * 3 + ["b.wav"] * 3 + ["c.wav"] * 2
+    )
+    assert undo(UndoConfig(output=str(tmp_path / "out"), to=str(tmp_path / "undone"))) == 0
+
+
+@pytest.mark.parametrize("why", ["a folder", "no rights"])
+def test_an_earlier_output_that_cannot_be_read_does_not_stop_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    source, output = tmp_path / "in", tmp_path / "out"
+    for name in ("a.wav", "b.wav"):
+        write_damaged(source / name)
+    config = RestoreConfig(input=str(source), output=str(output))
+    assert restore_here(config) == 0
+    for name in ("a.wav", "b.wav"):
+        (source / name).write_bytes(b"x") if name == "a.wav" else write_damaged(source / name, gaps=2)
+    if why == "a folder":
+        (output / "a.wav").unlink()
+        (output / "a.wav").mkdir()
+    local_file = storage.local_file
+
+    @contextmanager
+    def read(uri: str) -> Iterator[Path]:
+        if why == "no rights" and uri == f"{output}/a.wav":
+            raise PermissionError(13, "Permission denied", uri)
+        with local_file(uri) as path:
+            yield path
+
+    monkeypatch.setattr(storage, "local_file", read)
+    assert restore_here(config) == 3
+    assert [(row.status, row.gaps) for row in read_rows(output)] == [("failed", 1), ("restored", 2)]
+    assert "the earlier result still stands" not in read_rows(output)[0].error

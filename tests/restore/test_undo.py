@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
+from inpaint_ray import storage
 from inpaint_ray.audio.decode import Recording, read_recording
 from inpaint_ray.audio.encode import to_integers
 from inpaint_ray.errors import AudioDecodeError, UsageError
@@ -15,9 +16,11 @@ from inpaint_ray.ledger.records import write_record
 from inpaint_ray.restore.config import OutputFormat, RestoreConfig
 from inpaint_ray.restore.formats import LOSSLESS
 from inpaint_ray.restore.gap_table import GAPS, SCHEMA, FilledGap, read_gaps
-from inpaint_ray.restore.manifest import FOLDER
+from inpaint_ray.restore.manifest import FOLDER, MANIFEST
 from inpaint_ray.restore.undo import UndoConfig, put_back, undo
+from tests.support.faulty_proxy import FaultyProxy
 from tests.support.restoring import read_rows, restore_here, write_damaged
+from tests.support.s3 import forget_clients
 
 
 def gap(name: str, channel: int, start: int, samples: np.ndarray) -> FilledGap:
@@ -70,6 +73,31 @@ def test_many_gaps_are_written_and_read_in_groups(tmp_path: Path) -> None:
     assert [row["start"] for table in tables for row in table.to_pylist()] == list(range(10, 20))
 
 
+def test_of_a_bucket_s_record_only_what_is_asked_for_is_fetched(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inpaint_ray.ledger.records.GROUP_BYTES", 100_000)
+    ledger = Ledger(f"{bucket}/undone", FOLDER)
+    random = np.random.default_rng(0)
+    with write_record(ledger.records, "record", SCHEMA) as writer:
+        for number in range(20):
+            samples = random.integers(-(2**31), 2**31, 50_000).astype(np.int32)  # which no compression makes smaller
+            writer.add(vars(gap(f"{number:02d}", 0, 0, samples)))
+    (record,) = storage.list_files(ledger.records)
+    assert record.size > 4_000_000
+    proxy = FaultyProxy(os.environ["AWS_ENDPOINT_URL"], lambda number: "pass")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+    forget_clients()
+    try:
+        for name in ("05", "17"):
+            before = proxy.num_sent
+            rows = [row for table in read_gaps(ledger, "record", {name}) for row in table.to_pylist()]
+            assert [(row["name"], len(row["replaced"])) for row in rows] == [(name, 200_000)]
+            assert 200_000 < proxy.num_sent - before < 500_000  # the gap and the footer
+    finally:
+        monkeypatch.undo()
+        forget_clients()
+        proxy.close()
+
+
 def test_a_long_stretch_that_is_not_finite_is_silenced_and_comes_back(tmp_path: Path) -> None:
     samples = np.random.default_rng(0).standard_normal((32_000, 1)).astype(np.float32) / 10
     samples[8000:20_000] = np.inf
@@ -86,10 +114,27 @@ def test_a_long_stretch_that_is_not_finite_is_silenced_and_comes_back(tmp_path: 
 
 
 def test_where_there_is_nothing_to_undo_says_so(tmp_path: Path) -> None:
+    output, to = str(tmp_path / "out"), str(tmp_path / "undone")
+    with pytest.raises(UsageError, match=f"^--output {output}: no {MANIFEST} there; run the restoration again"):
+        undo(UndoConfig(output=output, to=to))
+    write_damaged(tmp_path / "in" / "a.wav", gaps=0)
+    assert restore_here(RestoreConfig(input=str(tmp_path / "in"), output=output)) == 0
+    with pytest.raises(UsageError, match="nothing was filled$"):
+        undo(UndoConfig(output=output, to=to))
     with pytest.raises(UsageError, match="nothing was filled in x.wav"):
-        undo(UndoConfig(output=str(tmp_path), to="elsewhere", name="x.wav"))
+        undo(UndoConfig(output=output, to=to, name="x.wav"))
     with pytest.raises(UsageError, match="--to"):
-        undo(UndoConfig(output=str(tmp_path), to=str(tmp_path)))
+        undo(UndoConfig(output=output, to=output))
+
+
+def test_a_manifest_that_is_gone_is_made_again_by_the_job_and_then_undone(tmp_path: Path, restored: Path) -> None:
+    (restored / MANIFEST).unlink()
+    config = UndoConfig(output=str(restored), to=str(tmp_path / "undone"))
+    with pytest.raises(UsageError, match="run the restoration again"):
+        undo(config)
+    done: list[str] = []
+    assert restore_here(RestoreConfig(input=str(tmp_path / "in"), output=str(restored)), done) == 0 and done == []
+    assert undo(config) == 0
 
 
 UNUSUAL = ("RAW", "HTK", "MAT4", "MAT5", "MPC2K", "SD2", "SDS", "SVX", "XI", "WVE", "VOC")  # or not of music

@@ -19,6 +19,7 @@ class FaultyProxy:
         target = urlsplit(endpoint).netloc
         counted = threading.Lock()
         self.fates: list[Fate] = []
+        self.num_sent = 0  # bytes of answers, without headers
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -55,6 +56,8 @@ class FaultyProxy:
                 self.send_header("Content-Length", length or str(len(body)))  # of HEAD: the length that GET would have
                 self.end_headers()
                 if self.command != "HEAD":
+                    with counted:
+                        proxy.num_sent += len(body)
                     self.wfile.write(body)
 
             def log_message(self, format: str, *values: object) -> None:
