@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from inpaint_ray import storage
 from inpaint_ray.audio.decode import decode
 from inpaint_ray.data.schema import Dataset, read_dataset
 from inpaint_ray.data.shards import read_rows
@@ -19,6 +20,7 @@ from inpaint_ray.ledger.claims import claim
 from inpaint_ray.prepare.config import PrepareConfig
 from inpaint_ray.prepare.plan import ShardPlan, make_shard, plan_shards
 from inpaint_ray.prepare.run import FOLDER, MadeShard, _run, prepare
+from tests.support.evaluating import prepare_music, write_music
 
 
 def _config(archive: Path, output: Path, **changes: object) -> PrepareConfig:
@@ -211,6 +213,46 @@ def test_too_many_rejects_fail_the_job_after_writing(local_ray: None, archive: P
     with pytest.raises(DatasetError, match="did not finish"):
         read_dataset(str(tmp_path / "shards"))
     assert prepare(replace(config, max_rejected=0.5)).rejected == 1
+
+
+@pytest.mark.parametrize("error", [PermissionError, FileNotFoundError])
+def test_a_track_that_could_not_be_read_is_read_again_by_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[OSError]
+) -> None:
+    write_music(tmp_path / "music")
+    read_bytes = storage.read_bytes
+    read: list[str] = []
+
+    def read_noted(uri: str) -> bytes:
+        if uri.endswith(".wav"):
+            read.append(uri.rpartition("/")[2])
+        return read_bytes(uri)
+
+    def refused(uri: str) -> bytes:
+        if uri.endswith("/2.wav"):
+            raise error(error.__name__)
+        return read_noted(uri)
+
+    with monkeypatch.context() as patch, pytest.raises(JobFailedError, match="1 of 6 files gave no patches, more than"):
+        patch.setattr(storage, "read_bytes", refused)
+        prepare_music(tmp_path / "music", tmp_path / "shards")
+    assert sorted(read) == ["0.wav", "1.wav", "3.wav", "4.wav", "5.wav"]
+    read.clear()
+    monkeypatch.setattr(storage, "read_bytes", read_noted)
+    dataset = prepare_music(tmp_path / "music", tmp_path / "shards")
+    assert (dataset.rejected, dataset.num_tracks("test"), read) == (0, 5, ["2.wav"])
+    whole = prepare_music(tmp_path / "music", tmp_path / "whole")
+    assert (dataset.contents, dataset.fingerprint) == (whole.contents, whole.fingerprint)
+    assert pq.read_table(tmp_path / "shards" / "rejected").num_rows == 0
+
+
+def test_a_track_that_is_no_audio_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_music(tmp_path / "music")
+    (tmp_path / "music" / "2.wav").write_bytes(b"no audio")
+    for _ in range(2):
+        with pytest.raises(JobFailedError, match="1 of 6 files gave no patches, more than"):
+            prepare_music(tmp_path / "music", tmp_path / "shards")
+        monkeypatch.setattr("inpaint_ray.prepare.plan.read_clip", None)  # from the second run on
 
 
 def test_long_tracks_go_on_in_further_files(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
