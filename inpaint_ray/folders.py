@@ -6,6 +6,7 @@ import re
 import stat
 import uuid
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 
 from inpaint_ray.names import LONGEST
@@ -15,19 +16,18 @@ DEAD_LINK = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES)
 REFUSED_NAME = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EILSEQ)
 
 
-def list_folder(root: str) -> list[tuple[str, os.stat_result | None]]:
-    """List the files below a folder with their status; nothing where it is absent.
+def list_folder(root: str) -> Iterator[tuple[str, os.stat_result | None]]:
+    """Yield the files below a folder with their status; nothing where it is absent.
 
     Links are followed, but each folder is listed once: under its own name if it lies below `root`, else under that of
     the first link to it. A link that leads nowhere is a file without a status. Pipes and devices are left out.
 
-    Returns:
+    Yields:
         Names relative to `root`, as the operating system has them, in no order.
 
     Raises:
         OSError: a folder cannot be read.
     """
-    files: list[tuple[str, os.stat_result | None]] = []
     folders, links = deque([""]), deque[str]()
     seen: set[tuple[int, int]] = set()
     while folders or links:
@@ -46,8 +46,7 @@ def list_folder(root: str) -> list[tuple[str, os.stat_result | None]]:
             if status_of is not None and stat.S_ISDIR(status_of.st_mode):
                 (links if entry.is_symlink() else folders).append(name)
             elif entry.is_symlink() if status_of is None else stat.S_ISREG(status_of.st_mode):
-                files.append((name, status_of))
-    return files
+                yield name, status_of
 
 
 def temporary_path(path: str) -> Path:

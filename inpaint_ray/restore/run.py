@@ -5,6 +5,7 @@ A file's place and name in the output follow from its own alone, so work that a 
 
 import posixpath
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, replace
 
@@ -58,16 +59,14 @@ def restore(config: RestoreConfig) -> int:
 
     ledger = Ledger(config.output, FOLDER)
     ledger.claim("--output", {"input": config.input})
-    standing = list(storage.list_files(config.output))
-    _check_folders(config, standing)
-    past = ledger.read(standing)
+    past = ledger.read(_check_folders(config, storage.list_files(config.output)))
     todo, done = past.split(sources, retry_failed=config.retry_failed)
     views = {GAPS, REPORT} <= past.outputs.keys()
     if not todo and views and (table := _standing(config, digest(done, marks and marks.unmatched))) is not None:
         _print_summary(table)
         print(f"{config.output} has all of this already; nothing to do")
         return _exit_code(table)
-    del past, standing  # of all files
+    del past  # of all files
     already = f", {len(files) - len(todo)} done already" if len(todo) < len(files) else ""
     print(
         f"restore  {len(todo)} of {len(files)} files{already}, method {config.method}, to {config.output}", flush=True
@@ -156,15 +155,19 @@ def _check_files(config: RestoreConfig, files: list[StoredFile]) -> None:
         raise UsageError(f"--output {config.output} holds {inside.name} of --input; give an output folder apart")
 
 
-def _check_folders(config: RestoreConfig, files: list[StoredFile]) -> None:
-    """Check that no folder of the output is a link into the archive.
+def _check_folders(config: RestoreConfig, files: Iterable[StoredFile]) -> Iterator[StoredFile]:
+    """Yield the files of the output, none of a folder that is a link into the archive.
 
     Raises:
         UsageError: one is.
     """
-    for folder in sorted({posixpath.dirname(file.uri) for file in files}):
-        if holds(config.input, folder):
+    seen = set()
+    for file in files:
+        folder = posixpath.dirname(file.uri)
+        if folder not in seen and holds(config.input, folder):
             raise UsageError(f"--output {config.output}: {folder} leads into --input {config.input}; remove that link")
+        seen.add(folder)
+        yield file
 
 
 def _unmatched(config: RestoreConfig, marks: Marks | None) -> pa.Table:

@@ -72,8 +72,8 @@ def _list_s3(uri: str, path: str) -> Iterator[StoredFile]:
 
 def _list_local(folder: str) -> Iterator[StoredFile]:
     root = to_text(folder)
-    for name, status in sorted((to_text(name), status) for name, status in list_folder(folder)):
-        yield _stored(join(root, name), name, status)
+    found = ((to_text(name), status) for name, status in list_folder(folder))
+    yield from sorted((_stored(join(root, name), name, status) for name, status in found), key=lambda file: file.name)
 
 
 def _stored(uri: str, name: str, status: os.stat_result | None) -> StoredFile:
