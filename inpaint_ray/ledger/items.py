@@ -55,7 +55,7 @@ class Past:
     known: dict[str, Known] = field(default_factory=dict)  # by name of the item
     entries: Counter[str] = field(default_factory=Counter)  # in each record
     outputs: dict[str, int] = field(default_factory=dict)  # name -> bytes of each file
-    replaced: dict[str, tuple[str, int]] = field(default_factory=dict)  # outputs of former entries -> item, bytes
+    replaced: dict[tuple[str, int], str] = field(default_factory=dict)  # output of a former entry, bytes -> item
 
     def add(self, name: str, known: Known) -> None:
         """Take an item's entry, in any order."""
@@ -66,7 +66,7 @@ class Past:
             if former.attempt == latest.attempt and former.fingerprint != latest.fingerprint:
                 latest = replace(latest, fingerprint="")  # whose output stands, nobody knows
             if former.output not in ("", latest.output):
-                self.replaced[former.output] = name, former.output_size
+                self.replaced[former.output, former.output_size] = name
             self.known[name] = latest
 
     def leftovers(self) -> list[str]:
@@ -74,7 +74,7 @@ class Past:
         written = {known.output for known in self.known.values()} if self.replaced else set()
         return [
             output
-            for output, (name, size) in self.replaced.items()
+            for (output, size), name in self.replaced.items()
             if output not in written and self.outputs.get(output) == size and self._stands(self.known[name])
         ]
 
@@ -103,7 +103,7 @@ class Past:
                         item,
                         attempt=known.attempt + 2,  # one between is noted when this one begins
                         earlier=known.record,
-                        replaces=known.output,
+                        replaces=known.output if self.outputs.get(known.output) == known.output_size else "",
                     )
                 )
         if any(item.replaces for item in todo):  # what is another item's name by now is that one's to write

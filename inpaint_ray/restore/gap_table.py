@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from inpaint_ray import storage
 from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.ledger.records import open_rows, record_uri
+from inpaint_ray.names import printable
 from inpaint_ray.restore.manifest import FOLDER
 
 GAPS = f"{FOLDER}/gaps.parquet"
@@ -59,7 +60,8 @@ def write_gaps(ledger: Ledger, manifest: pa.Table) -> None:
     for record in chosen.keys() - ledger.list_records():  # those of earlier results of files that have failed since
         names = chosen.pop(record)
         print(
-            f"{record_uri(ledger.records, record)}: gone; the gaps of {', '.join(names)} cannot be undone", flush=True
+            f"{record_uri(ledger.records, record)}: gone; the gaps of {', '.join(map(printable, names))} cannot be undone",
+            flush=True,
         )
     schema = pa.schema([SCHEMA.field(name) for name in SHOWN])
     with (

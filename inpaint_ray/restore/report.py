@@ -11,6 +11,7 @@ from inpaint_ray import storage
 from inpaint_ray.audio.decode import decode
 from inpaint_ray.errors import AudioDecodeError, UnreadableError
 from inpaint_ray.ledger.ledger import Ledger
+from inpaint_ray.ledger.records import DamagedRecord
 from inpaint_ray.ledger.spread import spread
 from inpaint_ray.pages.pictures import draw_spectrograms
 from inpaint_ray.pages.sounds import to_flac
@@ -70,7 +71,7 @@ def _make_example(ledger: Ledger, wanted: dict[str, str]) -> dict[str, str]:
     row = ManifestRow(**json.loads(wanted["row"]))
     try:
         damaged, restored = cut_excerpts(ledger, row, wanted["source"])
-    except (FileNotFoundError, PermissionError, UnreadableError, AudioDecodeError):
+    except (FileNotFoundError, PermissionError, UnreadableError, AudioDecodeError, DamagedRecord):
         return {"name": row.name, "damaged": "", "restored": "", "picture": ""}
     sounds = [to_flac(each.to_float().astype(np.float32), each.sample_rate) for each in (damaged, restored)]
     (before, sample_rate), (after, _) = (decode(sound) for sound in sounds)

@@ -347,6 +347,28 @@ def test_a_superseded_output_stays_while_what_superseded_it_does_not_stand(
         assert job.entries()[done].failed and done in job.results()
 
 
+def test_of_several_superseded_outputs_under_one_name_the_last_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with here():
+        job = Job(tmp_path)
+        for text in ("one", "three", "fourteen"):
+            job.write(**{f"n{number}": text for number in range(8)})
+            job.run()
+        act = job.begin(suffix=".txt")
+        with monkeypatch.context() as patched:
+            patched.setattr(storage, "delete_file", lambda uri: None)  # each actor is killed before it
+            act()
+        job.run(suffix=".txt")
+        assert set(job.results()) == {f"n{number}.txt" for number in range(8)}
+
+
+def test_a_file_of_ones_own_in_place_of_what_is_superseded_stays(job: Job) -> None:
+    (job.output / "a").write_text("a person's own")
+    assert job.run(suffix=".txt") == ["a", "b"]
+    assert job.results() == {"a": "a person's own", "a.txt": "ONE", "b.txt": "TWO"}
+
+
 def die(uri: str) -> None:
     raise Killed
 
@@ -548,7 +570,8 @@ def test_a_digest_is_of_what_counts_and_not_of_its_order() -> None:
 def test_a_hundred_thousand_items_are_split_though_one_replaces_an_output() -> None:
     """A copy of a set of all names, for each item, takes minutes."""
     names = [f"folder/{number}.mp3" for number in range(100_000)]
-    past = Past({names[0]: Known("r", 1, "old", False, f"{names[0]}.flac", 10)}, Counter({"r": 1}), {})
+    known = Known("r", 1, "old", False, f"{names[0]}.flac", 10)
+    past = Past({names[0]: known}, Counter({"r": 1}), {known.output: known.output_size})
     items = [Item(uri=f"in/{name}", name=name, size=10, fingerprint="new") for name in names]
     todo, done = past.split(items, retry_failed=False)
     assert [item.name for item in todo] == names and done == {}

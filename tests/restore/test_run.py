@@ -260,6 +260,35 @@ def test_damaged_gaps_in_a_record_name_it_and_come_again_without_it(tmp_path: Pa
     assert undo(UndoConfig(output=str(tmp_path / "out"), to=str(tmp_path / "undone"))) == 0
 
 
+@pytest.mark.parametrize("failing", ["damaged", "marked wrongly"])
+def test_an_earlier_result_whose_record_is_gone_does_not_stop_the_views(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], failing: str
+) -> None:
+    source, output, marks = tmp_path / "in", tmp_path / "out", tmp_path / "gaps.csv"
+    marks.write_text("name,start,end\na.wav,0.25,0.26\nb.wav,0.25,0.26\n")
+    for name in ("a.wav", "b.wav"):
+        write_damaged(source / name)
+    config = RestoreConfig(input=str(source), output=str(output), gaps=str(marks))
+    assert restore_here(config) == 0
+    (record, _) = (output / FOLDER / "records" / f"{row.record}.parquet" for row in read_rows(output))
+    if failing == "damaged":
+        (source / "a.wav").write_bytes(b"x" * 100)
+    else:
+        marks.write_text("name,start,end\na.wav,15,15.01\nb.wav,0.25,0.26\n")
+    assert restore_here(config) == 3
+    record.unlink()
+    marks.write_text(marks.read_text() + "c.wav,0.25,0.26\n")
+    write_damaged(source / "c.wav")
+    capsys.readouterr()
+    assert restore_here(config) == 3
+    assert f"{record}: gone; the gaps of a.wav cannot be undone" in capsys.readouterr().out
+    assert read_statuses(output) == {"a.wav": "failed", "b.wav": "restored", "c.wav": "restored"}
+    assert sorted(pq.read_table(output / GAPS)["name"].to_pylist()) == ["b.wav", "c.wav"]
+    assert "a.wav" in (output / REPORT).read_text() and (output / "a.wav").exists()
+    assert undo(UndoConfig(output=str(output), to=str(tmp_path / "undone"))) == 3
+    assert sorted(path.name for path in (tmp_path / "undone").rglob("*.wav")) == ["b.wav", "c.wav"]
+
+
 @pytest.mark.parametrize("why", ["a folder", "no rights"])
 def test_an_earlier_output_that_cannot_be_read_does_not_stop_the_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
