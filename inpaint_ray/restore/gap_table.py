@@ -59,10 +59,8 @@ def write_gaps(ledger: Ledger, manifest: pa.Table) -> None:
     chosen = dict(zip(with_gaps["record"].to_pylist(), with_gaps["name_list"].to_pylist(), strict=True))
     for record in chosen.keys() - ledger.list_records():  # those of earlier results of files that have failed since
         names = chosen.pop(record)
-        print(
-            f"{record_uri(ledger.records, record)}: gone; the gaps of {', '.join(map(printable, names))} cannot be undone",
-            flush=True,
-        )
+        shown = ", ".join(map(printable, names))
+        print(f"{record_uri(ledger.records, record)}: gone; the gaps of {shown} cannot be undone", flush=True)
     schema = pa.schema([SCHEMA.field(name) for name in SHOWN])
     with (
         storage.open_output(storage.join(ledger.output, GAPS)) as stream,
