@@ -32,7 +32,6 @@ FEW_RECORDS = 64  # that the driver reads sooner than processes start
 
 MakeTable = Callable[["Ledger", str, list[str] | None], pa.Table]
 
-
 LATEST = pa.schema(
     {
         "name": pa.string(),
@@ -163,7 +162,8 @@ class Ledger:
         ordered = sorted(chosen.items())
         size = min(max(len(ordered) // FEWEST_TASKS, 1), MOST_RECORDS)
         if len(ordered) <= FEW_RECORDS:
-            return (make(self, *each) for each in ordered)
+            with ThreadPoolExecutor(READERS) as pool:
+                return iter(list(pool.map(lambda each: make(self, *each), ordered)))
         groups = [ordered[start : start + size] for start in range(0, len(ordered), size)]
         return spread_tables([{"records": json.dumps(group)} for group in groups], partial(_make_tables, self, make))
 
