@@ -1,4 +1,4 @@
-"""What the ledger costs: requests of the driver, records that are merged among kills, a million files.
+"""Cost of the ledger: requests of the driver, merging of records among kills, a million files.
 
     python -m benchmarks.ledger requests --work FOLDER [--files 2000]
     python -m benchmarks.ledger merge --work FOLDER [--files 100000]

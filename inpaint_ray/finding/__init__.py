@@ -1,1 +1,1 @@
-"""What is damaged: gaps that are found, and gaps that people marked."""
+"""Finding of damage: detection of gaps, and label tracks in which people marked them."""

@@ -1,4 +1,4 @@
-"""How items are dealt to blocks: by what they cost, the largest first."""
+"""Dealing of items to blocks by cost, the largest first."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar

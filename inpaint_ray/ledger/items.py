@@ -50,7 +50,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Past:
-    """What stands in the output."""
+    """Results of earlier runs: the latest entry of each item, and the files in the output."""
 
     known: dict[str, Known] = field(default_factory=dict)  # by name of the item
     entries: Counter[str] = field(default_factory=Counter)  # in each record

@@ -33,7 +33,7 @@ class DamagedRecord(StorageError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """What became of an item."""
+    """Outcome of one attempt at an item."""
 
     name: str  # of the item, which no other has
     fingerprint: str  # of all that decides the result; "" where no later run may rely on it

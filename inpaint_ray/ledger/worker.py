@@ -1,4 +1,4 @@
-"""What is done with a block of items, wherever it runs."""
+"""Work on a block of items, in an actor or in any process."""
 
 import hashlib
 import json
