@@ -14,10 +14,11 @@ from inpaint_ray.models.fpn import FPNConfig
 from inpaint_ray.models.gap_unet import GapUNetConfig
 from inpaint_ray.models.plain import PlainConfig
 from inpaint_ray.models.resnet import ResNetConfig
+from inpaint_ray.models.tower import TowerConfig
 from inpaint_ray.models.unet import UNetConfig
 from inpaint_ray.models.vae import VAEConfig
 
-LossName = Literal["mse", "l1", "log", "multi_resolution", "gap_mse", "gap_l1", "gap_db"]
+LossName = Literal["mse", "l1", "log", "multi_resolution", "gap_mse", "gap_l1", "gap_db", "gap_root"]
 Config = (
     UNetConfig
     | VAEConfig
@@ -28,6 +29,7 @@ Config = (
     | BaselineConfig
     | EfficientUNetConfig
     | GapUNetConfig
+    | TowerConfig
 )
 
 
@@ -179,6 +181,16 @@ ARCHITECTURES: dict[str, Architecture] = {
         config=GapUNetConfig(start="wiener", widths=(16, 32, 64, 96), fold=1, num_blocks=1),
         loss="gap_db",
         note="ours: corrects the Wiener interpolation",
+    ),
+    "Wiener_Tower": Architecture(
+        config=TowerConfig(),
+        loss="gap_root",
+        note="ours: corrects the Wiener interpolation, mostly below 2 kHz",
+    ),
+    "Wiener_Tower_large": Architecture(
+        config=TowerConfig(low_width=128, low_blocks=12, high_width=64, high_blocks=3),
+        loss="gap_root",
+        note="ours: Wiener_Tower for a GPU",
     ),
 }
 

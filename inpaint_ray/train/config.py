@@ -48,11 +48,13 @@ class Optimisation:
     """Compute each step in so many parts, where a whole batch does not fit into memory."""
     loss: LossName | None = None
     """`mse` as the reference, `l1`, `log` (log magnitudes), `multi_resolution`, `gap_mse` and `gap_l1` (in lost frames
-    alone), `gap_db` (their error in dB, what PSNR measures); default: the architecture's own."""
-    optimizer: Literal["adam", "adamw"] = "adam"
-    """AdamW decays weights by 0.01."""
+    alone), `gap_db` (their error in dB, what PSNR measures), `gap_root` (the root of their error over their energy);
+    default: the architecture's own."""
+    optimizer: Literal["adam", "adamw", "muon"] = "adam"
+    """AdamW decays weights by 0.01; so does Muon, which is for hidden layers, with AdamW at a tenth of its learning
+    rate for the rest."""
     learning_rate: float = 1e-3
-    """Of Adam, after the warm-up."""
+    """After the warm-up; 0.015 to 0.04 for Muon."""
     warmup_steps: int = 0
     """Steps in which the learning rate rises from 0."""
     schedule: Literal["constant", "cosine"] = "constant"
@@ -131,6 +133,8 @@ class TrainConfig:
     several are given, each patch draws one."""
     validation_damage: tuple[str, ...] = ()
     """How frames of validation patches are lost; default: as in training."""
+    reverse: bool = False
+    """Train on each patch backwards in every second epoch."""
     seed: int = 0
     """Of weights, damage and order."""
     init_from: str | None = None
@@ -200,11 +204,13 @@ class TrainConfig:
             "accumulate": None,  # the sum is the same but for rounding
             "loss": self.loss_name,
             "bf16": self.precision.bf16,
+            "channels_last": (self.optimisation.optimizer == "muon" and self.precision.channels_last) or None,
             "epochs": self.budget.epochs if self.optimisation.schedule == "cosine" else None,
             "patches_per_epoch": self.budget.patches_per_epoch,
             "validation_patches": self.budget.validation_patches,
             "damage": list(self.damage),
             "validation_damage": list(self.validation_damage) or None,
+            "reverse": self.reverse or None,
             "seed": self.seed,
             "init_from": self.init_from,
         }

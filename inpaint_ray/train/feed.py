@@ -32,6 +32,7 @@ def training_batches(
     first_step: int,
     scale: float,
     damage: tuple[str, ...],
+    reverse: bool,
     cache: str | None,
 ) -> Iterator[tuple[Batch, float]]:
     """This worker's patches of each step of an epoch, with the weight that `Learner.step` wants.
@@ -44,10 +45,11 @@ def training_batches(
         first_step: where to take the epoch up.
         scale: the data set's.
         damage: as the flag names it.
+        reverse: turn each patch around in time in every second epoch.
         cache: folder of each node for copies of shards.
     """
     windows = list(_by_need({lane: order.windows(lane, epoch, first_step) for lane in lanes}))
-    blocks = _read(windows, seed=order.seed + 1, epoch=epoch, damage=damage, cache=cache)
+    blocks = _read(windows, seed=order.seed + 1, epoch=epoch, damage=damage, reverse=reverse, cache=cache)
     waiting: dict[int, list[Rows]] = {lane: [] for lane in lanes}
     arriving = zip(windows, blocks, strict=True)
     for step in range(first_step, order.num_steps):
@@ -90,7 +92,7 @@ def _take(parts: list[Rows], count: int) -> tuple[list[Rows], list[Rows]]:
 
 
 def _read(
-    windows: list[Window], *, seed: int, epoch: int, damage: tuple[str, ...], cache: str | None
+    windows: list[Window], *, seed: int, epoch: int, damage: tuple[str, ...], reverse: bool, cache: str | None
 ) -> Iterator[Rows]:
     """Each window's rows, in order, read and damaged by Ray Data ahead of their use."""
     items = [
@@ -101,7 +103,7 @@ def _read(
         return iter(())
     here = ray.get_runtime_context().get_node_id()
     rows = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
-        functools.partial(read_window, seed=seed, epoch=epoch, damage=damage, cache=cache),
+        functools.partial(read_window, seed=seed, epoch=epoch, damage=damage, reverse=reverse, cache=cache),
         batch_size=None,
         compute=ray.data.TaskPoolStrategy(READERS),
         num_cpus=0,  # part of the worker's: else workers that fill a cluster would wait for them for ever
@@ -113,7 +115,13 @@ def _read(
 
 
 def read_window(
-    items: dict[str, NDArray[Any]], *, seed: int, epoch: int, damage: tuple[str, ...], cache: str | None
+    items: dict[str, NDArray[Any]],
+    *,
+    seed: int,
+    epoch: int,
+    damage: tuple[str, ...],
+    reverse: bool = False,
+    cache: str | None,
 ) -> Rows:
     """The rows of one window in their order, with the frames that each loses."""
     uri, row_group, order = (items[name][0] for name in ("uri", "row_group", "order"))
@@ -124,4 +132,8 @@ def read_window(
     lost = draw_lost(
         track_id, patch, seed=seed, epoch=epoch, damage=parse_damage(tuple(damage)), num_frames=magnitudes.shape[1]
     )
+    if reverse:
+        turned = (track_id + patch + epoch) % 2 == 1
+        magnitudes = np.where(turned[:, None, None], magnitudes[:, ::-1], magnitudes)
+        lost = np.where(turned[:, None], lost[:, ::-1], lost)
     return {"track_id": track_id, "patch": patch, "magnitudes": magnitudes, "lost": lost}

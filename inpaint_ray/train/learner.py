@@ -21,6 +21,7 @@ from inpaint_ray.models.output import total_loss
 from inpaint_ray.models.registry import LossName
 from inpaint_ray.train.config import Optimisation, Precision
 from inpaint_ray.train.losses import LOSSES, Loss
+from inpaint_ray.train.muon import MuonAndAdamW
 
 WEIGHT_DECAY = 0.01
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)
@@ -46,11 +47,7 @@ class Learner:
         self.model = model.to(device).to(memory_format=self.memory_format)  # type: ignore[call-overload]  # torch's stub
         self.optimisation, self.precision, self.device = optimisation, precision, device
         self.loss: Loss = LOSSES[loss]
-        self.optimizer: Optimizer = (
-            Adam(self.model.parameters(), lr=optimisation.learning_rate)
-            if optimisation.optimizer == "adam"
-            else AdamW(self.model.parameters(), lr=optimisation.learning_rate, weight_decay=WEIGHT_DECAY)
-        )
+        self.optimizer = _make_optimizer(self.model, optimisation)
         self.schedule = LambdaLR(self.optimizer, learning_rate_of(optimisation, total_steps))
         self.average: AveragedModel | None = None
         if optimisation.ema is not None:
@@ -177,6 +174,17 @@ def learning_rate_of(optimisation: Optimisation, total_steps: int) -> Callable[[
         return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
     return factor
+
+
+def _make_optimizer(model: nn.Module, optimisation: Optimisation) -> Optimizer:
+    rate = optimisation.learning_rate
+    match optimisation.optimizer:
+        case "adam":
+            return Adam(model.parameters(), lr=rate)
+        case "adamw":
+            return AdamW(model.parameters(), lr=rate, weight_decay=WEIGHT_DECAY)
+        case "muon":
+            return MuonAndAdamW(model.parameters(), lr=rate, weight_decay=WEIGHT_DECAY)
 
 
 def _tracks(batch: Batch) -> str:

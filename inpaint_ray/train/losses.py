@@ -55,6 +55,18 @@ def gap_db(predicted: Tensor, target: Tensor, lost: Tensor) -> Tensor:
     return 10 * torch.log10(error + SILENCE).mean()
 
 
+def gap_root(predicted: Tensor, target: Tensor, lost: Tensor) -> Tensor:
+    """Mean over patches of the root of the squared error in lost frames over the energy there.
+
+    Between `gap_mse`, which loud patches rule, and `gap_db`, which patches that are nearly right rule.
+    """
+    mask = lost[:, None, :, None]
+    error, energy = (
+        (values.float().square() * mask).sum(dim=(1, 2, 3)) for values in (predicted - target, target - LOG_FLOOR)
+    )
+    return torch.sqrt((error + SILENCE) / (energy + SILENCE)).mean()
+
+
 def _mean_in_gap(error: Tensor, lost: Tensor) -> Tensor:
     mask = lost[:, None, :, None]
     num_values = lost.sum(dim=1).clamp(min=1) * error.shape[-1]
@@ -69,4 +81,5 @@ LOSSES: dict[LossName, Loss] = {
     "gap_mse": gap_mse,
     "gap_l1": gap_l1,
     "gap_db": gap_db,
+    "gap_root": gap_root,
 }

@@ -128,6 +128,7 @@ class _Run:
             first_step=sums.steps,
             scale=self.dataset.scale,
             damage=self.config.damage,
+            reverse=self.config.reverse,
             cache=self.config.workers.cache,
         )
         train_epoch(self.learner, batches, sums, after_step=self._after_step)
