@@ -1,8 +1,4 @@
-"""How gaps are made: drawn from a seed and the identity of what is damaged, the same on any machine.
-
-Only the raw output of numpy's Philox generator is used, whose stream numpy guarantees across versions and machines;
-its `choice` and `permutation` carry no such promise.
-"""
+"""How gaps are made: drawn from a seed and the identity of what is damaged, the same on any machine."""
 
 import re
 from dataclasses import dataclass
@@ -11,6 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint_ray.audio.draws import Identity, raw_draws, unit_draws
 from inpaint_ray.audio.stft import FRAME_S, HOP_S
 from inpaint_ray.errors import UsageError
 
@@ -81,66 +78,90 @@ def parse_damage(flags: tuple[str, ...]) -> tuple[Damage, ...]:
 
 
 def draw_lost_frames(
-    seed: int, *identity: int, num_frames: int = 128, damage: tuple[Damage, ...] = FRAMES
+    seed: int, *identity: Identity, num_frames: int = 128, damage: tuple[Damage, ...] = FRAMES
 ) -> NDArray[np.bool_]:
-    """The frames of a patch that are lost.
+    """The frames of a patch, or of each of P patches, that are lost.
 
     Args:
         seed: any integer >= 0.
-        identity: what is damaged: track_id and patch, and the epoch where damage is new in every epoch.
+        identity: what is damaged: track_id and patch, and the epoch where damage is new in every epoch; numbers, or (P,).
         num_frames: T.
         damage: how; of several, each patch draws one.
 
     Returns:
-        lost, (T,) bool, with at least one True.
+        lost, (T,) or (P, T) bool, with at least one True for each patch.
     """
-    which = (
-        0 if len(damage) == 1 else int(_raw_draws(seed, *identity, len(damage), count=1)[0] % np.uint64(len(damage)))
-    )
-    chosen = damage[which]
-    if chosen.kind == "frames":
-        return _draw_frames(seed, *identity, num_frames=num_frames)
-    hop_ms, frame_ms = 1e3 * HOP_S, 1e3 * FRAME_S
-    patch_ms = (num_frames - 1) * hop_ms + frame_ms
-    starts, length_ms = _draw_stretches(chosen, patch_ms, seed, *identity)
-    frame_starts = hop_ms * np.arange(num_frames)[:, None]  # against (stretches,)
-    touched: NDArray[np.bool_] = (frame_starts < starts + length_ms) & (frame_starts + frame_ms > starts)
-    return np.any(touched, axis=1)
-
-
-def _draw_frames(seed: int, *identity: int, num_frames: int) -> NDArray[np.bool_]:
-    """The reference's damage: the count is uniform from floor(0.1 T) to floor(0.7 T) - 1, both included (12 to 88)."""
-    draws = _raw_draws(seed, *identity, count=num_frames + 1)
-    fewest, most = int(MIN_LOST_SHARE * num_frames), int(MAX_LOST_SHARE * num_frames) - 1
-    num_lost = fewest + int(draws[0] % np.uint64(most - fewest + 1))
-    lost = np.zeros(num_frames, dtype=bool)
-    lost[np.argsort(draws[1:], kind="stable")[:num_lost]] = True
+    if len(damage) == 1:
+        return _draw_frames_of(damage[0], seed, *identity, num_frames=num_frames)
+    which = raw_draws(seed, *identity, len(damage), count=1)[..., 0] % np.uint64(len(damage))
+    lost = np.empty((*which.shape, num_frames), dtype=bool)
+    for number, one in enumerate(damage):
+        chosen = which == number
+        if chosen.any():
+            parts = (part[chosen] if isinstance(part, np.ndarray) else part for part in identity)
+            lost[chosen] = _draw_frames_of(one, seed, *parts, num_frames=num_frames)
     return lost
 
 
-def _draw_stretches(damage: Damage, patch_ms: float, seed: int, *identity: int) -> tuple[NDArray[np.float64], float]:
-    """Where stretches of the signal are lost, in ms from the patch's beginning, and how long each is."""
+def _draw_frames_of(damage: Damage, seed: int, *identity: Identity, num_frames: int) -> NDArray[np.bool_]:
+    if damage.kind == "frames":
+        return _draw_frames(seed, *identity, num_frames=num_frames)
+    hop_ms, frame_ms = 1e3 * HOP_S, 1e3 * FRAME_S
+    patch_ms = (num_frames - 1) * hop_ms + frame_ms
+    starts, lost, length_ms = _draw_stretches(damage, patch_ms, seed, *identity)
+    frame_starts = hop_ms * np.arange(num_frames)[:, None]
+    starts, stops = starts[..., None, :], (starts + length_ms[..., None])[..., None, :]  # against (..., T, stretches)
+    touched: NDArray[np.bool_] = (frame_starts < stops) & (frame_starts + frame_ms > starts) & lost[..., None, :]
+    return touched.any(axis=-1)
+
+
+def _draw_frames(seed: int, *identity: Identity, num_frames: int) -> NDArray[np.bool_]:
+    """The reference's damage: the count is uniform from floor(0.1 T) to floor(0.7 T) - 1, both included (12 to 88)."""
+    draws = raw_draws(seed, *identity, count=num_frames + 1)
+    fewest, most = int(MIN_LOST_SHARE * num_frames), int(MAX_LOST_SHARE * num_frames) - 1
+    num_lost = fewest + (draws[..., :1] % np.uint64(most - fewest + 1)).astype(np.int64)
+    last = np.take_along_axis(np.sort(draws[..., 1:], axis=-1), num_lost - 1, axis=-1)
+    return draws[..., 1:] <= last
+
+
+def _draw_stretches(
+    damage: Damage, patch_ms: float, seed: int, *identity: Identity
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
+    """Where stretches of the signal begin, in ms from the patch's beginning, which of them are lost, and their length.
+
+    Returns:
+        (..., stretches), (..., stretches) bool, (...) in ms.
+    """
     num_packets = int(patch_ms / damage.shortest_ms) + 2  # the first and last may reach over the edges
-    length_draw, place_draw, rate_draw, state_draw, *draws = _unit_draws(seed, *identity, count=4 + num_packets)
+    drawn = unit_draws(seed, *identity, count=4 + num_packets)
+    length_draw, place_draw, rate_draw, state_draw = (drawn[..., column, None] for column in range(4))
+    draws = drawn[..., 4:]
     length_ms = damage.shortest_ms + length_draw * (damage.longest_ms - damage.shortest_ms)
     if damage.kind == "gap":
-        return np.array([place_draw * max(patch_ms - length_ms, 0.0)]), length_ms
+        starts = place_draw * np.maximum(patch_ms - length_ms, 0.0)
+        return starts, np.ones_like(starts, dtype=bool), length_ms[..., 0]
     rate = MIN_LOSS_RATE + rate_draw * (MAX_LOSS_RATE - MIN_LOSS_RATE)
-    if damage.kind == "packets":
-        lost = np.array(draws) < rate
-    else:
-        to_good = 1 / BURST_PACKETS
-        to_bad = to_good * rate / (1 - rate)
-        lost = np.zeros(num_packets, dtype=bool)
-        bad = state_draw < rate
-        for number, draw in enumerate(draws):
-            bad = draw >= to_good if bad else draw < to_bad
-            lost[number] = bad
+    lost = draws < rate if damage.kind == "packets" else _draw_bursts(rate[..., 0], state_draw[..., 0], draws)
     starts = (np.arange(num_packets) - place_draw) * length_ms
     reaching = (starts + length_ms > 0) & (starts < patch_ms)
-    if not (lost & reaching).any():
-        lost[np.flatnonzero(reaching)[int(state_draw * reaching.sum())]] = True
-    return starts[lost & reaching], length_ms
+    place = (state_draw * reaching.sum(axis=-1, keepdims=True)).astype(np.int64)  # of what is lost where nothing is
+    instead = reaching & (reaching.cumsum(axis=-1) == place + 1)
+    lost = np.where((lost & reaching).any(axis=-1, keepdims=True), lost, instead)
+    return starts, lost & reaching, length_ms[..., 0]
+
+
+def _draw_bursts(
+    rate: NDArray[np.float64], state: NDArray[np.float64], draws: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Packets lost in bursts (Gilbert, 1960): rates and first states (...), draws (..., packets) to lost, the same."""
+    to_good = 1 / BURST_PACKETS
+    to_bad = to_good * rate / (1 - rate)
+    lost = np.zeros(draws.shape, dtype=bool)
+    bad = state < rate
+    for number in range(draws.shape[-1]):
+        bad = np.where(bad, draws[..., number] >= to_good, draws[..., number] < to_bad)
+        lost[..., number] = bad
+    return lost
 
 
 def draw_gaps(
@@ -176,20 +197,11 @@ def draw_gaps(
     stretch = max(stretch, 2 * int(max_gap_s * sample_rate))
     lost = np.zeros(num_samples, dtype=bool)
     for number in range(num_samples // stretch):
-        length_draw, place_draw = _unit_draws(seed, num_samples, number, count=2)
+        length_draw, place_draw = unit_draws(seed, num_samples, number, count=2)
         length = max(1, int((min_gap_s + length_draw * (max_gap_s - min_gap_s)) * sample_rate))
         start = number * stretch + 1 + int(place_draw * (stretch - length - 2))
         lost[start : start + length] = True
     return lost
-
-
-def _raw_draws(seed: int, *identity: int, count: int) -> NDArray[np.uint64]:
-    return np.random.Philox(np.random.SeedSequence([seed, *identity])).random_raw(count)
-
-
-def _unit_draws(seed: int, *identity: int, count: int) -> NDArray[np.float64]:
-    """Uniform in [0, 1)."""
-    return (_raw_draws(seed, *identity, count=count) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def draw_lost_samples(
@@ -218,13 +230,13 @@ def draw_lost_samples(
     per_ms = sample_rate / 1e3
     lost = np.zeros(num_samples, dtype=bool)
     if damage.kind != "gap":
-        starts, length_ms = _draw_stretches(damage, num_samples / per_ms, seed, *identity)
-        for start in starts:
+        starts, gone, length_ms = _draw_stretches(damage, num_samples / per_ms, seed, *identity)
+        for start in starts[gone]:
             lost[max(round(start * per_ms), 0) : round((start + length_ms) * per_ms)] = True
         return lost
     stretch_ms = max(GAP_EVERY_MS, 4 * damage.longest_ms)
     for number in range(max(int(num_samples / per_ms / stretch_ms), 1)):
-        (place,), length_ms = _draw_stretches(damage, stretch_ms / 2, seed, *identity, number)
+        (place,), _, length_ms = _draw_stretches(damage, stretch_ms / 2, seed, *identity, number)
         start = round((number * stretch_ms + stretch_ms / 4 + place) * per_ms)
         if start + (length_ms + stretch_ms / 4) * per_ms <= num_samples + 1:
             lost[start : start + max(round(length_ms * per_ms), 1)] = True

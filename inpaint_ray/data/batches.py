@@ -81,11 +81,7 @@ def draw_lost(
 ) -> NDArray[np.bool_]:
     """The lost frames of each patch, (P, T)."""
     epochs = () if epoch is None else (epoch,)
-    drawn = [
-        draw_lost_frames(seed, int(track), int(number), *epochs, num_frames=num_frames, damage=damage)
-        for track, number in zip(track_id, patch, strict=True)
-    ]
-    return np.stack(drawn) if drawn else np.zeros((0, num_frames), dtype=bool)
+    return draw_lost_frames(seed, track_id, patch, *epochs, num_frames=num_frames, damage=damage)
 
 
 def make_batch(
