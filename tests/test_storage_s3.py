@@ -60,23 +60,6 @@ def test_a_key_is_taken_as_it_is(bucket: str, name: str) -> None:
     assert not storage.exists(uri)
 
 
-def test_a_copy_is_kept_while_there_is_room(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    uri, folder = f"{bucket}/kept.bin", str(tmp_path / "cache")
-    storage.write_bytes(uri, b"123")
-    copy = storage.keep_copy(uri, folder)
-    assert Path(copy).parent == tmp_path / "cache" and Path(copy).read_bytes() == b"123"
-    Path(copy).write_bytes(b"what is there is not fetched again")
-    assert storage.keep_copy(uri, folder) == copy and Path(copy).read_bytes() != b"123"
-    storage.write_bytes(uri, b"456")
-    assert Path(storage.keep_copy(uri, folder)).read_bytes() == b"456"  # of what it has become
-    storage.write_bytes(uri, b"789")
-    monkeypatch.setattr("inpaint_ray.storage.files.KEPT_FREE", 1.0)
-    assert storage.keep_copy(uri, folder) == uri
-    assert storage.keep_copy(copy, folder) == copy  # is local
-    with pytest.raises(FileNotFoundError):
-        storage.keep_copy(f"{bucket}/no.bin", folder)
-
-
 def test_a_file_has_its_etag_and_comes_as_a_local_copy(bucket: str) -> None:
     with storage.output_path(f"{bucket}/etag/a \u00e9.bin") as path:
         path.write_bytes(b"123")

@@ -84,7 +84,8 @@ def draw_lost_frames(
 
     Args:
         seed: any integer >= 0.
-        identity: what is damaged: track_id and patch, and the epoch where damage is new in every epoch; numbers, or (P,).
+        identity: what is damaged: track_id and patch, and the epoch where damage is new in every epoch; numbers, or
+            (P,) of them.
         num_frames: T.
         damage: how; of several, each patch draws one.
 
@@ -111,8 +112,8 @@ def _draw_frames_of(damage: Damage, seed: int, *identity: Identity, num_frames: 
     starts, lost, length_ms = _draw_stretches(damage, patch_ms, seed, *identity)
     frame_starts = hop_ms * np.arange(num_frames)[:, None]
     starts, stops = starts[..., None, :], (starts + length_ms[..., None])[..., None, :]  # against (..., T, stretches)
-    touched: NDArray[np.bool_] = (frame_starts < stops) & (frame_starts + frame_ms > starts) & lost[..., None, :]
-    return touched.any(axis=-1)
+    touched = (frame_starts < stops) & (frame_starts + frame_ms > starts) & lost[..., None, :]
+    return np.logical_or.reduce(touched, axis=-1)
 
 
 def _draw_frames(seed: int, *identity: Identity, num_frames: int) -> NDArray[np.bool_]:
@@ -121,7 +122,8 @@ def _draw_frames(seed: int, *identity: Identity, num_frames: int) -> NDArray[np.
     fewest, most = int(MIN_LOST_SHARE * num_frames), int(MAX_LOST_SHARE * num_frames) - 1
     num_lost = fewest + (draws[..., :1] % np.uint64(most - fewest + 1)).astype(np.int64)
     last = np.take_along_axis(np.sort(draws[..., 1:], axis=-1), num_lost - 1, axis=-1)
-    return draws[..., 1:] <= last
+    lost: NDArray[np.bool_] = draws[..., 1:] <= last
+    return lost
 
 
 def _draw_stretches(
@@ -230,14 +232,15 @@ def draw_lost_samples(
     per_ms = sample_rate / 1e3
     lost = np.zeros(num_samples, dtype=bool)
     if damage.kind != "gap":
-        starts, gone, length_ms = _draw_stretches(damage, num_samples / per_ms, seed, *identity)
-        for start in starts[gone]:
-            lost[max(round(start * per_ms), 0) : round((start + length_ms) * per_ms)] = True
+        starts, gone, length = _draw_stretches(damage, num_samples / per_ms, seed, *identity)
+        for start in starts[gone].tolist():
+            lost[max(round(start * per_ms), 0) : round((start + float(length)) * per_ms)] = True
         return lost
     stretch_ms = max(GAP_EVERY_MS, 4 * damage.longest_ms)
     for number in range(max(int(num_samples / per_ms / stretch_ms), 1)):
-        (place,), _, length_ms = _draw_stretches(damage, stretch_ms / 2, seed, *identity, number)
-        start = round((number * stretch_ms + stretch_ms / 4 + place) * per_ms)
+        starts, _, length = _draw_stretches(damage, stretch_ms / 2, seed, *identity, number)
+        length_ms = float(length)
+        start = round((number * stretch_ms + stretch_ms / 4 + float(starts[0])) * per_ms)
         if start + (length_ms + stretch_ms / 4) * per_ms <= num_samples + 1:
             lost[start : start + max(round(length_ms * per_ms), 1)] = True
     return lost

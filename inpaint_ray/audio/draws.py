@@ -73,7 +73,8 @@ def _key_of_words(words: list[NDArray[np.uint32]]) -> NDArray[np.uint64]:
                 pool[target] = _mix(pool[target], hashed(pool[source]))
     for word in words[POOL:]:
         pool = [_mix(old, hashed(word)) for old in pool]
-    low_0, high_0, low_1, high_1 = (hashed(word).astype(np.uint64) for hashed in [_Hash(INIT_B, MULT_B)] for word in pool)
+    hashed = _Hash(INIT_B, MULT_B)
+    low_0, high_0, low_1, high_1 = (hashed(word).astype(np.uint64) for word in pool)
     return np.stack([low_0 + high_0 * np.uint64(WORD), low_1 + high_1 * np.uint64(WORD)], axis=1)
 
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inpaint_ray.audio.damage import FRAMES, Damage, draw_lost_frames
-from inpaint_ray.audio.metrics import normalise
+from inpaint_ray.audio.metrics import NORMALISATION_FLOOR
 from inpaint_ray.data.shards import PatchRows
 
+PATCHES = ("target", "damaged", "lost")  # what of a batch a device needs
 EVALUATION_SEED = 0  # damage of validation and test patches: the same in every run
 
 
@@ -34,8 +35,13 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The batch with its patches on a device."""
-        moved = {name: getattr(self, name).to(device, non_blocking=True) for name in ("target", "damaged", "lost")}
+        moved = {name: getattr(self, name).to(device, non_blocking=True) for name in PATCHES}
         return replace(self, **moved)
+
+    def without_patches(self) -> "Batch":
+        """Who they are, without what holds memory."""
+        nothing = torch.empty(0)
+        return replace(self, target=nothing, damaged=nothing, lost=nothing)
 
     def split(self, parts: int) -> list["Batch"]:
         """Split the batch into so many parts, or one a patch where it has fewer.
@@ -96,10 +102,10 @@ def make_batch(
         track_id: (B,).
         patch: (B,).
     """
-    magnitudes = magnitudes.float()
+    target = magnitudes.to(torch.float32, copy=True).div_(scale).add_(NORMALISATION_FLOOR).unsqueeze(1)  # `normalise`
     return Batch(
-        target=normalise(magnitudes, scale).unsqueeze(1),
-        damaged=normalise(magnitudes.masked_fill(lost.unsqueeze(-1), 0.0), scale).unsqueeze(1),
+        target=target,
+        damaged=target.masked_fill(lost[:, None, :, None], NORMALISATION_FLOOR),
         lost=lost,
         track_id=torch.from_numpy(np.array(track_id, dtype=np.int64)),
         patch=torch.from_numpy(np.array(patch, dtype=np.int64)),

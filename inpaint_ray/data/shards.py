@@ -1,6 +1,6 @@
 """Shards: Parquet files of patches, and how they are read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from inpaint_ray.data.schema import Dataset
 from inpaint_ray.errors import DatasetError
-from inpaint_ray.storage import join, keep_copy, locate
+from inpaint_ray.storage import join, locate
 
 ROW_GROUP_PATCHES = 128  # 8 MiB of float32
 
@@ -48,9 +48,9 @@ class PatchRows:
 
 
 @contextmanager
-def open_shard(uri: str, cache: str | None = None) -> Iterator[pq.ParquetFile]:
-    """A shard to read from, by way of this machine's copies where there is a folder for them."""
-    filesystem, path = locate(keep_copy(uri, cache) if cache else uri)
+def open_shard(uri: str) -> Iterator[pq.ParquetFile]:
+    """A shard to read from."""
+    filesystem, path = locate(uri)
     with filesystem.open_input_file(path) as file:
         yield pq.ParquetFile(file)
 
@@ -63,26 +63,10 @@ def read_rows(uris: list[str]) -> Iterator[PatchRows]:
                 yield rows_of(parquet.read_row_group(row_group))
 
 
-def read_part(shards: Mapping[str, int], *, part: int, num_parts: int, cache: str | None = None) -> Iterator[PatchRows]:
-    """Every `num_parts`-th row group of the shards, beginning with number `part`: each patch in exactly one part.
-
-    Only shards that hold some of them are opened. Memory is bounded by a row group, 128 patches.
-
-    Args:
-        shards: URI -> patches, as `shard_rows` gives them.
-        part: which of them, from 0.
-        num_parts: into which the row groups are dealt.
-        cache: this machine's folder for copies of shards.
-    """
-    first = 0  # number of the shard's first row group, counted over all shards
-    for uri, rows in shards.items():
-        num_row_groups = -(-rows // ROW_GROUP_PATCHES)
-        wanted = range((part - first) % num_parts, num_row_groups, num_parts)
-        first += num_row_groups
-        if wanted:
-            with open_shard(uri, cache) as parquet:
-                for row_group in wanted:
-                    yield rows_of(parquet.read_row_group(row_group))
+def read_row_group(uri: str, row_group: int) -> PatchRows:
+    """The rows of one row group."""
+    with open_shard(uri) as parquet:
+        return rows_of(parquet.read_row_group(row_group))
 
 
 def rows_of(table: pa.Table) -> PatchRows:

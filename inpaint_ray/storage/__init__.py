@@ -10,7 +10,6 @@ from inpaint_ray.names import safe_name
 from inpaint_ray.storage.files import (
     delete_file,
     exists,
-    keep_copy,
     local_file,
     open_output,
     output_path,
@@ -36,7 +35,6 @@ __all__ = [
     "find_file",
     "is_local",
     "join",
-    "keep_copy",
     "list_files",
     "local_copy",
     "local_file",

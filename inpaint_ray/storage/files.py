@@ -1,7 +1,5 @@
 """Single files: read, written so that they appear whole or not at all, kept as copies, deleted."""
 
-import fcntl
-import hashlib
 import os
 import shutil
 import tempfile
@@ -18,11 +16,9 @@ from inpaint_ray.folders import temporary_path, why_refused
 from inpaint_ray.names import printable
 from inpaint_ray.storage import s3
 from inpaint_ray.storage.failures import reachable, readable, writable
-from inpaint_ray.storage.listing import find_file
-from inpaint_ray.storage.uris import is_local, locate
+from inpaint_ray.storage.uris import locate
 
 COPY_BYTES = 2**20  # at a time
-KEPT_FREE = 0.1  # of the disk or memory of kept copies
 BROKEN_OFF = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)  # answers, which boto3 does not ask again
 
 
@@ -132,33 +128,6 @@ def local_file(uri: str) -> Iterator[Path]:
         with readable(uri), filesystem.open_input_stream(path) as stream, copy.open("wb") as file:
             shutil.copyfileobj(stream, file, COPY_BYTES)
         yield copy
-
-
-def keep_copy(uri: str, folder: str) -> str:
-    """Keep a copy of a stored file in a local folder, where all processes of a machine find it, and return its path.
-
-    The first to ask makes it, the others wait. It is the URI itself that comes back where that is local, or where the
-    copy would take of the last tenth of the folder's disk or memory.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-    """
-    if is_local(uri):
-        return uri
-    file = find_file(uri, uri)
-    if file is None:
-        raise FileNotFoundError(uri)
-    os.makedirs(folder, exist_ok=True)
-    target = os.path.join(folder, hashlib.sha256(f"{uri} {file.etag}".encode()).hexdigest())
-    with open(f"{target}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not os.path.exists(target):
-            disk = shutil.disk_usage(folder)
-            if disk.free - file.size < KEPT_FREE * disk.total:
-                return uri
-            with local_file(uri) as path:
-                put_file(path, target)
-    return target
 
 
 def delete_file(uri: str) -> None:

@@ -1,5 +1,6 @@
 """What a training run is asked for."""
 
+import os
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -8,6 +9,7 @@ from inpaint_ray.errors import UsageError
 from inpaint_ray.models.registry import LossName, find_architecture
 from inpaint_ray.train.history import best_row
 
+DEVICE = "device"  # a cache in the memory of each worker's device
 NEWER = ("epochs", "validation_patches", "data_fingerprint", "data_contents")  # settings that older records lack
 
 
@@ -75,6 +77,10 @@ class Precision:
 
     bf16: bool = False
     """Compute in bfloat16 where that is safe (autocast)."""
+    bf16_validation: bool = False
+    """Validate in bfloat16, too."""
+    tf32: bool = True
+    """Let GPUs round factors to 10 bits where bfloat16 is not used; several times as fast as all of float32."""
     channels_last: bool = False
     """Keep channels last in memory, which GPUs prefer."""
     compile: bool = False
@@ -95,10 +101,14 @@ class Workers:
     """Wait so long for the resources of all workers, as a cluster grows."""
     cpus_per_worker: int | None = None
     """CPUs and threads of each; default: one CPU, and as threads its share of the cores of its node."""
-    cache: str | None = None
-    """Folder of each node, on a disk or in memory of its own (not /dev/shm, which is Ray's), that keeps a bucket's
-    shards once they were read, as long as there is room; all trainings on a node share it. Default: they are read anew
-    in every epoch."""
+    cache: tuple[str, ...] = ()
+    """A folder of each node, on a disk or in memory of its own (not /dev/shm, which is Ray's), that keeps decoded
+    patches, as long as a tenth of it stays free; all trainings on a node share it. Or `device`, which keeps all
+    training patches in the memory of each worker's device; or both. Default: shards are decoded anew in every epoch."""
+
+    @property
+    def cache_folder(self) -> str | None:
+        return next((place for place in self.cache if place != DEVICE), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,8 +180,7 @@ class TrainConfig:
             raise ValueError(f"--ema is a decay between 0 and 1, such as 0.999, got {of.ema}")
         if workers.min_workers is not None and workers.min_workers > workers.num_workers:
             raise ValueError(f"--min-workers {workers.min_workers} is more than --num-workers {workers.num_workers}")
-        if workers.cache is not None and not workers.cache.startswith("/"):
-            raise ValueError(f"--cache is a folder of each node, with its whole path, got {workers.cache}")
+        _check_cache(workers.cache)
         if of.batch_norm == "sync" and not workers.use_gpu:
             raise ValueError("--batch-norm sync needs --use-gpu: torch has it for GPUs alone")
         if of.batch_norm == "sync" and of.accumulate > 1:
@@ -204,6 +213,7 @@ class TrainConfig:
             "accumulate": None,  # the sum is the same but for rounding
             "loss": self.loss_name,
             "bf16": self.precision.bf16,
+            "tf32": None if self.precision.tf32 else False,
             "channels_last": (self.optimisation.optimizer == "muon" and self.precision.channels_last) or None,
             "epochs": self.budget.epochs if self.optimisation.schedule == "cosine" else None,
             "patches_per_epoch": self.budget.patches_per_epoch,
@@ -214,6 +224,17 @@ class TrainConfig:
             "seed": self.seed,
             "init_from": self.init_from,
         }
+
+
+def _check_cache(places: tuple[str, ...]) -> None:
+    folders = [place for place in places if place != DEVICE]
+    for folder in folders:
+        if not folder.startswith("/"):
+            raise ValueError(f"--cache is a folder of each node, with its whole path, or `{DEVICE}`, got {folder}")
+        if os.path.normpath(folder).split("/")[1:3] == ["dev", "shm"]:
+            raise ValueError(f"--cache {folder}: /dev/shm has Ray's object store; give a folder on a disk")
+    if len(folders) > 1 or len(places) > len(set(places)):
+        raise ValueError(f"--cache takes one folder, `{DEVICE}`, or both, got {' '.join(places)}")
 
 
 def check_same_run(asked: dict[str, Any], before: Any, run_uri: str) -> list[str]:

@@ -12,9 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from inpaint_ray.data.batches import Batch
+from inpaint_ray.errors import JobFailedError
 from inpaint_ray.filling.spectrogram import SCORES, find_changed, score_patches
+from inpaint_ray.train.feed import Step
 from inpaint_ray.train.learner import Learner
 
+READ_EVERY = 20  # steps on a GPU
 FIRST_SCORE = 2  # column of the sums: before it are two counts
 
 
@@ -30,39 +33,61 @@ class TrainingSums:
 
 
 def train_epoch(
-    learner: Learner,
-    batches: Iterable[tuple[Batch, float]],
-    sums: TrainingSums,
-    *,
-    after_step: Callable[[], None] = lambda: None,
+    learner: Learner, steps: Iterable[Step], sums: TrainingSums, *, after_read: Callable[[], None] = lambda: None
 ) -> None:
     """One pass over batches, or what is left of it.
 
     Args:
         learner: what learns.
-        batches: (this worker's patches of a step, their weight: see `Learner.step`).
+        steps: this worker's.
         sums: counts on from what was done before an interruption.
-        after_step: called after each step, with the sums up to date.
+        after_read: called with the sums up to date: after each step on a CPU, after every READ_EVERY on a GPU, whose
+            losses nobody waits for in between; and after the first and the last.
 
     Raises:
         JobFailedError: the loss is not finite, or memory is short.
     """
     learner.train_mode()
-    asked = time.monotonic()
-    for batch, weight in batches:
-        started = time.monotonic()
-        sums.wait_s += started - asked
-        loss = learner.step(batch, weight)
-        sums.steps += 1
-        sums.num_patches += len(batch)
-        sums.loss_sum += loss * len(batch)
-        sums.seconds += time.monotonic() - asked
-        asked = time.monotonic()
-        after_step()
+    every = 1 if learner.device.type == "cpu" else READ_EVERY
+    unread: list[tuple[Tensor, Batch]] = []
+    asked = began = time.monotonic()
+
+    def read() -> None:
+        nonlocal began
+        losses = torch.stack([loss for loss, _ in unread]).tolist()
+        for loss, (_, batch) in zip(losses, unread, strict=True):
+            if not math.isfinite(loss):
+                raise JobFailedError(f"loss is {loss} in a batch of {_tracks(batch)}; try a lower --learning-rate")
+            sums.num_patches += len(batch.track_id)
+            sums.loss_sum += loss * len(batch.track_id)
+        sums.steps += len(unread)
+        sums.seconds += time.monotonic() - began
+        began = time.monotonic()
+        unread.clear()
+        after_read()
+
+    first = True
+    for batch, weight in steps:
+        sums.wait_s += time.monotonic() - asked
+        unread.append((learner.step(batch, weight), batch.without_patches()))
+        if first or (sums.steps + len(unread)) % every == 0:
+            read()
+        first, asked = False, time.monotonic()
+    if unread:
+        read()
 
 
-def validate(model: nn.Module, batches: Iterable[Batch], genres: list[str], device: torch.device) -> Tensor:
+def validate(
+    model: nn.Module, batches: Iterable[Batch], genres: list[str], device: torch.device, *, bf16: bool = False
+) -> Tensor:
     """Sums of scores by genre, which add up over workers.
+
+    Args:
+        model: what is scored.
+        batches: with genres.
+        genres: all there are.
+        device: of the model.
+        bf16: compute the network in bfloat16.
 
     Returns:
         (G, 2 + S) float64 on the CPU: patches that count, those of them for which the network's output is not finite,
@@ -72,7 +97,8 @@ def validate(model: nn.Module, batches: Iterable[Batch], genres: list[str], devi
     sums = torch.zeros(len(genres), FIRST_SCORE + len(SCORES), dtype=torch.float64)
     for batch in batches:
         batch = batch.to(device)
-        scores = score_patches(model, batch.damaged, batch.target, batch.lost)
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            scores = score_patches(model, batch.damaged, batch.target, batch.lost)
         counted = find_changed(batch.damaged, batch.target)
         failed = (scores["psnr"] == -math.inf).double()
         columns = torch.stack([torch.ones_like(failed), failed, *(scores[name] for name in SCORES)], dim=1)
@@ -103,3 +129,9 @@ def genre_gains(sums: Tensor, genres: list[str]) -> dict[str, float]:
         for column in (0, FIRST_SCORE + SCORES.index("damaged_psnr"), FIRST_SCORE + SCORES.index("psnr"))
     )
     return {f"gain_{genre}": gain for genre, gain in zip(genres, ((psnr - damaged) / count).tolist(), strict=True)}
+
+
+def _tracks(batch: Batch) -> str:
+    """Which patches a batch has, for people."""
+    patches = [f"{track}:{patch}" for track, patch in zip(batch.track_id.tolist(), batch.patch.tolist(), strict=True)]
+    return f"track:patch {', '.join(patches)}"

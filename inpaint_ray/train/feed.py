@@ -1,139 +1,221 @@
-"""Training patches for one worker: Ray Data reads and damages them elsewhere, in the order of `train.order`.
+"""Batches for training and validation, made ahead of their use by a thread. Plain torch, no Ray.
 
-Shapes: magnitudes (n, T, F) linear, lost (n, T) bool.
+Shapes: B = patches of a batch, T = frames, F = bins.
 """
 
-import functools
+import contextlib
 import heapq
-from collections.abc import Iterator
-from typing import Any
+import queue
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
-import ray.data
 import torch
-from numpy.typing import NDArray
 
-from inpaint_ray.audio.damage import parse_damage
-from inpaint_ray.data.batches import Batch, draw_lost, make_batch
-from inpaint_ray.data.shards import open_shard, rows_of
+from inpaint_ray.audio.damage import Damage
+from inpaint_ray.data.batches import EVALUATION_SEED, PATCHES, Batch, draw_lost, make_batch
 from inpaint_ray.train.order import Order, Window
+from inpaint_ray.train.sources import Rows, Source, to_device
 
-NODE = "ray.io/node-id"  # Ray's own label of a node
-READERS = 2  # tasks that read for a worker at a time
-Rows = dict[str, NDArray[Any]]
+DEPTH = 2  # batches that wait
+ASK_AGAIN_S = 0.5  # whether anybody still wants them
 
 
-def training_batches(
-    order: Order,
-    lanes: list[int],
-    *,
-    num_workers: int,
-    epoch: int,
-    first_step: int,
-    scale: float,
-    damage: tuple[str, ...],
-    reverse: bool,
-    cache: str | None,
-) -> Iterator[tuple[Batch, float]]:
-    """This worker's patches of each step of an epoch, with the weight that `Learner.step` wants.
+@dataclass(frozen=True, kw_only=True)
+class Making:
+    """What turns patches into batches."""
+
+    scale: float  # the data set's
+    seed: int  # of the damage
+    damage: tuple[Damage, ...]
+    reverse: bool  # turn each patch around in time in every second epoch
+    device: torch.device
+
+    def make(self, source: Source, parts: list[Rows], epoch: int | None) -> Batch:
+        """A batch on the device; the damage is new in every epoch, or the same for ever where there is none."""
+        track_id = np.concatenate([part.of.track_id[part.chosen] for part in parts])
+        patch = np.concatenate([part.of.patch[part.chosen] for part in parts])
+        magnitudes = source.gather(parts)
+        num_frames = magnitudes.shape[1]
+        drawn = draw_lost(track_id, patch, seed=self.seed, epoch=epoch, damage=self.damage, num_frames=num_frames)
+        if self.reverse and epoch is not None:
+            turned = (track_id + patch + epoch) % 2 == 1
+            drawn = np.where(turned[:, None], drawn[:, ::-1], drawn)
+            backwards = to_device(torch.from_numpy(turned), self.device)[:, None, None]
+            magnitudes = torch.where(backwards, magnitudes.flip(1), magnitudes)
+        lost = to_device(torch.from_numpy(drawn), self.device)
+        return make_batch(magnitudes, lost, self.scale, track_id, patch)
+
+
+class Step(NamedTuple):
+    """What one step of training takes."""
+
+    batch: Batch
+    weight: float = 1.0  # see `Learner.step`
+
+
+def training_steps(
+    order: Order, lanes: list[int], num_workers: int, source: Source, making: Making, starts: list[tuple[int, int]]
+) -> Iterator[Step | None]:
+    """Each step of epochs, and None at the end of each epoch.
 
     Args:
         order: of all patches.
         lanes: this worker's.
         num_workers: that share each step.
-        epoch: whose damage is drawn, new in every epoch.
-        first_step: where to take the epoch up.
-        scale: the data set's.
-        damage: as the flag names it.
-        reverse: turn each patch around in time in every second epoch.
-        cache: folder of each node for copies of shards.
+        source: of the patches.
+        making: batches of them.
+        starts: epochs, each with its first step.
     """
-    windows = list(_by_need({lane: order.windows(lane, epoch, first_step) for lane in lanes}))
-    blocks = _read(windows, seed=order.seed + 1, epoch=epoch, damage=damage, reverse=reverse, cache=cache)
-    waiting: dict[int, list[Rows]] = {lane: [] for lane in lanes}
-    arriving = zip(windows, blocks, strict=True)
-    for step in range(first_step, order.num_steps):
+    windows = (
+        window
+        for epoch, first_step in starts
+        for window in _by_need({lane: order.windows(lane, epoch, first_step) for lane in lanes})
+    )
+    waiting = _Lanes(source, windows)
+    for epoch, first_step in starts:
+        for step in range(first_step, order.num_steps):
+            parts = [part for lane in lanes for part in waiting.take(lane, order.step_size(lane, step))]
+            batch = making.make(source, parts, epoch)
+            total = order.patches_before(step + 1) - order.patches_before(step)
+            yield Step(batch, len(batch) * num_workers / total)
+        yield None
+
+
+def validation_steps(source: Source, making: Making, windows: Iterable[Window], at_once: int) -> Iterator[Step | None]:
+    """Batches of so many patches, with their genres and the damage that they have in every run; None at the end."""
+    making, waiting = replace(making, seed=EVALUATION_SEED, reverse=False), _Waiting()
+    for rows in source.read(windows):
+        waiting.add(rows)
+        while len(waiting) >= at_once:
+            yield _validation_step(source, making, waiting.take(at_once))
+    if len(waiting):
+        yield _validation_step(source, making, waiting.take(len(waiting)))
+    yield None
+
+
+def _validation_step(source: Source, making: Making, parts: list[Rows]) -> Step:
+    batch = making.make(source, parts, None)
+    return Step(replace(batch, genre=[part.of.genre[row] for part in parts for row in part.chosen]))
+
+
+class Ahead:
+    """Steps that a thread makes before they are wanted, on a GPU in a stream of its own.
+
+    Args:
+        steps: what makes them; None ends a pass.
+        device: where batches are.
+    """
+
+    def __init__(self, steps: Iterator[Step | None], device: torch.device) -> None:
+        self._device = device
+        self._made: queue.Queue[tuple[Step | None | Exception, torch.cuda.Event | None]] = queue.Queue(DEPTH)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._make, args=(steps,), name="feed", daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[Step]:
+        """What is left of the pass that is next."""
+        while True:
+            step, ready = self._made.get()
+            if isinstance(step, Exception):
+                raise step
+            if step is None:
+                return
+            if ready is not None:
+                stream = torch.cuda.current_stream(self._device)
+                stream.wait_event(ready)
+                for name in PATCHES:
+                    getattr(step.batch, name).record_stream(stream)
+            yield step
+
+    def __enter__(self) -> "Ahead":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let the thread end."""
+        self._over.set()
+        self._thread.join()
+
+    def _make(self, steps: Iterator[Step | None]) -> None:
+        """The thread's work; what goes wrong in it is raised where steps are taken."""
+        stream = torch.cuda.Stream(self._device) if self._device.type == "cuda" else None
+        try:
+            if stream:
+                stream.wait_stream(torch.cuda.default_stream(self._device))  # which may still fill the device's memory
+            with torch.cuda.stream(stream) if stream else contextlib.nullcontext():
+                for step in steps:
+                    self._give(step, stream.record_event() if stream else None)
+                    if self._over.is_set():
+                        return
+        except Exception as error:
+            self._give(error, None)
+
+    def _give(self, step: Step | None | Exception, ready: torch.cuda.Event | None) -> None:
+        while not self._over.is_set():
+            with contextlib.suppress(queue.Full):
+                self._made.put((step, ready), timeout=ASK_AGAIN_S)
+                return
+
+
+class _Waiting:
+    """Rows in order, taken a few at a time."""
+
+    def __init__(self) -> None:
+        self._rows: deque[Rows] = deque()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, rows: Rows) -> None:
+        self._rows.append(rows)
+        self._count += len(rows)
+
+    def take(self, count: int) -> list[Rows]:
         taken = []
-        for lane in lanes:
-            size = order.step_size(lane, step)
-            while sum(len(rows["lost"]) for rows in waiting[lane]) < size:
-                window, rows = next(arriving)
-                waiting[window.lane].append(rows)
-            first, waiting[lane] = _take(waiting[lane], size)
-            taken += first
-        rows = {name: np.concatenate([part[name] for part in taken]) for name in taken[0]}
-        magnitudes, lost = torch.from_numpy(rows["magnitudes"]), torch.from_numpy(rows["lost"])
-        batch = make_batch(magnitudes, lost, scale, rows["track_id"], rows["patch"])
-        total = order.patches_before(step + 1) - order.patches_before(step)
-        yield batch, len(batch) * num_workers / total
+        self._count -= count
+        while count:
+            rows = self._rows.popleft()
+            taken.append(rows.cut(0, count))
+            if len(rows) > count:
+                self._rows.appendleft(rows.cut(count))
+            count -= len(taken[-1])
+        return taken
+
+
+class _Lanes:
+    """Rows of lanes, from windows that come in the order of need."""
+
+    def __init__(self, source: Source, windows: Iterator[Window]) -> None:
+        self._coming: deque[int] = deque()  # lanes of the windows that are being read
+        self._arriving = source.read(self._noted(windows))
+        self._waiting: dict[int, _Waiting] = {}
+
+    def _noted(self, windows: Iterator[Window]) -> Iterator[Window]:
+        for window in windows:
+            self._coming.append(window.lane)
+            yield window
+
+    def take(self, lane: int, count: int) -> list[Rows]:
+        """The next patches of a lane."""
+        waiting = self._waiting.setdefault(lane, _Waiting())
+        while len(waiting) < count:
+            rows = next(self._arriving)
+            self._waiting.setdefault(self._coming.popleft(), _Waiting()).add(rows)
+        return waiting.take(count)
 
 
 def _by_need(lanes: dict[int, Iterator[Window]]) -> Iterator[Window]:
     """Windows of all lanes in the order in which steps come to need them."""
-    queue = [(0, lane) for lane in lanes]
-    heapq.heapify(queue)
-    while queue:
-        given, lane = heapq.heappop(queue)
+    given = [(0, lane) for lane in lanes]
+    heapq.heapify(given)
+    while given:
+        count, lane = heapq.heappop(given)
         window = next(lanes[lane], None)
         if window is not None:
             yield window
-            heapq.heappush(queue, (given + len(window.order), lane))
-
-
-def _take(parts: list[Rows], count: int) -> tuple[list[Rows], list[Rows]]:
-    """The first rows, and what is left."""
-    taken = []
-    while count:
-        rows, length = parts[0], len(parts[0]["lost"])
-        taken.append({name: column[:count] for name, column in rows.items()})
-        parts = parts[1:] if length <= count else [{n: column[count:] for n, column in rows.items()}, *parts[1:]]
-        count -= min(length, count)
-    return taken, parts
-
-
-def _read(
-    windows: list[Window], *, seed: int, epoch: int, damage: tuple[str, ...], reverse: bool, cache: str | None
-) -> Iterator[Rows]:
-    """Each window's rows, in order, read and damaged by Ray Data ahead of their use."""
-    items = [
-        {"uri": window.piece.uri, "row_group": window.piece.row_group, "order": window.order.tolist()}
-        for window in windows
-    ]
-    if not items:
-        return iter(())
-    here = ray.get_runtime_context().get_node_id()
-    rows = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
-        functools.partial(read_window, seed=seed, epoch=epoch, damage=damage, reverse=reverse, cache=cache),
-        batch_size=None,
-        compute=ray.data.TaskPoolStrategy(READERS),
-        num_cpus=0,  # part of the worker's: else workers that fill a cluster would wait for them for ever
-        label_selector={NODE: here},  # beside the worker
-        fallback_strategy=[{"label_selector": {NODE: f"!{here}"}}],  # where its node is being drained: on another
-    )
-    rows.context.execution_options.preserve_order = True
-    return iter(rows.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=READERS))
-
-
-def read_window(
-    items: dict[str, NDArray[Any]],
-    *,
-    seed: int,
-    epoch: int,
-    damage: tuple[str, ...],
-    reverse: bool = False,
-    cache: str | None,
-) -> Rows:
-    """The rows of one window in their order, with the frames that each loses."""
-    uri, row_group, order = (items[name][0] for name in ("uri", "row_group", "order"))
-    with open_shard(str(uri), cache) as parquet:
-        rows = rows_of(parquet.read_row_group(int(row_group)))
-    chosen = np.asarray(order, dtype=np.int64)
-    track_id, patch, magnitudes = rows.track_id[chosen], rows.patch[chosen], rows.magnitudes[chosen]
-    lost = draw_lost(
-        track_id, patch, seed=seed, epoch=epoch, damage=parse_damage(tuple(damage)), num_frames=magnitudes.shape[1]
-    )
-    if reverse:
-        turned = (track_id + patch + epoch) % 2 == 1
-        magnitudes = np.where(turned[:, None, None], magnitudes[:, ::-1], magnitudes)
-        lost = np.where(turned[:, None], lost[:, ::-1], lost)
-    return {"track_id": track_id, "patch": patch, "magnitudes": magnitudes, "lost": lost}
+            heapq.heappush(given, (count + len(window.order), lane))

@@ -43,6 +43,9 @@ class Learner:
     ) -> None:
         if optimisation.batch_norm == "sync":
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        if device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # all steps but an epoch's last have one shape
+            torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision.tf32
         self.memory_format = torch.channels_last if precision.channels_last else torch.contiguous_format
         self.model = model.to(device).to(memory_format=self.memory_format)  # type: ignore[call-overload]  # torch's stub
         self.optimisation, self.precision, self.device = optimisation, precision, device
@@ -81,7 +84,7 @@ class Learner:
             for buffer in self.best_guess.buffers():
                 torch.distributed.broadcast(buffer, 0)
 
-    def step(self, batch: Batch, weight: float = 1.0) -> float:
+    def step(self, batch: Batch, weight: float = 1.0) -> Tensor:
         """One step of the optimiser.
 
         Args:
@@ -89,10 +92,10 @@ class Learner:
             weight: of their mean in the mean over processes: their share of the step's patches times the processes.
 
         Returns:
-            The mean loss over the batch.
+            The mean loss over the batch, on the device: to read it is to wait for the step.
 
         Raises:
-            JobFailedError: the loss is not finite, or memory is short; the message says what would do.
+            JobFailedError: memory is short; the message says what would do.
         """
         try:
             return self._step(batch, weight)
@@ -101,19 +104,17 @@ class Learner:
         # Said here and not in the handler: the error that it holds keeps the tensors of the step in memory.
         raise JobFailedError(self._what_fits(batch))
 
-    def _step(self, batch: Batch, weight: float) -> float:
+    def _step(self, batch: Batch, weight: float) -> Tensor:
         batch = batch.to(self.device)
         self.optimizer.zero_grad(set_to_none=True)
-        value = 0.0
+        value = torch.zeros((), device=self.device)
         parts = batch.split(self.optimisation.accumulate)
         for number, part in enumerate(parts, 1):
             # Processes may have different numbers of parts: gradients are averaged once a step, with the last of each.
             with contextlib.nullcontext() if number == len(parts) else self.without_averaging():
                 loss = self._loss(self.forward, part) * (len(part) / len(batch))
                 (loss * weight).backward()
-            value += float(loss.detach())
-        if not math.isfinite(value):
-            raise JobFailedError(f"loss is {value} in a batch of {_tracks(batch)}; try a lower --learning-rate")
+            value += loss.detach()
         if self.optimisation.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.optimisation.clip_norm)
         self.optimizer.step()
@@ -177,17 +178,11 @@ def learning_rate_of(optimisation: Optimisation, total_steps: int) -> Callable[[
 
 
 def _make_optimizer(model: nn.Module, optimisation: Optimisation) -> Optimizer:
-    rate = optimisation.learning_rate
+    rate, fused = optimisation.learning_rate, next(model.parameters()).device.type == "cuda"
     match optimisation.optimizer:
         case "adam":
-            return Adam(model.parameters(), lr=rate)
+            return Adam(model.parameters(), lr=rate, fused=fused)
         case "adamw":
-            return AdamW(model.parameters(), lr=rate, weight_decay=WEIGHT_DECAY)
+            return AdamW(model.parameters(), lr=rate, weight_decay=WEIGHT_DECAY, fused=fused)
         case "muon":
             return MuonAndAdamW(model.parameters(), lr=rate, weight_decay=WEIGHT_DECAY)
-
-
-def _tracks(batch: Batch) -> str:
-    """Which patches a batch has, for people."""
-    patches = [f"{track}:{patch}" for track, patch in zip(batch.track_id.tolist(), batch.patch.tolist(), strict=True)]
-    return f"track:patch {', '.join(patches)}"

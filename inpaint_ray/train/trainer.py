@@ -26,6 +26,12 @@ from inpaint_ray.train.state import Row, read_metrics
 from inpaint_ray.train.worker import train_worker
 
 RECORD = "run.json"
+HUGE_PAGES = {  # glibc's: a step's tensors stay in the heap, in pages of 2 MiB; a CPU loses 5 to 20 % to faults else
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "8000000000",
+    "MALLOC_TOP_PAD_": "500000000",
+}
 
 
 def train(config: TrainConfig, *, for_tune: bool = False) -> Row:
@@ -123,6 +129,7 @@ def _trainer(
             checkpoint_config=CheckpointConfig(num_to_keep=config.saving.keep_checkpoints),
             failure_config=FailureConfig(max_failures=0, controller_failure_limit=0),  # type: ignore[call-arg]
             logging_config=LoggingConfig(log_level="WARNING"),  # else: every report in full
+            worker_runtime_env=None if workers.use_gpu else {"env_vars": HUGE_PAGES},
             callbacks=[TuneReportCallback()] if for_tune else None,  # type: ignore[list-item]
         ),
     )

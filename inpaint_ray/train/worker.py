@@ -7,9 +7,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
-import ray.data
 import ray.train
 import ray.train.torch
 import torch
@@ -19,23 +20,25 @@ from torch import Tensor, nn
 
 from inpaint_ray.audio.damage import parse_damage
 from inpaint_ray.checkpoints import open_checkpoint
-from inpaint_ray.data.batches import EVALUATION_SEED, Batch, damage_rows
+from inpaint_ray.data.batches import EVALUATION_SEED
+from inpaint_ray.data.cache import PatchCache
 from inpaint_ray.data.schema import Dataset
-from inpaint_ray.data.shards import PatchRows, read_part, shard_rows
+from inpaint_ray.data.shards import shard_rows
 from inpaint_ray.errors import JobFailedError
 from inpaint_ray.metrics import count, node_address
 from inpaint_ray.models.checkpoint import Checkpoint
 from inpaint_ray.models.registry import build_model
 from inpaint_ray.progress import Progress, format_duration
-from inpaint_ray.train.config import TrainConfig
-from inpaint_ray.train.epoch import TrainingSums, genre_gains, mean_scores, train_epoch, validate
-from inpaint_ray.train.feed import training_batches
+from inpaint_ray.train.config import DEVICE, TrainConfig
+from inpaint_ray.train.epoch import READ_EVERY, TrainingSums, genre_gains, mean_scores, train_epoch, validate
+from inpaint_ray.train.feed import Ahead, Making, Step, training_steps, validation_steps
 from inpaint_ray.train.learner import Learner
 from inpaint_ray.train.order import Order, count_lanes
 from inpaint_ray.train.publish import publish_epoch
+from inpaint_ray.train.sources import DeviceSource, HostSource, Source, windows_of
 from inpaint_ray.train.state import Row, RunState, load_state, save_state
 
-AGREE_EVERY = 20  # steps: so often workers agree on whether it is time to save
+AGREE_EVERY = READ_EVERY  # steps: so often workers agree on whether it is time to save
 
 
 def train_worker(config: TrainConfig, dataset: Dataset, submitted: float, place: ActorHandle) -> None:
@@ -50,9 +53,7 @@ def train_worker(config: TrainConfig, dataset: Dataset, submitted: float, place:
     Raises:
         JobFailedError: training would only fail again.
     """
-    logging.getLogger().setLevel(logging.WARNING)  # Ray Train would print every report, past its own LoggingConfig,
-    logging.getLogger("ray.data").setLevel(logging.WARNING)  # and Ray Data every pipeline
-    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger().setLevel(logging.WARNING)  # Ray Train would print every report, past its own LoggingConfig
     try:
         _Run(config, dataset, submitted, place).to_the_end()
     except torch.OutOfMemoryError as error:  # in a step it is a JobFailedError that knows which flag helps
@@ -89,51 +90,84 @@ class _Run:
             config.loss_name,
             self.device,
             total_steps=self.order.num_steps * config.budget.epochs,
-            distribute=ray.train.torch.prepare_model,  # [2] distributed data parallel
+            # [2] distributed data parallel
+            distribute=partial(
+                ray.train.torch.prepare_model, parallel_strategy_kwargs={"gradient_as_bucket_view": True}
+            ),
         )
         torch.manual_seed(config.seed + 1_000 + self.rank)  # what networks draw differs by worker
         self.state = self._resume()
+        folder = config.workers.cache_folder
+        self.cache = PatchCache(folder, dataset) if folder else None
         self.last_save = -math.inf  # soon after each start, so that a run gets on even where workers die often
         self.noticed: ray.train.PreemptionInfo | None = None  # the last loss of nodes that was saved for
 
     def to_the_end(self) -> None:
-        budget = self.config.budget
         worker = f"worker {self.rank + 1} of {self.num_workers}"
         print(f"train  {self.config.name}: {worker} on {self.device}  (node {node_address()})", flush=True)
+        with Ahead(self._training(), self.device) as ahead:
+            self._epochs(ahead)
+
+    def _epochs(self, ahead: Ahead) -> None:
+        budget = self.config.budget
         for epoch in range(self.state.epoch, budget.epochs):
             if over := budget.why_over(self.state.history):
                 self._say(f"stopped: {over}")
                 break
-            self._train(epoch)
-            mine = _validation_batches(self.config, self.dataset, self.rank, self.num_workers)
-            # no more at once than in a part of a training step, which fitted into memory
-            part = (few for batch in mine for few in batch.split(math.ceil(len(batch) / self.at_once)))
+            self._train(epoch, ahead)
             genres = sorted(genre for genre, count in self.dataset.patches["validation"].items() if count)
             self.learner.share_statistics()
-            sums = _all_reduce(validate(self.learner.best_guess, part, genres, self.device), self.device)
-            self.state.history.append(self._row(epoch + 1, sums, genres))
+            with Ahead(self._validation(self.rank, self.num_workers), self.device) as mine:
+                batches = (step.batch for step in mine)
+                scored = validate(
+                    self.learner.best_guess, batches, genres, self.device, bf16=self.config.precision.bf16_validation
+                )
+            self.state.history.append(self._row(epoch + 1, _all_reduce(scored, self.device), genres))
             self.state.sums = TrainingSums()
             self._report_epoch()
 
-    def _train(self, epoch: int) -> None:
+    def _training(self) -> Iterator[Step | None]:
+        """This worker's steps, from where the state is to the last epoch."""
+        config, shards = self.config, shard_rows(self.dataset, "train")
+        source: Source = HostSource(shards, self.cache, self.device)
+        if DEVICE in config.workers.cache:
+            source = DeviceSource(shards, source, self.device)
+        starts = [(epoch, 0) for epoch in range(self.state.epoch, config.budget.epochs)]
+        starts[:1] = [(epoch, self.state.sums.steps) for epoch, _ in starts[:1]]
+        making = self._making(config.damage, config.seed + 1)
+        return training_steps(self.order, self.lanes, self.num_workers, source, making, starts)
+
+    def _validation(self, part: int, num_parts: int) -> Iterator[Step | None]:
+        """Each validation patch is scored by exactly one worker, none twice; of some, every k-th row of a row group.
+
+        No more at once than in a part of a training step, which fitted into memory.
+        """
+        config, shards = self.config, shard_rows(self.dataset, "validation")
+        wanted, total = config.budget.validation_patches, self.dataset.num_patches("validation")
+        stride = 1 if wanted is None else max(1, math.ceil(total / wanted))
+        every = (window for uri, rows in shards.items() for window in windows_of(uri, rows))
+        mine = (replace(window, order=window.order[::stride]) for window in islice(every, part, None, num_parts))
+        making = self._making(config.validation_damage or config.damage, EVALUATION_SEED)
+        return validation_steps(HostSource(shards, self.cache, self.device), making, mine, self.at_once)
+
+    def _making(self, damage: tuple[str, ...], seed: int) -> Making:
+        return Making(
+            scale=self.dataset.scale,
+            seed=seed,
+            damage=parse_damage(damage),
+            reverse=self.config.reverse,
+            device=self.device,
+        )
+
+    def _train(self, epoch: int, ahead: Ahead) -> None:
         sums = self.state.sums
         self._tell_place()
-        verb, done = f"epoch {epoch + 1}/{self.config.budget.epochs}", self.order.patches_before(sums.steps)
+        verb, self.told = f"epoch {epoch + 1}/{self.config.budget.epochs}", sums.steps
+        done = self.order.patches_before(sums.steps)
         self.progress = Progress(verb, self.order.patches_per_epoch, "patches", done=done)
-        batches = training_batches(
-            self.order,
-            self.lanes,
-            num_workers=self.num_workers,
-            epoch=epoch,
-            first_step=sums.steps,
-            scale=self.dataset.scale,
-            damage=self.config.damage,
-            reverse=self.config.reverse,
-            cache=self.config.workers.cache,
-        )
-        train_epoch(self.learner, batches, sums, after_step=self._after_step)
+        train_epoch(self.learner, ahead, sums, after_read=self._after_read)
 
-    def _after_step(self) -> None:
+    def _after_read(self) -> None:
         """Say how far it is, and save now and then."""
         sums = self.state.sums
         if self.submitted:
@@ -141,7 +175,8 @@ class _Run:
             self.submitted = 0.0
         if self.rank == 0:
             waiting, loss = sums.wait_s / max(sums.seconds, 1e-9), sums.loss_sum / sums.num_patches
-            patches = self.order.patches_before(sums.steps) - self.order.patches_before(sums.steps - 1)
+            patches = self.order.patches_before(sums.steps) - self.order.patches_before(self.told)
+            self.told = sums.steps
             count("train", patches=patches)
             self.progress.add(patches, f"loss {loss:.4g}  {waiting:.0%} waiting for data")
         if sums.steps % AGREE_EVERY == 0 or sums.steps == self.order.num_steps:
@@ -203,8 +238,8 @@ class _Run:
             + (f"  output NOT FINITE on {row['failed_patches']:.0f} patches" if row["failed_patches"] else "")
         )
         if self.rank == 0:
-            example = next(_validation_batches(self.config, self.dataset, 0, 1))
-            publish_epoch(self.config, self.state, self._checkpoint(), example, self.device)
+            example = next(filter(None, self._validation(0, 1)))
+            publish_epoch(self.config, self.state, self._checkpoint(), example.batch, self.device)
         self._report(row, self.state)
         self.last_save = time.monotonic()
 
@@ -251,22 +286,6 @@ def _first_model(config: TrainConfig) -> nn.Module:
     if config.init_from is not None:
         model.load_state_dict(open_checkpoint(config.init_from).model.state_dict())
     return model
-
-
-def _validation_batches(config: TrainConfig, dataset: Dataset, rank: int, num_workers: int) -> Iterator[Batch]:
-    """This worker's part of the validation patches: each patch is scored by exactly one worker, none twice.
-
-    Where only some are wanted, every k-th row of each row group.
-    """
-    wanted, total = config.budget.validation_patches, dataset.num_patches("validation")
-    damage = parse_damage(config.validation_damage or config.damage)
-    stride = 1 if wanted is None else max(1, math.ceil(total / wanted))
-    shards = shard_rows(dataset, "validation")
-    for rows in read_part(shards, part=rank, num_parts=num_workers, cache=config.workers.cache):
-        thinned = PatchRows(
-            rows.track_id[::stride], rows.genre[::stride], rows.patch[::stride], rows.magnitudes[::stride]
-        )
-        yield damage_rows(thinned, scale=dataset.scale, seed=EVALUATION_SEED, damage=damage)
 
 
 def _all_reduce(sums: Tensor, device: torch.device) -> Tensor:

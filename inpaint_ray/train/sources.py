@@ -1,0 +1,188 @@
+"""Where the magnitudes of batches come from: the memory of the node, or of the device. Plain torch, no Ray.
+
+Shapes: B = patches of a batch, T = frames, F = bins.
+"""
+
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from inpaint_ray.data.cache import PatchCache
+from inpaint_ray.data.shards import ROW_GROUP_PATCHES, PatchRows, read_row_group
+from inpaint_ray.errors import JobFailedError
+from inpaint_ray.train.order import Piece, Window
+
+READERS = 2  # threads that decode; Arrow lets go of Python's lock for nearly all of it
+AHEAD = 8  # row groups that are read before they are needed
+BUFFERS = 2  # batches on their way to a device
+FREE_SHARE = 0.6  # of a device's free memory that patches may take; training needs the rest
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Patches somewhere, and which of them are meant, in order."""
+
+    of: PatchRows
+    chosen: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def cut(self, start: int, stop: int | None = None) -> "Rows":
+        """Some of those that are meant."""
+        return Rows(self.of, self.chosen[start:stop])
+
+
+class Source(Protocol):
+    """A store of patches."""
+
+    def read(self, windows: Iterable[Window]) -> Iterator[Rows]:
+        """The rows of each window, in order."""
+
+    def gather(self, parts: list[Rows]) -> Tensor:
+        """Their magnitudes, (B, T, F), on the device; good until as many more were gathered as there are buffers."""
+
+
+class HostSource:
+    """Patches in the memory of the node: views of its cache, or row groups that are read ahead of their use.
+
+    Args:
+        shards: URI -> patches.
+        cache: of the node, or None.
+        device: which magnitudes go to.
+    """
+
+    def __init__(self, shards: Mapping[str, int], cache: PatchCache | None, device: torch.device) -> None:
+        self._shards, self._cache, self._device = shards, cache, device
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        self._buffers = deque(_Buffer(device) for _ in range(BUFFERS))
+
+    def read(self, windows: Iterable[Window]) -> Iterator[Rows]:
+        """The rows of each window, in order."""
+        coming: deque[tuple[Window, Callable[[], PatchRows]]] = deque()
+        for window in windows:
+            coming.append((window, self._begin(window.piece.uri, window.piece.row_group)))
+            if len(coming) > AHEAD:
+                window, rows = coming.popleft()
+                yield Rows(rows(), window.order)
+        for window, rows in coming:
+            yield Rows(rows(), window.order)
+
+    def _begin(self, uri: str, row_group: int) -> Callable[[], PatchRows]:
+        """Begin to read a row group, which the result of this gives."""
+        if self._cache is None:
+            return self._readers.submit(read_row_group, uri, row_group).result
+        reading = partial(self._cache.read, uri, self._shards[uri], row_group)
+        return reading if self._cache.has(uri, self._shards[uri], row_group) else self._readers.submit(reading).result
+
+    def gather(self, parts: list[Rows]) -> Tensor:
+        """Their magnitudes, (B, T, F), on the device, or on their way there in the current stream."""
+        self._buffers.rotate()
+        return self._buffers[0].send(parts)
+
+
+class DeviceSource:
+    """All patches in the memory of the device, which a batch takes its own from.
+
+    Args:
+        shards: URI -> patches.
+        source: what they are read from, once.
+        device: which has them.
+
+    Raises:
+        JobFailedError: the device has no room for them.
+    """
+
+    def __init__(self, shards: Mapping[str, int], source: Source, device: torch.device) -> None:
+        windows = [window for uri, rows in shards.items() for window in windows_of(uri, rows)]
+        num_patches = sum(shards.values())
+        self._device, self._first = device, dict(zip(shards, np.cumsum([0, *shards.values()]).tolist(), strict=False))
+        self._rows = PatchRows(np.empty(num_patches, np.int64), [], np.empty(num_patches, np.int16), np.empty(0))
+        self._magnitudes = torch.empty(0)
+        place = 0
+        for rows in source.read(windows):
+            part = source.gather([rows])
+            if not place:
+                _check_room(num_patches * part[0].nbytes, device)
+                self._magnitudes = torch.empty((num_patches, *part.shape[1:]), dtype=part.dtype, device=device)
+            here = slice(place, place + len(rows))
+            self._magnitudes[here] = part
+            self._rows.track_id[here], self._rows.patch[here] = rows.of.track_id, rows.of.patch
+            place = here.stop
+
+    def read(self, windows: Iterable[Window]) -> Iterator[Rows]:
+        """The rows of each window, in order."""
+        for window in windows:
+            first = self._first[window.piece.uri] + window.piece.row_group * ROW_GROUP_PATCHES
+            yield Rows(self._rows, window.order + first)
+
+    def gather(self, parts: list[Rows]) -> Tensor:
+        """Their magnitudes, (B, T, F), on the device."""
+        chosen = torch.from_numpy(np.concatenate([part.chosen for part in parts]))
+        return self._magnitudes.index_select(0, to_device(chosen, self._device))
+
+
+class _Buffer:
+    """Memory of the host that magnitudes leave for the device from: pinned, so that nobody waits for that."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._sent = torch.cuda.Event() if device.type == "cuda" else None
+        self._memory = torch.empty(0)
+
+    def send(self, parts: list[Rows]) -> Tensor:
+        if self._sent is not None:
+            self._sent.synchronize()  # what was in it has left
+        total, some = sum(map(len, parts)), parts[0].of.magnitudes
+        shape, dtype = (total, *some.shape[1:]), torch.from_numpy(np.empty(0, some.dtype)).dtype
+        if len(self._memory) < total or self._memory.dtype != dtype or self._memory.shape[1:] != shape[1:]:
+            self._memory = torch.empty(shape, dtype=dtype, pin_memory=self._sent is not None)
+        filled, place = self._memory[:total], 0
+        for part in parts:
+            target = filled[place : place + len(part)].numpy()
+            np.take(part.of.magnitudes, part.chosen, axis=0, out=target, mode="clip")
+            place += len(part)
+        if self._sent is None:
+            return filled
+        sent = filled.to(self._device, non_blocking=True)
+        self._sent.record()
+        return sent
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """A small tensor on a device, without waiting for it."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+
+def windows_of(uri: str, rows: int) -> Iterator[Window]:
+    """The row groups of a shard as windows in the order of their rows."""
+    for row_group, start in enumerate(range(0, rows, ROW_GROUP_PATCHES)):
+        count = min(ROW_GROUP_PATCHES, rows - start)
+        yield Window(0, Piece(uri, row_group, 0, count), np.arange(count))
+
+
+def _check_room(needed: int, device: torch.device) -> None:
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else _free_memory()
+    if needed > FREE_SHARE * free:
+        raise JobFailedError(
+            f"--cache device: the training patches take {needed / 1e9:.1f} GB, {device} has {free / 1e9:.1f} GB free, "
+            f"and training needs {1 - FREE_SHARE:.0%} of that; give a folder instead, or prepare with --dtype float16"
+        )
+
+
+def _free_memory() -> int:
+    """Bytes that processes of this machine can still take."""
+    with contextlib.suppress(OSError), open("/proc/meminfo") as file:
+        for line in file:
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+    return 2**62  # not Linux: it will be seen
