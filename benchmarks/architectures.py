@@ -16,7 +16,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from inpaint_ray.models.gap_unet import GapUNet
+from inpaint_ray.models.gaps import draw_last_weights
 from inpaint_ray.models.output import restored_of
 from inpaint_ray.models.registry import ARCHITECTURES, build_model
 from inpaint_ray.tables import markdown_table
@@ -65,8 +65,7 @@ def build_for_comparison(name: str) -> nn.Module:
     """A model in evaluation mode, the same every time, whose output is not the input's interpolation."""
     torch.manual_seed(0)
     model = build_model(name).eval()
-    if isinstance(model, GapUNet):
-        nn.init.normal_(model.last.weight, std=0.02)  # from zero
+    draw_last_weights(model)
     return model
 
 

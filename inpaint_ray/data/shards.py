@@ -1,6 +1,6 @@
 """Shards: Parquet files of patches, and how they are read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -67,6 +67,27 @@ def read_row_group(uri: str, row_group: int) -> PatchRows:
     """The rows of one row group."""
     with open_shard(uri) as parquet:
         return rows_of(parquet.read_row_group(row_group))
+
+
+def join_rows(parts: Iterable[PatchRows], fewest: int) -> Iterator[PatchRows]:
+    """The same rows in larger parts, each but the last of at least so many."""
+    waiting: list[PatchRows] = []
+    for part in parts:
+        waiting.append(part)
+        if sum(len(rows.patch) for rows in waiting) >= fewest:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(parts: list[PatchRows]) -> PatchRows:
+    if len(parts) == 1:
+        return parts[0]
+    track_id, patch, magnitudes = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("track_id", "patch", "magnitudes")
+    )
+    return PatchRows(track_id, [genre for part in parts for genre in part.genre], patch, magnitudes)
 
 
 def rows_of(table: pa.Table) -> PatchRows:

@@ -19,13 +19,17 @@ class Actors:
     min_actors: int = 1
     """Fewest actors; between the two, their number follows the work that is left."""
     use_gpu: bool = False
-    """Give each actor a GPU."""
+    """Compute networks on GPUs; actors without this flag use none."""
+    gpu_share: float = 1.0
+    """With --use-gpu, the share of a GPU that each actor takes: at 0.25 four share one."""
 
     def __post_init__(self) -> None:
         if self.min_actors < 1:
             raise ValueError(f"--min-actors must be at least 1, got {self.min_actors}")
         if self.num_actors is not None and self.num_actors < self.min_actors:
             raise ValueError(f"--num-actors must be at least --min-actors {self.min_actors}, got {self.num_actors}")
+        if not 0 < self.gpu_share <= 1:
+            raise ValueError(f"--gpu-share is above 0 and at most 1, one whole GPU, got {self.gpu_share:g}")
 
     def pool(self, num_rows: int, *, memory_gib: float) -> dict[str, Any]:
         """Tell Ray Data how many to start: no more than rows, and no more on a node than its memory holds.
@@ -39,6 +43,8 @@ class Actors:
         return {
             "compute": ray.data.ActorPoolStrategy(min_size=min(self.min_actors, most), max_size=most),
             "num_cpus": 1,
-            "num_gpus": 1 if self.use_gpu else None,  # 0 and None alike: Ray hides no GPU (`choose_device`)
+            "num_gpus": self.gpu_share
+            if self.use_gpu
+            else None,  # 0 and None alike: Ray hides no GPU (`choose_device`)
             "memory": memory_gib * 2**30,
         }

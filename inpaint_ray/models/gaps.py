@@ -105,6 +105,13 @@ def last_convolution(width: int, channels: int) -> nn.Conv2d:
     return last
 
 
+def draw_last_weights(model: nn.Module, std: float = 0.02) -> None:
+    """Draw weights for the convolutions that start at zero, through which no gradient comes and no difference shows."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d) and not module.weight.any():
+            nn.init.normal_(module.weight, std=std)
+
+
 def places(lost: Tensor, shape: torch.Size) -> list[Tensor]:
     """Whether a frame is lost, and how far the nearest known ones before and after it are, as three inputs."""
     before, after = nearest_known(lost)

@@ -26,6 +26,7 @@ DEFAULTS = {  # a network of the family that has no field of its own set
     "resnet": "9 blocks of two 3 x 3 to 64, normalised, ReLU after adding, input + out",
     "efficient_unet": "EfficientNet-B0 encoder, decoder of 256 to 16 channels",
     "gap_unet": "ours: knows what is lost, corrects the interpolation",
+    "tower": "ours: full resolution below 2 kHz, corrects the Wiener interpolation",
 }
 
 
@@ -66,6 +67,11 @@ WORDS: dict[str, dict[Any, str] | Callable[[Any], str]] = {  # field -> what a v
     "last_kernel": "{0} x {0} to 1".format,
     "start": {"wiener": "corrects the Wiener interpolation"},
     "fold": {1: "at every bin"},
+    "low_bins": "the lowest {} bins".format,
+    "low_width": "{} channels below".format,
+    "low_blocks": "{} blocks below".format,
+    "high_width": "{} channels above".format,
+    "high_blocks": "{} blocks above".format,
     "author": {
         "sun": "Sun: large kernels, two levels, skips added",
         "mandelli": "Mandelli: 4 x 4, stride 2, five levels",

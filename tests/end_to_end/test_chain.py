@@ -53,7 +53,7 @@ def _upload_rain(uri: str) -> None:
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_bucket_of_tracks_becomes_restored_audio(local_ray: None, bucket: str, archive: Path, tmp_path: Path) -> None:
-    """Untrained, Gap_UNet is the interpolation (test_gap_unet.py): whatever it gains beyond that, it has learnt."""
+    """Untrained, Gap_UNet is the interpolation (test_ours.py): whatever it gains beyond that, it has learnt."""
     chain = f"{bucket}/chain"
     _upload_rain(chain)
     prepare(PrepareConfig(source=chain, metadata=f"{chain}/list.csv", protocol="manifest", output=f"{chain}/shards"))

@@ -21,13 +21,14 @@ FAMILIES = {
     "baselines": 2,
     "efficient_unet": 1,
     "gap_unet": 2,
+    "tower": 2,
 }
 EFFICIENT_NET_B0 = 4_049_571  # "Total params" of Keras's, without its head
 NORMALIZATION = 2 * 3 + 1  # of which mean, variance and count of its Normalization layer, for three channels
 
 
-def test_all_names_of_the_reference_are_there_and_two_of_ours() -> None:
-    assert set(ARCHITECTURES) - set(FACTS) == {"Gap_UNet", "Wiener_UNet"}
+def test_all_names_of_the_reference_are_there_and_four_of_ours() -> None:
+    assert set(ARCHITECTURES) - set(FACTS) == {"Gap_UNet", "Wiener_UNet", "Wiener_Tower", "Wiener_Tower_large"}
     assert set(FACTS) <= set(ARCHITECTURES)
     families = [entry.family for entry in ARCHITECTURES.values()]
     assert {family: families.count(family) for family in dict.fromkeys(families)} == FAMILIES

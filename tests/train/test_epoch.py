@@ -67,6 +67,29 @@ def test_training_lowers_the_loss(batch: Batch, name: str, loss: str) -> None:
     assert sums[0].num_patches == 4
 
 
+def test_muon_learns_hidden_layers_as_matrices_whatever_their_order_in_memory(batch: Batch) -> None:
+    """The update of a matrix has the same length in all directions; to permute its columns changes nothing else."""
+    weights = []
+    for channels_last in (False, True):
+        torch.manual_seed(0)
+        precision = Precision(channels_last=channels_last)
+        optimisation = Optimisation(optimizer="muon", learning_rate=0.02)
+        learner = Learner(build_model("Gap_UNet"), optimisation, precision, "gap_db", CPU, total_steps=9)
+        hidden = next(weight for weight in learner.model.parameters() if weight.shape == (32, 32, 3, 3))
+        before = hidden.detach().clone()
+        losses = [_train(learner, batch).loss_sum for _ in range(3)]
+        assert losses[2] < losses[0]
+        weights.append(hidden.detach().clone())
+        directions = torch.linalg.svdvals((weights[-1] - before).flatten(1))
+        assert directions.min() > 0.3 * directions.max()
+    torch.testing.assert_close(weights[1], weights[0], rtol=0.05, atol=5e-3)
+
+
+def test_muon_is_refused_where_no_layer_is_hidden() -> None:
+    with pytest.raises(ValueError, match="no layer has 16 inputs and outputs"):
+        _learner(nn.Conv2d(1, 1, 1), optimizer="muon")
+
+
 def test_an_architecture_of_two_outputs_is_trained_on_both_and_judged_by_its_prediction(batch: Batch) -> None:
     class Stages(nn.Module):
         def __init__(self) -> None:
@@ -249,11 +272,15 @@ def test_a_loss_in_db_weighs_quiet_and_loud_patches_alike() -> None:
     assert (half - quarter).item() == pytest.approx(6.02, abs=0.02)
 
 
-@pytest.mark.parametrize("ema", [None, 0.9])
-def test_a_run_goes_on_from_a_saved_state_bit_for_bit(batch: Batch, tmp_path: Path, ema: float | None) -> None:
+@pytest.mark.parametrize(
+    "settings", [{}, {"ema": 0.9}, {"optimizer": "muon", "learning_rate": 0.02}], ids=["adam", "ema", "muon"]
+)
+def test_a_run_goes_on_from_a_saved_state_bit_for_bit(
+    batch: Batch, tmp_path: Path, settings: dict[str, object]
+) -> None:
     def run(stop_after: int | None) -> torch.Tensor:
         torch.manual_seed(0)
-        learner = _learner(build_model("Gap_UNet"), "gap_db", ema=ema, warmup_steps=3)
+        learner = _learner(build_model("Gap_UNet"), "gap_db", warmup_steps=3, **settings)
         for step in range(4):
             if step == stop_after:
                 state = RunState([{"epoch": 1.0, "psnr": 1.0}], TrainingSums(steps=7, num_patches=70), num_lanes=8)
@@ -261,7 +288,7 @@ def test_a_run_goes_on_from_a_saved_state_bit_for_bit(batch: Batch, tmp_path: Pa
                     tmp_path, state, learner, Checkpoint(model=learner.best_guess, architecture="Gap_UNet", scale=1.0)
                 )
                 drawn = torch.rand(1)
-                learner = _learner(build_model("Gap_UNet"), "gap_db", ema=ema, warmup_steps=3)
+                learner = _learner(build_model("Gap_UNet"), "gap_db", warmup_steps=3, **settings)
                 assert load_state(tmp_path, learner) == state
                 assert torch.equal(torch.rand(1), drawn)
             _train(learner, batch)

@@ -15,7 +15,7 @@ from inpaint_ray.audio.runs import find_runs
 from inpaint_ray.audio.wiener import wiener_frames
 from inpaint_ray.checkpoints import choose_device, open_checkpoint
 from inpaint_ray.data.batches import EVALUATION_SEED, Batch, damage_rows
-from inpaint_ray.data.shards import read_rows
+from inpaint_ray.data.shards import join_rows, read_rows
 from inpaint_ray.filling.spectrogram import find_changed, score_magnitudes, score_patches
 from inpaint_ray.ledger.items import Item
 from inpaint_ray.ledger.records import Entry, RecordWriter
@@ -24,6 +24,7 @@ from inpaint_ray.models.checkpoint import Checkpoint
 
 BASELINES = ("damaged", "interpolation", "wiener")  # what a network must beat: lines, and what each bin's past tells
 RUN_EDGES = (1, 4, 8, 16, 32, 64)  # frames: where each class of the longest run of lost frames begins
+GPU_PATCHES = 1024  # that a GPU scores at once
 SHARE_STEPS = 10  # classes of the share of lost frames, of 10 % each
 
 
@@ -84,7 +85,7 @@ def score_shard(
     """
     tracks: dict[tuple[int, str, int, int], list[NDArray[np.float64]]] = defaultdict(list)
     names: list[str] = []
-    for rows in read_rows([uri]):
+    for rows in join_rows(read_rows([uri]), GPU_PATCHES if device.type == "cuda" else 1):
         batch = damage_rows(rows, scale=scale, seed=EVALUATION_SEED, damage=damage).to(device)
         scores: dict[str, torch.Tensor] = {}
         for name, checkpoint in checkpoints.items():

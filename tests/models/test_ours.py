@@ -9,9 +9,10 @@ from torch import Tensor
 from inpaint_ray.audio.interpolation import interpolate_frames
 from inpaint_ray.audio.metrics import normalise
 from inpaint_ray.audio.wiener import wiener_frames
+from inpaint_ray.models.gaps import draw_last_weights
 from inpaint_ray.models.registry import build_model
 
-OURS = ("Gap_UNet", "Wiener_UNet")
+OURS = ("Gap_UNet", "Wiener_UNet", "Wiener_Tower")
 
 
 def _damaged(num_frames: int = 64, num_bins: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
@@ -22,7 +23,10 @@ def _damaged(num_frames: int = 64, num_bins: int = 40) -> tuple[torch.Tensor, to
     return magnitudes.masked_fill(lost.unsqueeze(-1), 0.0), lost
 
 
-@pytest.mark.parametrize(("name", "fill"), [("Gap_UNet", interpolate_frames), ("Wiener_UNet", wiener_frames)])
+@pytest.mark.parametrize(
+    ("name", "fill"),
+    [("Gap_UNet", interpolate_frames), ("Wiener_UNet", wiener_frames), ("Wiener_Tower", wiener_frames)],
+)
 def test_untrained_they_give_the_interpolation(name: str, fill: Callable[[Tensor, Tensor], Tensor]) -> None:
     magnitudes, lost = _damaged()
     with torch.inference_mode():
@@ -35,7 +39,7 @@ def test_untrained_they_give_the_interpolation(name: str, fill: Callable[[Tensor
 def test_quieter_music_gives_the_same_answer_as_much_quieter(name: str) -> None:
     magnitudes, _ = _damaged()
     model = build_model(name).eval()
-    torch.nn.init.normal_(model.last.weight, std=0.02)
+    draw_last_weights(model)
     with torch.inference_mode():
         loud, quiet = (model(normalise(magnitudes, scale).unsqueeze(1)) - 0.001 for scale in (2.0, 200.0))
     torch.testing.assert_close(quiet * 100, loud, rtol=1e-2, atol=1e-3)
@@ -52,7 +56,7 @@ def test_every_frame_lost_gives_silence(name: str) -> None:
 def test_gradients_reach_every_parameter_after_a_step(name: str) -> None:
     magnitudes, _ = _damaged()
     model = build_model(name)
-    torch.nn.init.normal_(model.last.weight, std=0.02)
+    draw_last_weights(model)
     model(normalise(magnitudes, 2.0).unsqueeze(1)).square().sum().backward()
     missing = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
     assert missing == []
