@@ -6,7 +6,6 @@ Shapes: n = samples, T = frames, F = bins; axes are (..., T, F), time before fre
 import math
 from dataclasses import dataclass
 
-import scipy.fft
 import torch
 from torch import Tensor
 
@@ -110,12 +109,16 @@ def _rfft(frames: Tensor) -> Tensor:
     """Real FFT along the last axis; on a CPU by scipy's, which takes a third of torch's time for such short frames."""
     if frames.device.type != "cpu" or frames.requires_grad:
         return torch.fft.rfft(frames, dim=-1)
+    import scipy.fft  # here: what computes on a GPU alone does without
+
     return torch.from_numpy(scipy.fft.rfft(frames.numpy(), axis=-1))
 
 
 def _irfft(spectrum: Tensor, length: int) -> Tensor:
     if spectrum.device.type != "cpu" or spectrum.requires_grad:
         return torch.fft.irfft(spectrum, n=length, dim=-1)
+    import scipy.fft
+
     return torch.from_numpy(scipy.fft.irfft(spectrum.numpy(), n=length, axis=-1))
 
 

@@ -1,4 +1,4 @@
-"""What a GPU could break: every family in both precisions, eager and compiled; sources, resuming, memory, two processes.
+"""What a GPU could break: all families in both precisions, eager and compiled; sources, resuming, memory, two ranks.
 
 Neither Ray nor the other tests' fixtures are needed, so that it runs on a bare machine:
 
@@ -47,10 +47,11 @@ pytestmark = [
 ]
 only_on_a_gpu = pytest.mark.skipif(REHEARSAL, reason="a CPU's memory does not run out politely")
 
-OF_FAMILIES = (  # of each family one, and both of ours
+OF_FAMILIES = (  # of each family one
     *("UNet_v2", "VAE_UNet_v2", "Dual_Res_UNet_v2", "FPN", "ResNet", "FastARCNN", "UNet_Sun", "Efficient_UNet_v2"),
     *("Wiener_UNet", "Wiener_Tower"),
 )
+TRIED = ("FastARCNN", "Wiener_Tower") if REHEARSAL else OF_FAMILIES
 GENRES = ["Jazz", "Rock"]
 STEPS = 3
 
@@ -104,8 +105,8 @@ def test_every_family_is_here() -> None:
 
 
 @pytest.mark.parametrize("bf16", [False, True], ids=["float32", "bf16"])
-@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
-@pytest.mark.parametrize("name", OF_FAMILIES)
+@pytest.mark.parametrize("compiled", [False] if REHEARSAL else [False, True])  # by a CPU, for minutes
+@pytest.mark.parametrize("name", TRIED)
 def test_training_agrees_with_the_cpu(name: str, compiled: bool, bf16: bool) -> None:
     """In float32 without TF32 to 1 % of the loss, in bfloat16 to 10 %: three steps amplify what rounding begins."""
     draws = name.startswith("VAE")
@@ -141,13 +142,13 @@ def test_a_run_goes_on_from_a_saved_state(tmp_path: Path, optimizer: str) -> Non
 
 
 @pytest.mark.parametrize("bf16", [False, True], ids=["float32", "bf16"])
-@pytest.mark.parametrize("name", ["UNet_v2", "VAE_UNet_v2", "Wiener_Tower"])
+@pytest.mark.parametrize("name", TRIED)
 def test_validation_agrees_with_the_cpu(name: str, bf16: bool) -> None:
     model, batch = _model(name).eval(), _batch(4)
     expected = mean_scores(validate(model, [batch], GENRES, CPU))
     given = mean_scores(validate(copy.deepcopy(model).to(DEVICE), [batch], GENRES, DEVICE, bf16=bf16))
     for score in ("damaged_psnr", "interpolation_psnr", "psnr", "network_psnr"):
-        assert given[score] == pytest.approx(expected[score], abs=0.5 if bf16 else 0.05), score
+        assert given[score] == pytest.approx(expected[score], abs=1.0 if bf16 else 0.05), score
 
 
 def test_restoration_agrees_with_the_cpu() -> None:

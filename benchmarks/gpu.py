@@ -1,0 +1,427 @@
+"""What a GPU makes of it: tests, throughput beside a loop over its own memory, and two trainings of the same length.
+
+    python -m benchmarks.gpu pack --music FOLDER/tracks.csv --folder runs/gpu        where there is a network
+    python -m benchmarks.gpu run --folder runs/gpu --output OUT --minutes 12         on the machine with the GPU
+    python -m benchmarks.gpu run --folder runs/gpu --output OUT --smoke              a rehearsal on a CPU, two minutes
+
+`pack` makes a folder of at most 60 MB: music as 16 kHz Opus and the wheels that a bare machine with Python 3.12, torch,
+torchaudio and pyarrow lacks. `run` needs no network. It runs tests/gpu; measures the loop of jobs/train.py (patches in
+the device's memory or in a folder's) against steps on batches that lie ready; trains Wiener_Tower_large by our recipe
+and UNet_v2 by the paper's for the same time, saving every minute. OUT has gpu.md, gpu.json, tests.txt and checkpoints.
+"""
+
+import argparse
+import csv
+import io
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SAMPLE_RATE = 16_000
+COMPRESSION = 0.94  # of libsndfile's Opus: some 23 kbit/s
+MOST_BYTES = 60_000_000
+WHEELS = (
+    *("safetensors", "soundfile", "cffi", "pycparser", "boto3", "botocore", "s3transfer", "jmespath", "urllib3"),
+    *("python-dateutil", "six", "pytest", "iniconfig", "pluggy", "packaging", "pygments"),
+)
+TRACKS_IN_SHARD = 32
+TESTS_S, MEASURE_S = 200.0, 6.0  # most of the tests; of each row of throughput
+SAVE_EVERY_S = 60.0
+
+
+def pack(music: Path, folder: Path) -> None:
+    """Music and wheels into a folder.
+
+    Args:
+        music: CSV with columns uri, genre, split.
+        folder: made where it is absent.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder / "wheels")]
+        + ["--only-binary=:all:", "--python-version", "3.12", "--platform", "manylinux2014_x86_64"]
+        + ["--platform", "manylinux_2_28_x86_64", *WHEELS],
+        check=True,
+    )
+    pack_music(music, folder, MOST_BYTES - sum(path.stat().st_size for path in (folder / "wheels").iterdir()))
+
+
+def pack_music(music: Path, folder: Path, room: int) -> None:
+    """Music alone, as much as fits into so many bytes."""
+    with music.open() as file:
+        tracks = sorted(csv.DictReader(file), key=lambda row: row["split"], reverse=True)  # validation first
+    total, seconds = 0, 0.0
+    with zipfile.ZipFile(folder / "music.zip", "w") as archive, ProcessPoolExecutor() as pool:
+        for number, (track, (data, length)) in enumerate(
+            zip(tracks, pool.map(_encode, [track["uri"] for track in tracks]), strict=True)
+        ):
+            if data and total + len(data) < room:
+                archive.writestr(f"{track['split']}/{track['genre']}/{number}.opus", data)
+                total, seconds = total + len(data), seconds + length
+    print(f"packed {seconds / 3600:.2f} hours of music in {total / 1e6:.1f} MB: {folder}")
+
+
+def _encode(path: str) -> tuple[bytes, float]:
+    import soundfile
+
+    from inpaint_ray.audio.decode import decode
+    from inpaint_ray.errors import AudioDecodeError
+
+    try:
+        samples, rate = decode(Path(path).read_bytes(), mono=True, sample_rate=SAMPLE_RATE, longest_s=600.0)
+    except AudioDecodeError as error:
+        print(f"{path}: {error}: left out", file=sys.stderr)
+        return b"", 0.0
+    target = io.BytesIO()
+    soundfile.write(target, samples[0], rate, format="OGG", subtype="OPUS", compression_level=COMPRESSION)
+    return target.getvalue(), samples.shape[1] / rate
+
+
+def _unpack_wheels(folder: Path) -> None:
+    """Make what this Python lacks importable, here and in the processes that it starts."""
+    if sys.version_info[:2] != (3, 12):
+        return  # a rehearsal: the project's own environment has everything
+    target = folder / "site"
+    for wheel in sorted((folder / "wheels").glob("*.whl")):
+        name = wheel.name.split("-")[0].replace("python_dateutil", "dateutil")
+        if not (target / name).exists():
+            zipfile.ZipFile(wheel).extractall(target)
+    sys.path.append(str(target))
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", ""), str(target)])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is done."""
+
+    minutes: float
+    smoke: bool
+    num_tracks: int | None
+    architectures: tuple[str, str]  # of throughput: ours, the paper's
+    batch_sizes: tuple[int, ...]
+    measure_s: float
+    ours: str
+    ours_batch: int
+    papers: str
+
+    @classmethod
+    def of(cls, minutes: float, smoke: bool) -> "Plan":
+        if smoke:
+            return cls(1.0, True, 6, ("Wiener_UNet", "FastARCNN"), (4, 8), 1.0, "Wiener_Tower", 4, "FastARCNN")
+        names = ("Wiener_UNet", "UNet_v2")
+        return cls(minutes, False, None, names, (64, 256, 1024), MEASURE_S, "Wiener_Tower_large", 128, "UNet_v2")
+
+
+def run(folder: Path, output: Path, plan: Plan) -> None:
+    """Everything, in order; what is done is on disk before the next thing begins."""
+    began = time.monotonic()
+    _unpack_wheels(folder)
+    import torch
+
+    device = torch.device("cpu" if plan.smoke else "cuda")
+    output.mkdir(parents=True, exist_ok=True)
+    report: dict[str, Any] = {
+        "device": "CPU" if plan.smoke else torch.cuda.get_device_name(),
+        "torch": torch.__version__,
+        "cores": os.cpu_count(),
+    }
+
+    def note(**found: Any) -> None:
+        report.update(found, seconds=round(time.monotonic() - began, 1))
+        (output / "gpu.json").write_text(json.dumps(report, indent=2) + "\n")
+        (output / "gpu.md").write_text(_to_markdown(report))
+        print(json.dumps(found), flush=True)
+
+    dataset = prepare(folder, output / "work" if plan.smoke else Path("/tmp/inpaint-gpu"), plan.num_tracks, device)
+    note(patches={split: dataset.num_patches(split) for split in ("train", "validation")})
+    note(tests=_run_tests(output, plan))
+    note(throughput=[])
+    for architecture in plan.architectures:
+        for batch_size in plan.batch_sizes:
+            note(
+                throughput=[
+                    *report["throughput"],
+                    *throughput(dataset, architecture, batch_size, plan.measure_s, device),
+                ]
+            )
+    left = 60 * plan.minutes - (time.monotonic() - began) if not plan.smoke else 20.0
+    for role, name in (("ours", plan.ours), ("the paper's", plan.papers)):
+        note(**{f"training of {name}": train(dataset, name, role, plan, 0.46 * left, output / name, device)})
+    print(f"done in {time.monotonic() - began:.0f} s: {output / 'gpu.md'}")
+
+
+def prepare(folder: Path, work: Path, num_tracks: int | None, device: Any) -> Any:
+    """The packed music as shards of float16 patches."""
+    import numpy as np
+
+    from inpaint_ray.data.schema import Dataset
+    from inpaint_ray.prepare.shard_file import ShardMetadata, TrackPatches, write_shard
+
+    with zipfile.ZipFile(folder / "music.zip") as archive:
+        names = [name for name in archive.namelist() if name.endswith(".opus")]
+        if num_tracks:
+            of_validation = [name for name in names if name.startswith("validation")]
+            names = of_validation[: num_tracks // 2] + [n for n in names if n not in of_validation][: num_tracks // 2]
+        data = [archive.read(name) for name in names]
+    with ProcessPoolExecutor() as pool:
+        clips = list(pool.map(_read_clip, data, chunksize=4))
+    largest, patches, shards = 0.0, {}, {}
+    jobs = []
+    for split in ("train", "validation"):
+        chosen = [number for number, name in enumerate(names) if name.startswith(split)]
+        patches[split], shards[split] = {}, {}
+        for start in range(0, len(chosen), TRACKS_IN_SHARD):
+            pieces = []
+            for number in chosen[start : start + TRACKS_IN_SHARD]:
+                genre, magnitudes = names[number].split("/")[1], _patches_of(clips[number], device)
+                if len(magnitudes):
+                    pieces.append(TrackPatches(number, genre, 0, magnitudes))
+                    patches[split][genre] = patches[split].get(genre, 0) + len(magnitudes)
+                    if split == "train":
+                        largest = max(largest, float(magnitudes.max()))
+            name = f"{split}/{start // TRACKS_IN_SHARD:05d}.parquet"
+            shards[split][name] = sum(len(piece.magnitudes) for piece in pieces)
+            jobs.append((str(work / name), pieces, ShardMetadata(plan="gpu", split=split)))
+    with ThreadPoolExecutor() as pool:
+        for written in [
+            pool.submit(write_shard, uri, pieces, dtype="float16", seed=0, metadata=metadata)
+            for uri, pieces, metadata in jobs
+        ]:
+            written.result()
+    return Dataset(
+        source=str(folder), protocol="manifest", dtype="float16", scale=largest, tracks={}, patches=patches,
+        shards=shards, seconds=float(sum(map(len, clips))) / SAMPLE_RATE, rejected=0, absent=0, unlisted=0,
+        grid={}, versions={}, fingerprint=str(np.uint64(len(data))), wall_s=0.0, uri=str(work),
+    )  # fmt: skip
+
+
+def _read_clip(data: bytes) -> Any:
+    from inpaint_ray.prepare.patching import read_clip
+
+    return read_clip(data, whole=True)[0]
+
+
+def _patches_of(clip: Any, device: Any) -> Any:
+    """(P, 128, 128) float16 of a clip, computed on the device."""
+    import torch
+
+    from inpaint_ray.audio.patches import to_patches
+    from inpaint_ray.audio.stft import spectrogram
+    from inpaint_ray.prepare.patching import GRID
+
+    return to_patches(spectrogram(torch.from_numpy(clip).to(device), GRID)).half().cpu().numpy()
+
+
+def _run_tests(output: Path, plan: Plan) -> str:
+    """The last line of tests/gpu; all of it is in tests.txt."""
+    environment = os.environ | ({"INPAINT_GPU_TESTS_ON": "cpu"} if plan.smoke else {})
+    command = [sys.executable, "-m", "pytest", "tests/gpu", "--noconftest", "-c", os.devnull, "-p", "no:cacheprovider"]
+    chosen = ["-k", "sources or restoration"] if plan.smoke else []
+    try:
+        done = subprocess.run(
+            [*command, "-q", "--durations=10", *chosen],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=TESTS_S,
+        )
+        text, last = done.stdout + done.stderr, (done.stdout.strip().splitlines() or ["nothing"])[-1]
+    except subprocess.TimeoutExpired as error:
+        text = (error.stdout or b"").decode() if isinstance(error.stdout, bytes) else str(error.stdout)
+        last = f"NOT FINISHED after {TESTS_S:.0f} s"
+    (output / "tests.txt").write_text(text)
+    return last.strip("= ")
+
+
+def throughput(dataset: Any, name: str, batch_size: int, seconds: float, device: Any) -> list[dict[str, Any]]:
+    """Rows: the steps alone, and the loop of jobs/train.py from either cache, in patches a second."""
+    import torch
+
+    from inpaint_ray.data.cache import PatchCache
+    from inpaint_ray.data.shards import shard_rows
+    from inpaint_ray.train.epoch import TrainingSums, train_epoch
+    from inpaint_ray.train.feed import Ahead
+    from inpaint_ray.train.sources import DeviceSource, HostSource, Source
+
+    shards = shard_rows(dataset, "train")
+    host = HostSource(shards, PatchCache(str(Path(dataset.uri) / "cache"), dataset), device)
+    sources: dict[str, Source] = {"folder": host, "device": DeviceSource(shards, host, device)}
+    learner = _learner(name, "ours", device, 0.0)
+    with Ahead(_steps(dataset, sources["device"], batch_size, device), device) as ahead:
+        ready = [step for step, _ in zip(ahead, range(4), strict=False)]
+    for _ in range(3):
+        learner.step(ready[0].batch)
+
+    def measure(steps: Iterator[Any]) -> tuple[float, float]:
+        sums, until = TrainingSums(), time.monotonic() + seconds
+        limited = itertools.takewhile(lambda _: time.monotonic() < until, steps)
+        train_epoch(learner, limited, sums)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return sums.num_patches / (time.monotonic() - until + seconds), sums.wait_s / max(sums.seconds, 1e-9)
+
+    def again() -> Iterator[Any]:
+        while True:
+            yield from ready
+
+    rows = []
+    bare = measure(again())[0]
+    for kind, source in sources.items():
+        with Ahead(_steps(dataset, source, batch_size, device), device) as ahead:
+            rate, waiting = measure(iter(ahead))
+        rows.append(
+            {"architecture": name, "batch": batch_size, "cache": kind, "bare": bare, "job": rate, "share": rate / bare}
+            | {"waiting": waiting}
+        )
+    return rows
+
+
+def _steps(dataset: Any, source: Any, batch_size: int, device: Any) -> Iterator[Any]:
+    """Steps of many epochs, without the marks between them."""
+    from inpaint_ray.audio.damage import parse_damage
+    from inpaint_ray.data.shards import shard_rows
+    from inpaint_ray.train.feed import Making, training_steps
+    from inpaint_ray.train.order import Order, count_lanes
+
+    shards = shard_rows(dataset, "train")
+    total = sum(shards.values())
+    order = Order(shards, 0, batch_size, count_lanes(batch_size, 1, total), total)
+    damage = parse_damage(("frames", "frames", "frames", "frames", "packets:20", "gap:5-400"))
+    making = Making(scale=dataset.scale, seed=1, damage=damage, reverse=True, device=device)
+    starts = [(epoch, 0) for epoch in range(10_000)]
+    return (s for s in training_steps(order, list(range(order.num_lanes)), 1, source, making, starts) if s is not None)
+
+
+def _learner(name: str, role: str, device: Any, seconds: float) -> Any:
+    """By our recipe, whose learning rate follows the clock; or by the paper's: Adam at 0.001 and MSE throughout."""
+    import torch
+    from torch.optim.lr_scheduler import LambdaLR
+
+    from inpaint_ray.models.registry import build_model, find_architecture
+    from inpaint_ray.train.config import Optimisation, Precision
+    from inpaint_ray.train.learner import Learner
+
+    torch.manual_seed(0)
+    precision = Precision(bf16=True, channels_last=True, compile=device.type == "cuda")
+    if role != "ours":
+        loss = find_architecture(name).loss
+        return Learner(build_model(name), Optimisation(), precision, loss, device, total_steps=1)
+    muon = any(weight.ndim > 1 and min(weight.shape[:2]) >= 16 for weight in build_model(name).parameters())
+    optimisation = Optimisation(optimizer="muon" if muon else "adamw", learning_rate=0.015, clip_norm=1.0)
+    learner = Learner(build_model(name), optimisation, precision, find_architecture(name).loss, device, total_steps=1)
+    began = time.monotonic()
+
+    def factor(step: int) -> float:
+        """Up over 300 steps, constant, and down to nothing over the last 40 % of the time."""
+        left = 1.0 - (time.monotonic() - began) / seconds if seconds else 1.0
+        return min((step + 1) / 300, max(left, 0.0) / 0.4, 1.0)
+
+    learner.schedule = LambdaLR(learner.optimizer, factor)
+    return learner
+
+
+def train(dataset: Any, name: str, role: str, plan: Plan, seconds: float, output: Path, device: Any) -> dict[str, Any]:
+    """A training of so many seconds, saved every minute; its last validation gain in dB."""
+    from inpaint_ray.audio.damage import FRAMES
+    from inpaint_ray.data.shards import shard_rows
+    from inpaint_ray.models.checkpoint import Checkpoint, save_checkpoint
+    from inpaint_ray.train.epoch import TrainingSums, mean_scores, train_epoch, validate
+    from inpaint_ray.train.feed import Ahead, Making, validation_steps
+    from inpaint_ray.train.sources import DeviceSource, HostSource, windows_of
+
+    shards = shard_rows(dataset, "train")
+    source = DeviceSource(shards, HostSource(shards, None, device), device)
+    learner = _learner(name, role, device, seconds)
+    batch_size = plan.ours_batch if role == "ours" or plan.smoke else 58
+    genres = sorted(dataset.patches["validation"])
+    curve: list[dict[str, float]] = []
+    sums, began = TrainingSums(), time.monotonic()
+    saved = [began]
+
+    def validated() -> dict[str, float]:
+        held_out = shard_rows(dataset, "validation")
+        windows = (window for uri, rows in held_out.items() for window in windows_of(uri, rows))
+        making = Making(scale=dataset.scale, seed=0, damage=FRAMES, reverse=False, device=device)
+        with Ahead(validation_steps(HostSource(held_out, None, device), making, windows, 256), device) as ahead:
+            scored = validate(learner.best_guess, (step.batch for step in ahead), genres, device)
+        learner.train_mode()
+        return mean_scores(scored)
+
+    def keep(scores: dict[str, float]) -> None:
+        training = {"seconds": time.monotonic() - began, "patches": sums.num_patches, "scores": scores, "role": role}
+        model = learner.best_guess
+        save_checkpoint(Checkpoint(model=model, architecture=name, scale=dataset.scale, training=training), output)
+
+    def after_read() -> None:
+        if time.monotonic() - saved[0] > (SAVE_EVERY_S if not plan.smoke else 3.0):
+            scores = validated()
+            row = {"seconds": time.monotonic() - began, "patches": float(sums.num_patches), "gain": scores["gain"]}
+            curve.append(row)
+            print(json.dumps({name: row}), flush=True)
+            keep(scores)
+            saved[0] = time.monotonic()
+
+    with Ahead(_steps(dataset, source, batch_size, device), device) as ahead:
+        limited = itertools.takewhile(lambda _: time.monotonic() - began < seconds, ahead)
+        train_epoch(learner, limited, sums, after_read=after_read)
+    scores = validated()
+    keep(scores)
+    return {
+        "role": role, "seconds": round(time.monotonic() - began, 1), "patches": sums.num_patches,
+        "parameters": sum(weight.numel() for weight in learner.model.parameters()),
+        "gain": scores["gain"], "interpolation": scores["interpolation_gain"], "curve": curve,
+    }  # fmt: skip
+
+
+def _to_markdown(report: dict[str, Any]) -> str:
+    from inpaint_ray.tables import markdown_table
+
+    rows = [
+        [row["architecture"], f"{row['batch']}", row["cache"], f"{row['bare']:,.0f}", f"{row['job']:,.0f}"]
+        + [f"{row['share']:.2f}", f"{row['waiting']:.1%}"]
+        for row in report.get("throughput", [])
+    ]
+    header = ["architecture", "batch", "cache", "steps alone, patches/s", "job, patches/s", "share", "waiting"]
+    trained = [
+        [name.removeprefix("training of "), row["role"], f"{row['seconds']:.0f}", f"{row['patches']:,}"]
+        + [f"{row['gain']:.2f}", f"{row['interpolation']:.2f}"]
+        for name, row in report.items()
+        if name.startswith("training of ")
+    ]
+    return (
+        f"# {report['device']}, {report['cores']} cores, torch {report['torch']}\n\n"
+        f"`python -m benchmarks.gpu run`; {report.get('patches')} patches\n\n"
+        f"Tests: {report.get('tests', 'not run')}\n\n"
+        f"{markdown_table(header, rows, num_left=1)}\n"
+        f"{markdown_table(['network', 'recipe', 's', 'patches', 'gain, dB', 'lines, dB'], trained, num_left=2)}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    packing, running = commands.add_parser("pack"), commands.add_parser("run")
+    for each in (packing, running):
+        each.add_argument("--folder", type=Path, required=True, help="of the packed music and wheels")
+    packing.add_argument("--music", type=Path, required=True, help="CSV with columns uri, genre, split")
+    running.add_argument("--output", type=Path, required=True, help="folder of the tables and checkpoints")
+    running.add_argument("--minutes", type=float, default=12.0, help="for all of it")
+    running.add_argument("--smoke", action="store_true", help="little of everything, on a CPU")
+    arguments = parser.parse_args()
+    if arguments.command == "pack":
+        pack(arguments.music, arguments.folder)
+    else:
+        run(arguments.folder, arguments.output, Plan.of(arguments.minutes, arguments.smoke))
+
+
+if __name__ == "__main__":
+    main()
