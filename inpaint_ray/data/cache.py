@@ -50,7 +50,8 @@ class PatchCache:
         of_shard = self._map(uri, num_rows)
         if not of_shard.done[row_group]:
             with open(self._path(uri), "r+b") as file:
-                fcntl.lockf(file, fcntl.LOCK_EX, 1, row_group)  # processes that want the same one wait for the first
+                # Processes that want the same one wait for the first. Threads of one do not, and write the same twice.
+                fcntl.lockf(file, fcntl.LOCK_EX, 1, row_group)
                 if not of_shard.done[row_group]:
                     rows = read_row_group(uri, row_group)
                     if not self._write(file.fileno(), of_shard, row_group, rows):

@@ -38,6 +38,7 @@ from inpaint_ray.train.publish import publish_epoch
 from inpaint_ray.train.sources import DeviceSource, HostSource, Source, windows_of
 from inpaint_ray.train.state import Row, RunState, load_state, save_state
 
+NOTABLE_WAIT = 0.1  # share of the time
 AGREE_EVERY = READ_EVERY  # steps: so often workers agree on whether it is time to save
 
 
@@ -235,10 +236,11 @@ class _Run:
             f"validation {row['psnr']:.2f} dB PSNR  gain {row['gain']:.2f} dB  "
             f"(interpolation {row['interpolation_gain']:.2f} dB)  {row['patches_per_s']:.1f} patches/s  "
             f"{row['wait_share']:.0%} waiting for data"
+            + (" (--cache would help)" if row["wait_share"] > NOTABLE_WAIT and not self.config.workers.cache else "")
             + (f"  output NOT FINITE on {row['failed_patches']:.0f} patches" if row["failed_patches"] else "")
         )
         if self.rank == 0:
-            example = next(filter(None, self._validation(0, 1)))
+            example = next(filter(None, self._validation(0, self.dataset.num_patches("validation"))))  # one row group
             publish_epoch(self.config, self.state, self._checkpoint(), example.batch, self.device)
         self._report(row, self.state)
         self.last_save = time.monotonic()
