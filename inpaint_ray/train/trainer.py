@@ -26,6 +26,7 @@ from inpaint_ray.train.state import Row, read_metrics
 from inpaint_ray.train.worker import train_worker
 
 RECORD = "run.json"
+STUCK_S = 900  # that workers wait for one that does not come to a sum; then the run fails and is tried again
 HUGE_PAGES = {  # glibc's: a step's tensors stay in the heap, in pages of 2 MiB; a CPU loses 5 to 20 % to faults else
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
     "MALLOC_MMAP_MAX_": "0",
@@ -115,6 +116,7 @@ def _trainer(
     workers = config.workers
     return ray.train.torch.TorchTrainer(
         functools.partial(train_worker, config, dataset, submitted, place),
+        torch_config=ray.train.torch.TorchConfig(timeout_s=STUCK_S),
         scaling_config=ScalingConfig(
             num_workers=_elastic(workers),  # type: ignore[arg-type]  # pairs are meant for elastic groups
             use_gpu=workers.use_gpu,
