@@ -36,6 +36,7 @@ WHEELS = (
 TRACKS_IN_SHARD = 32
 TESTS_S, MEASURE_S = 200.0, 6.0  # most of the tests; of each row of throughput
 SAVE_EVERY_S = 60.0
+DAMAGE = ("frames", "frames", "frames", "frames", "packets:20", "gap:5-400")
 
 
 def pack(music: Path, folder: Path) -> None:
@@ -246,135 +247,95 @@ def throughput(dataset: Any, name: str, batch_size: int, seconds: float, device:
     """Rows: the steps alone, and the loop of jobs/train.py from either cache, in patches a second."""
     import torch
 
+    from benchmarks.clocked import endless_steps, train_for
     from inpaint_ray.data.cache import PatchCache
     from inpaint_ray.data.shards import shard_rows
-    from inpaint_ray.train.epoch import TrainingSums, train_epoch
     from inpaint_ray.train.feed import Ahead
     from inpaint_ray.train.sources import DeviceSource, HostSource, Source
 
     shards = shard_rows(dataset, "train")
     host = HostSource(shards, PatchCache(str(Path(dataset.uri) / "cache"), dataset), device)
     sources: dict[str, Source] = {"folder": host, "device": DeviceSource(shards, host, device)}
-    learner = _learner(name, "ours", device, 0.0)
-    with Ahead(_steps(dataset, sources["device"], batch_size, device), device) as ahead:
+    learner = _learner(name, "ours", device, None)
+
+    def steps_from(kind: str) -> Iterator[Any]:
+        return endless_steps(dataset, sources[kind], batch_size, DAMAGE, device, reverse=True)
+
+    with Ahead(steps_from("device"), device) as ahead:
         ready = [step for step, _ in zip(ahead, range(4), strict=False)]
     for _ in range(3):
         learner.step(ready[0].batch)
 
     def measure(steps: Iterator[Any]) -> tuple[float, float]:
-        sums, until = TrainingSums(), time.monotonic() + seconds
-        limited = itertools.takewhile(lambda _: time.monotonic() < until, steps)
-        train_epoch(learner, limited, sums)
+        began = time.monotonic()
+        sums = train_for(learner, steps, seconds, lambda _: None)
         if device.type == "cuda":
             torch.cuda.synchronize()
-        return sums.num_patches / (time.monotonic() - until + seconds), sums.wait_s / max(sums.seconds, 1e-9)
+        return sums.num_patches / (time.monotonic() - began), sums.wait_s / max(sums.seconds, 1e-9)
 
-    def again() -> Iterator[Any]:
-        while True:
-            yield from ready
-
+    bare, _ = measure(itertools.cycle(ready))
     rows = []
-    bare = measure(again())[0]
-    for kind, source in sources.items():
-        with Ahead(_steps(dataset, source, batch_size, device), device) as ahead:
-            rate, waiting = measure(iter(ahead))
-        rows.append(
-            {"architecture": name, "batch": batch_size, "cache": kind, "bare": bare, "job": rate, "share": rate / bare}
-            | {"waiting": waiting}
-        )
+    for kind in sources:
+        rate, waiting = measure(steps_from(kind))
+        found = {"bare": bare, "job": rate, "share": rate / bare, "waiting": waiting}
+        rows.append({"architecture": name, "batch": batch_size, "cache": kind} | found)
     return rows
 
 
-def _steps(dataset: Any, source: Any, batch_size: int, device: Any) -> Iterator[Any]:
-    """Steps of many epochs, without the marks between them."""
-    from inpaint_ray.audio.damage import parse_damage
-    from inpaint_ray.data.shards import shard_rows
-    from inpaint_ray.train.feed import Making, training_steps
-    from inpaint_ray.train.order import Order, count_lanes
-
-    shards = shard_rows(dataset, "train")
-    total = sum(shards.values())
-    order = Order(shards, 0, batch_size, count_lanes(batch_size, 1, total), total)
-    damage = parse_damage(("frames", "frames", "frames", "frames", "packets:20", "gap:5-400"))
-    making = Making(scale=dataset.scale, seed=1, damage=damage, reverse=True, device=device)
-    starts = [(epoch, 0) for epoch in range(10_000)]
-    return (s for s in training_steps(order, list(range(order.num_lanes)), 1, source, making, starts) if s is not None)
-
-
-def _learner(name: str, role: str, device: Any, seconds: float) -> Any:
+def _learner(name: str, role: str, device: Any, seconds: float | None) -> Any:
     """By our recipe, whose learning rate follows the clock; or by the paper's: Adam at 0.001 and MSE throughout."""
     import torch
-    from torch.optim.lr_scheduler import LambdaLR
 
+    from benchmarks.clocked import learner_of
     from inpaint_ray.models.registry import build_model, find_architecture
     from inpaint_ray.train.config import Optimisation, Precision
     from inpaint_ray.train.learner import Learner
+    from inpaint_ray.train.muon import FEWEST
 
     torch.manual_seed(0)
-    precision = Precision(bf16=True, channels_last=True, compile=device.type == "cuda")
+    model, loss = build_model(name), find_architecture(name).loss
     if role != "ours":
-        loss = find_architecture(name).loss
-        return Learner(build_model(name), Optimisation(), precision, loss, device, total_steps=1)
-    muon = any(weight.ndim > 1 and min(weight.shape[:2]) >= 16 for weight in build_model(name).parameters())
+        precision = Precision(bf16=True, channels_last=True, compile=device.type == "cuda")
+        return Learner(model, Optimisation(), precision, loss, device, total_steps=1)
+    muon = any(weight.ndim > 1 and min(weight.shape[:2]) >= FEWEST for weight in model.parameters())
     optimisation = Optimisation(optimizer="muon" if muon else "adamw", learning_rate=0.015, clip_norm=1.0)
-    learner = Learner(build_model(name), optimisation, precision, find_architecture(name).loss, device, total_steps=1)
-    began = time.monotonic()
-
-    def factor(step: int) -> float:
-        """Up over 300 steps, constant, and down to nothing over the last 40 % of the time."""
-        left = 1.0 - (time.monotonic() - began) / seconds if seconds else 1.0
-        return min((step + 1) / 300, max(left, 0.0) / 0.4, 1.0)
-
-    learner.schedule = LambdaLR(learner.optimizer, factor)
-    return learner
+    return learner_of(model, optimisation, loss, device, seconds)
 
 
 def train(dataset: Any, name: str, role: str, plan: Plan, seconds: float, output: Path, device: Any) -> dict[str, Any]:
     """A training of so many seconds, saved every minute; its last validation gain in dB."""
-    from inpaint_ray.audio.damage import FRAMES
+    from benchmarks.clocked import endless_steps, train_for, validation_scores
     from inpaint_ray.data.shards import shard_rows
     from inpaint_ray.models.checkpoint import Checkpoint, save_checkpoint
-    from inpaint_ray.train.epoch import TrainingSums, mean_scores, train_epoch, validate
-    from inpaint_ray.train.feed import Ahead, Making, validation_steps
-    from inpaint_ray.train.sources import DeviceSource, HostSource, windows_of
+    from inpaint_ray.train.sources import DeviceSource, HostSource
 
     shards = shard_rows(dataset, "train")
     source = DeviceSource(shards, HostSource(shards, None, device), device)
     learner = _learner(name, role, device, seconds)
     batch_size = plan.ours_batch if role == "ours" or plan.smoke else 58
-    genres = sorted(dataset.patches["validation"])
     curve: list[dict[str, float]] = []
-    sums, began = TrainingSums(), time.monotonic()
-    saved = [began]
+    began = saved = time.monotonic()
 
-    def validated() -> dict[str, float]:
-        held_out = shard_rows(dataset, "validation")
-        windows = (window for uri, rows in held_out.items() for window in windows_of(uri, rows))
-        making = Making(scale=dataset.scale, seed=0, damage=FRAMES, reverse=False, device=device)
-        with Ahead(validation_steps(HostSource(held_out, None, device), making, windows, 256), device) as ahead:
-            scored = validate(learner.best_guess, (step.batch for step in ahead), genres, device)
+    def keep(sums: Any) -> dict[str, float]:
+        scores = validation_scores(learner.best_guess, dataset, device)
         learner.train_mode()
-        return mean_scores(scored)
-
-    def keep(scores: dict[str, float]) -> None:
-        training = {"seconds": time.monotonic() - began, "patches": sums.num_patches, "scores": scores, "role": role}
+        row = {"seconds": time.monotonic() - began, "patches": float(sums.num_patches), "gain": scores["gain"]}
+        curve.append(row)
+        print(json.dumps({name: row}), flush=True)
+        training = row | {"scores": scores, "role": role}
         model = learner.best_guess
         save_checkpoint(Checkpoint(model=model, architecture=name, scale=dataset.scale, training=training), output)
+        return scores
 
-    def after_read() -> None:
-        if time.monotonic() - saved[0] > (SAVE_EVERY_S if not plan.smoke else 3.0):
-            scores = validated()
-            row = {"seconds": time.monotonic() - began, "patches": float(sums.num_patches), "gain": scores["gain"]}
-            curve.append(row)
-            print(json.dumps({name: row}), flush=True)
-            keep(scores)
-            saved[0] = time.monotonic()
+    def after_read(sums: Any) -> None:
+        nonlocal saved
+        if time.monotonic() - saved > (3.0 if plan.smoke else SAVE_EVERY_S):
+            keep(sums)
+            saved = time.monotonic()
 
-    with Ahead(_steps(dataset, source, batch_size, device), device) as ahead:
-        limited = itertools.takewhile(lambda _: time.monotonic() - began < seconds, ahead)
-        train_epoch(learner, limited, sums, after_read=after_read)
-    scores = validated()
-    keep(scores)
+    steps = endless_steps(dataset, source, batch_size, DAMAGE, device, reverse=role == "ours")
+    sums = train_for(learner, steps, seconds, after_read)
+    scores = keep(sums)
     return {
         "role": role, "seconds": round(time.monotonic() - began, 1), "patches": sums.num_patches,
         "parameters": sum(weight.numel() for weight in learner.model.parameters()),

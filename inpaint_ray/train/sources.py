@@ -163,11 +163,11 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
-def windows_of(uri: str, rows: int) -> Iterator[Window]:
-    """The row groups of a shard as windows in the order of their rows."""
+def windows_of(uri: str, rows: int, stride: int = 1) -> Iterator[Window]:
+    """The row groups of a shard as windows in the order of their rows, of which every `stride`-th is meant."""
     for row_group, start in enumerate(range(0, rows, ROW_GROUP_PATCHES)):
         count = min(ROW_GROUP_PATCHES, rows - start)
-        yield Window(0, Piece(uri, row_group, 0, count), np.arange(count))
+        yield Window(0, Piece(uri, row_group, 0, count), np.arange(0, count, stride))
 
 
 def _check_room(needed: int, device: torch.device) -> None:

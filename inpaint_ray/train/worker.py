@@ -146,8 +146,8 @@ class _Run:
         config, shards = self.config, shard_rows(self.dataset, "validation")
         wanted, total = config.budget.validation_patches, self.dataset.num_patches("validation")
         stride = 1 if wanted is None else max(1, math.ceil(total / wanted))
-        every = (window for uri, rows in shards.items() for window in windows_of(uri, rows))
-        mine = (replace(window, order=window.order[::stride]) for window in islice(every, part, None, num_parts))
+        every = (window for uri, rows in shards.items() for window in windows_of(uri, rows, stride))
+        mine = islice(every, part, None, num_parts)
         making = self._making(config.validation_damage or config.damage, EVALUATION_SEED)
         return validation_steps(HostSource(shards, self.cache, self.device), making, mine, self.at_once)
 

@@ -1,0 +1,85 @@
+"""Trainings of a given time, without Ray: what the benchmarks of networks share."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from inpaint_ray.audio.damage import FRAMES, parse_damage
+from inpaint_ray.data.schema import Dataset
+from inpaint_ray.data.shards import shard_rows
+from inpaint_ray.models.registry import LossName
+from inpaint_ray.train.config import Optimisation, Precision
+from inpaint_ray.train.epoch import TrainingSums, mean_scores, train_epoch, validate
+from inpaint_ray.train.feed import Ahead, Making, Step, training_steps, validation_steps
+from inpaint_ray.train.learner import Learner
+from inpaint_ray.train.order import Order, count_lanes
+from inpaint_ray.train.sources import HostSource, Source, windows_of
+
+WARMUP_STEPS = 300
+FALL = 0.4  # the last share of the time, over which the learning rate falls to nothing
+AT_ONCE = 256  # validation patches on a device
+
+now: Callable[[], float] = time.monotonic  # the clock that a training goes by
+
+
+def learner_of(
+    model: nn.Module, optimisation: Optimisation, loss: LossName, device: torch.device, seconds: float | None
+) -> Learner:
+    """A learner in bfloat16 whose learning rate rises, stays and falls to nothing by the clock; None: it stays."""
+    precision = Precision(bf16=True, channels_last=True, compile=device.type == "cuda")
+    learner = Learner(model, optimisation, precision, loss, device, total_steps=1)
+    began = now()
+
+    def factor(step: int) -> float:
+        left = 1.0 if seconds is None else max(1.0 - (now() - began) / seconds, 0.0)
+        return min((step + 1) / WARMUP_STEPS, left / FALL, 1.0)
+
+    learner.schedule = LambdaLR(learner.optimizer, factor)
+    return learner
+
+
+def endless_steps(
+    dataset: Dataset,
+    source: Source,
+    batch_size: int,
+    damage: tuple[str, ...],
+    device: torch.device,
+    *,
+    reverse: bool,
+    seed: int = 0,
+) -> Iterator[Step]:
+    """Steps of epoch after epoch, in the order of jobs/train.py."""
+    shards = shard_rows(dataset, "train")
+    total = sum(shards.values())
+    order = Order(shards, seed, batch_size, count_lanes(batch_size, 1, total), total)
+    making = Making(scale=dataset.scale, seed=seed + 1, damage=parse_damage(damage), reverse=reverse, device=device)
+    lanes, starts = list(range(order.num_lanes)), [(epoch, 0) for epoch in range(10_000)]
+    return (step for step in training_steps(order, lanes, 1, source, making, starts) if step is not None)
+
+
+def train_for(
+    learner: Learner, steps: Iterator[Step], seconds: float, after_read: Callable[[TrainingSums], None]
+) -> TrainingSums:
+    """Steps until the time is over."""
+    sums, until = TrainingSums(), now() + seconds
+    with Ahead(steps, learner.device) as ahead:
+        limited = itertools.takewhile(lambda _: now() < until, ahead)
+        train_epoch(learner, limited, sums, after_read=lambda: after_read(sums))
+    return sums
+
+
+def validation_scores(
+    model: nn.Module, dataset: Dataset, device: torch.device, *, stride: int = 1, damage: tuple[str, ...] = ()
+) -> dict[str, float]:
+    """Mean scores over every `stride`-th validation patch of each row group, damaged as in every evaluation."""
+    held_out, genres = shard_rows(dataset, "validation"), sorted(dataset.patches["validation"])
+    windows = (window for uri, rows in held_out.items() for window in windows_of(uri, rows, stride))
+    damages = parse_damage(damage) if damage else FRAMES
+    making = Making(scale=dataset.scale, seed=0, damage=damages, reverse=False, device=device)
+    steps = validation_steps(HostSource(held_out, None, device), making, windows, AT_ONCE)
+    with Ahead(steps, device) as ahead:
+        return mean_scores(validate(model, (step.batch for step in ahead), genres, device))
