@@ -24,12 +24,13 @@ from inpaint_ray.models.gap_unet import GapUNetConfig
 from inpaint_ray.models.registry import LossName
 from inpaint_ray.models.tower import TowerConfig
 from inpaint_ray.tables import markdown_table
-from inpaint_ray.train.config import Optimisation
+from inpaint_ray.train.config import Optimisation, Precision
 from inpaint_ray.train.sources import HostSource
 
 SIZE = TowerConfig(low_width=32, low_blocks=5)
 MUON = Optimisation(optimizer="muon", learning_rate=0.03, clip_norm=1.0)
 ADAMW = Optimisation(optimizer="adamw", learning_rate=4e-3, clip_norm=1.0)
+BF16 = Precision(bf16=True, channels_last=True)
 CPU = torch.device("cpu")
 BATCH, STRIDE = 16, 10
 
@@ -82,7 +83,7 @@ def main() -> None:
         dataset = less if variant.less else more
         for seed in range(arguments.seeds):
             torch.manual_seed(seed)
-            learner = learner_of(variant.build(), variant.optimisation, variant.loss, CPU, arguments.seconds)
+            learner = learner_of(variant.build(), variant.optimisation, variant.loss, CPU, arguments.seconds, BF16)
             source = HostSource(shard_rows(dataset, "train"), None, CPU)
             steps = endless_steps(dataset, source, BATCH, ("frames",), CPU, reverse=variant.reverse, seed=seed)
             patches.append(train_for(learner, steps, arguments.seconds, lambda _: None).num_patches)

@@ -14,8 +14,8 @@ from inpaint_ray.data.shards import shard_rows
 from inpaint_ray.models.registry import LossName
 from inpaint_ray.train.config import Optimisation, Precision
 from inpaint_ray.train.epoch import TrainingSums, mean_scores, train_epoch, validate
-from inpaint_ray.train.feed import Ahead, Making, Step, training_steps, validation_steps
 from inpaint_ray.train.learner import Learner
+from inpaint_ray.train.loader import BatchMaker, Prefetch, Step, training_steps, validation_steps
 from inpaint_ray.train.order import Order, count_lanes
 from inpaint_ray.train.sources import HostSource, Source, windows_of
 
@@ -27,10 +27,14 @@ now: Callable[[], float] = time.monotonic  # the clock that a training goes by
 
 
 def learner_of(
-    model: nn.Module, optimisation: Optimisation, loss: LossName, device: torch.device, seconds: float | None
+    model: nn.Module,
+    optimisation: Optimisation,
+    loss: LossName,
+    device: torch.device,
+    seconds: float | None,
+    precision: Precision,
 ) -> Learner:
-    """A learner in bfloat16 whose learning rate rises, stays and falls to nothing by the clock; None: it stays."""
-    precision = Precision(bf16=True, channels_last=True, compile=device.type == "cuda")
+    """A learner whose learning rate rises, stays and falls to nothing by the clock; None: it stays."""
     learner = Learner(model, optimisation, precision, loss, device, total_steps=1)
     began = now()
 
@@ -55,10 +59,11 @@ def endless_steps(
     """Steps of epoch after epoch, in the order of jobs/train.py."""
     shards = shard_rows(dataset, "train")
     total = sum(shards.values())
-    order = Order(shards, seed, batch_size, count_lanes(batch_size, 1, total), total)
-    making = Making(scale=dataset.scale, seed=seed + 1, damage=parse_damage(damage), reverse=reverse, device=device)
+    whole_steps = max(total // batch_size, 1) * batch_size  # no step of another size, for which one would compile again
+    order = Order(shards, seed, batch_size, count_lanes(batch_size, 1, total), whole_steps)
+    maker = BatchMaker(scale=dataset.scale, seed=seed + 1, damage=parse_damage(damage), reverse=reverse, device=device)
     lanes, starts = list(range(order.num_lanes)), [(epoch, 0) for epoch in range(10_000)]
-    return (step for step in training_steps(order, lanes, 1, source, making, starts) if step is not None)
+    return (step for step in training_steps(order, lanes, 1, source, maker, starts) if step is not None)
 
 
 def train_for(
@@ -66,7 +71,7 @@ def train_for(
 ) -> TrainingSums:
     """Steps until the time is over."""
     sums, until = TrainingSums(), now() + seconds
-    with Ahead(steps, learner.device) as ahead:
+    with Prefetch(steps, learner.device) as ahead:
         limited = itertools.takewhile(lambda _: now() < until, ahead)
         train_epoch(learner, limited, sums, after_read=lambda: after_read(sums))
     return sums
@@ -79,7 +84,7 @@ def validation_scores(
     held_out, genres = shard_rows(dataset, "validation"), sorted(dataset.patches["validation"])
     windows = (window for uri, rows in held_out.items() for window in windows_of(uri, rows, stride))
     damages = parse_damage(damage) if damage else FRAMES
-    making = Making(scale=dataset.scale, seed=0, damage=damages, reverse=False, device=device)
-    steps = validation_steps(HostSource(held_out, None, device), making, windows, AT_ONCE)
-    with Ahead(steps, device) as ahead:
+    maker = BatchMaker(scale=dataset.scale, seed=0, damage=damages, reverse=False, device=device)
+    steps = validation_steps(HostSource(held_out, None, device), maker, windows, AT_ONCE)
+    with Prefetch(steps, device) as ahead:
         return mean_scores(validate(model, (step.batch for step in ahead), genres, device))

@@ -1,7 +1,7 @@
 """What a GPU makes of it: tests, throughput beside a loop over its own memory, and two trainings of the same length.
 
     python -m benchmarks.gpu pack --music FOLDER/tracks.csv --folder runs/gpu        where there is a network
-    python -m benchmarks.gpu run --folder runs/gpu --output OUT --minutes 12         on the machine with the GPU
+    python -m benchmarks.gpu run --folder runs/gpu --output OUT --minutes 9          on the machine with the GPU
     python -m benchmarks.gpu run --folder runs/gpu --output OUT --smoke              a rehearsal on a CPU, two minutes
 
 `pack` makes a folder of at most 60 MB: music as 16 kHz Opus and the wheels that a bare machine with Python 3.12, torch,
@@ -16,6 +16,7 @@ import io
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -34,7 +35,8 @@ WHEELS = (
     *("python-dateutil", "six", "pytest", "iniconfig", "pluggy", "packaging", "pygments"),
 )
 TRACKS_IN_SHARD = 32
-TESTS_S, MEASURE_S = 200.0, 6.0  # most of the tests; of each row of throughput
+MEASURE_S = 5.0  # of each row of throughput
+SHARES = {"tests": 0.25, "throughput": 0.5}  # of the time, after which the next part begins; trainings get the rest
 SAVE_EVERY_S = 60.0
 DAMAGE = ("frames", "frames", "frames", "frames", "packets:20", "gap:5-400")
 
@@ -128,6 +130,8 @@ def run(folder: Path, output: Path, plan: Plan) -> None:
     _unpack_wheels(folder)
     import torch
 
+    from inpaint_ray.errors import InpaintError
+
     device = torch.device("cpu" if plan.smoke else "cuda")
     output.mkdir(parents=True, exist_ok=True)
     report: dict[str, Any] = {
@@ -144,19 +148,27 @@ def run(folder: Path, output: Path, plan: Plan) -> None:
 
     dataset = prepare(folder, output / "work" if plan.smoke else Path("/tmp/inpaint-gpu"), plan.num_tracks, device)
     note(patches={split: dataset.num_patches(split) for split in ("train", "validation")})
-    note(tests=_run_tests(output, plan))
-    note(throughput=[])
-    for architecture in plan.architectures:
-        for batch_size in plan.batch_sizes:
-            note(
-                throughput=[
-                    *report["throughput"],
-                    *throughput(dataset, architecture, batch_size, plan.measure_s, device),
-                ]
-            )
-    left = 60 * plan.minutes - (time.monotonic() - began) if not plan.smoke else 20.0
+    compiled = plan.smoke or _can_compile(device)
+    note(compiles=compiled)
+
+    def left(share: float) -> float:
+        """Seconds until this share of the time is over."""
+        return share * 60 * plan.minutes - (time.monotonic() - began)
+
+    note(tests=_run_tests(output, plan, max(left(SHARES["tests"]), 60.0)))
+    note(throughput=[], failed=[])
+    for architecture, batch_size in itertools.product(plan.architectures, plan.batch_sizes):
+        try:
+            if left(SHARES["throughput"]) < 0 and not plan.smoke:
+                raise InpaintError("no time left")
+            rows = throughput(dataset, architecture, batch_size, plan.measure_s, device, compiled=compiled)
+            note(throughput=[*report["throughput"], *rows])
+        except (RuntimeError, InpaintError) as error:  # too little memory for one of them ends no other
+            note(failed=[*report["failed"], f"{architecture}, batches of {batch_size}: {error}"])
+    each = 10.0 if plan.smoke else max(0.47 * left(1.0), 60.0)
     for role, name in (("ours", plan.ours), ("the paper's", plan.papers)):
-        note(**{f"training of {name}": train(dataset, name, role, plan, 0.46 * left, output / name, device)})
+        trained = train(dataset, name, role, plan, each, output / name, device, compiled=compiled)
+        note(**{f"training of {name}": trained})
     print(f"done in {time.monotonic() - began:.0f} s: {output / 'gpu.md'}")
 
 
@@ -222,46 +234,59 @@ def _patches_of(clip: Any, device: Any) -> Any:
     return to_patches(spectrogram(torch.from_numpy(clip).to(device), GRID)).half().cpu().numpy()
 
 
-def _run_tests(output: Path, plan: Plan) -> str:
+def _can_compile(device: Any) -> bool:
+    """Whether torch.compile works here: it needs a C compiler beside Triton."""
+    import torch
+
+    try:
+        torch.compile(torch.nn.Linear(4, 4).to(device))(torch.zeros(2, 4, device=device)).sum().backward()
+    except Exception as error:  # of any of its parts; the report says that nothing was compiled
+        print(f"torch.compile does not work here: {type(error).__name__}: {str(error)[:300]}", flush=True)
+        return False
+    return True
+
+
+def _run_tests(output: Path, plan: Plan, seconds: float) -> str:
     """The last line of tests/gpu; all of it is in tests.txt."""
     environment = os.environ | ({"INPAINT_GPU_TESTS_ON": "cpu"} if plan.smoke else {})
-    command = [sys.executable, "-m", "pytest", "tests/gpu", "--noconftest", "-c", os.devnull, "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "tests/gpu/test_gpu.py", "--noconftest", "-c", os.devnull, "-v", "-rA"]
     chosen = ["-k", "sources or restoration"] if plan.smoke else []
-    try:
-        done = subprocess.run(
-            [*command, "-q", "--durations=10", *chosen],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=TESTS_S,
-        )
-        text, last = done.stdout + done.stderr, (done.stdout.strip().splitlines() or ["nothing"])[-1]
-    except subprocess.TimeoutExpired as error:
-        text = (error.stdout or b"").decode() if isinstance(error.stdout, bytes) else str(error.stdout)
-        last = f"NOT FINISHED after {TESTS_S:.0f} s"
-    (output / "tests.txt").write_text(text)
-    return last.strip("= ")
+    with (output / "tests.txt").open("w") as file:
+        tests = subprocess.Popen(
+            [*command, "-p", "no:cacheprovider", "--durations=10", *chosen],
+            env=environment, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        try:
+            tests.wait(600.0 if plan.smoke else seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(tests.pid, signal.SIGKILL)  # with the processes that a test started
+            tests.wait()
+    lines = (output / "tests.txt").read_text().strip().splitlines() or ["nothing"]
+    done = [sum(f" {result}" in line for line in lines if "::" in line) for result in ("PASSED", "FAILED")]
+    return lines[-1].strip("= ") if "=" in lines[-1] else f"NOT FINISHED: {done[0]} passed, {done[1]} failed"
 
 
-def throughput(dataset: Any, name: str, batch_size: int, seconds: float, device: Any) -> list[dict[str, Any]]:
+def throughput(
+    dataset: Any, name: str, batch_size: int, seconds: float, device: Any, *, compiled: bool
+) -> list[dict[str, Any]]:
     """Rows: the steps alone, and the loop of jobs/train.py from either cache, in patches a second."""
     import torch
 
     from benchmarks.clocked import endless_steps, train_for
     from inpaint_ray.data.cache import PatchCache
     from inpaint_ray.data.shards import shard_rows
-    from inpaint_ray.train.feed import Ahead
+    from inpaint_ray.train.loader import Prefetch
     from inpaint_ray.train.sources import DeviceSource, HostSource, Source
 
     shards = shard_rows(dataset, "train")
-    host = HostSource(shards, PatchCache(str(Path(dataset.uri) / "cache"), dataset), device)
+    host = HostSource(shards, PatchCache(str(Path(dataset.uri) / "cache"), dataset, "train"), device)
     sources: dict[str, Source] = {"folder": host, "device": DeviceSource(shards, host, device)}
-    learner = _learner(name, "ours", device, None)
+    learner = _learner(name, "ours", device, None, compiled=compiled)
 
     def steps_from(kind: str) -> Iterator[Any]:
         return endless_steps(dataset, sources[kind], batch_size, DAMAGE, device, reverse=True)
 
-    with Ahead(steps_from("device"), device) as ahead:
+    with Prefetch(steps_from("device"), device) as ahead:
         ready = [step for step, _ in zip(ahead, range(4), strict=False)]
     for _ in range(3):
         learner.step(ready[0].batch)
@@ -282,7 +307,7 @@ def throughput(dataset: Any, name: str, batch_size: int, seconds: float, device:
     return rows
 
 
-def _learner(name: str, role: str, device: Any, seconds: float | None) -> Any:
+def _learner(name: str, role: str, device: Any, seconds: float | None, *, compiled: bool) -> Any:
     """By our recipe, whose learning rate follows the clock; or by the paper's: Adam at 0.001 and MSE throughout."""
     import torch
 
@@ -293,16 +318,19 @@ def _learner(name: str, role: str, device: Any, seconds: float | None) -> Any:
     from inpaint_ray.train.muon import FEWEST
 
     torch.manual_seed(0)
+    torch._dynamo.reset()  # else a size after another is compiled for any size
     model, loss = build_model(name), find_architecture(name).loss
+    precision = Precision(bf16=True, channels_last=True, compile=compiled and device.type == "cuda")
     if role != "ours":
-        precision = Precision(bf16=True, channels_last=True, compile=device.type == "cuda")
         return Learner(model, Optimisation(), precision, loss, device, total_steps=1)
     muon = any(weight.ndim > 1 and min(weight.shape[:2]) >= FEWEST for weight in model.parameters())
     optimisation = Optimisation(optimizer="muon" if muon else "adamw", learning_rate=0.015, clip_norm=1.0)
-    return learner_of(model, optimisation, loss, device, seconds)
+    return learner_of(model, optimisation, loss, device, seconds, precision)
 
 
-def train(dataset: Any, name: str, role: str, plan: Plan, seconds: float, output: Path, device: Any) -> dict[str, Any]:
+def train(
+    dataset: Any, name: str, role: str, plan: Plan, seconds: float, output: Path, device: Any, *, compiled: bool
+) -> dict[str, Any]:
     """A training of so many seconds, saved every minute; its last validation gain in dB."""
     from benchmarks.clocked import endless_steps, train_for, validation_scores
     from inpaint_ray.data.shards import shard_rows
@@ -311,7 +339,7 @@ def train(dataset: Any, name: str, role: str, plan: Plan, seconds: float, output
 
     shards = shard_rows(dataset, "train")
     source = DeviceSource(shards, HostSource(shards, None, device), device)
-    learner = _learner(name, role, device, seconds)
+    learner = _learner(name, role, device, seconds, compiled=compiled)
     batch_size = plan.ours_batch if role == "ours" or plan.smoke else 58
     curve: list[dict[str, float]] = []
     began = saved = time.monotonic()
@@ -361,8 +389,9 @@ def _to_markdown(report: dict[str, Any]) -> str:
     return (
         f"# {report['device']}, {report['cores']} cores, torch {report['torch']}\n\n"
         f"`python -m benchmarks.gpu run`; {report.get('patches')} patches\n\n"
-        f"Tests: {report.get('tests', 'not run')}\n\n"
-        f"{markdown_table(header, rows, num_left=1)}\n"
+        f"Tests: {report.get('tests', 'not run')}; compiled: {report.get('compiles')}\n\n"
+        + "".join(f"- FAILED: {line}\n" for line in report.get("failed", []))
+        + f"{markdown_table(header, rows, num_left=1)}\n"
         f"{markdown_table(['network', 'recipe', 's', 'patches', 'gain, dB', 'lines, dB'], trained, num_left=2)}"
     )
 
@@ -375,7 +404,7 @@ def main() -> None:
         each.add_argument("--folder", type=Path, required=True, help="of the packed music and wheels")
     packing.add_argument("--music", type=Path, required=True, help="CSV with columns uri, genre, split")
     running.add_argument("--output", type=Path, required=True, help="folder of the tables and checkpoints")
-    running.add_argument("--minutes", type=float, default=12.0, help="for all of it")
+    running.add_argument("--minutes", type=float, default=9.0, help="for all of it")
     running.add_argument("--smoke", action="store_true", help="little of everything, on a CPU")
     arguments = parser.parse_args()
     if arguments.command == "pack":

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import scipy.signal
 import soundfile
 import torch
 import torchaudio.functional
@@ -241,5 +240,7 @@ def _resample_blocks(blocks: Iterator[NDArray], rate: int, wanted_rate: int) -> 
 def _resample(samples: NDArray, unit: int, wanted_unit: int) -> NDArray:
     """(channels, n) at another rate: windowed sinc interpolation (Smith, 2002, as in torchaudio)."""
     if unit * wanted_unit > MOST_FILTER_VALUES:  # torchaudio's table of filters: gigabytes for a rate such as 44,101 Hz
+        import scipy.signal  # here: music at common rates is prepared without it
+
         return scipy.signal.resample_poly(samples, wanted_unit, unit, axis=1).astype(np.float32)
     return torchaudio.functional.resample(torch.from_numpy(samples), unit, wanted_unit).numpy()

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from inpaint_ray.models.output import restored_of
 
-AT_ONCE = 16  # what the network holds at a time does not grow with the spectrogram
+CPU_PATCHES, GPU_PATCHES = 16, 256  # at a time: what the network holds does not grow with the spectrogram
 
 
 def predict(model: nn.Module, magnitudes: Tensor) -> Tensor:
@@ -21,7 +21,7 @@ def predict(model: nn.Module, magnitudes: Tensor) -> Tensor:
     """
     patch_shape = getattr(model, "patch_shape", None)
     if patch_shape is None or magnitudes.shape[-2:] == patch_shape:
-        return torch.cat([restored_of(model(part)) for part in magnitudes.split(AT_ONCE)])
+        return torch.cat([restored_of(model(part)) for part in magnitudes.split(_at_once(magnitudes))])
     return _predict_tiles(model, magnitudes, patch_shape)
 
 
@@ -37,15 +37,20 @@ def _predict_tiles(model: nn.Module, magnitudes: Tensor, tile_shape: tuple[int, 
     for frame, bin_ in starts:
         weight[frame : frame + frames, bin_ : bin_ + bins] += window
     places = [(patch, *start) for patch in range(len(padded)) for start in starts]
-    for first in range(0, len(places), AT_ONCE):
+    at_once = _at_once(magnitudes)
+    for first in range(0, len(places), at_once):
         part = [
             (patch, 0, slice(frame, frame + frames), slice(bin_, bin_ + bins))
-            for patch, frame, bin_ in places[first : first + AT_ONCE]
+            for patch, frame, bin_ in places[first : first + at_once]
         ]
         tiles = torch.stack([padded[place] for place in part]).unsqueeze(1)
         for place, tile in zip(part, restored_of(model(tiles)).squeeze(1), strict=True):
             total[place] += window * tile
     return (total / weight)[..., :num_frames, :num_bins]
+
+
+def _at_once(magnitudes: Tensor) -> int:
+    return CPU_PATCHES if magnitudes.device.type == "cpu" else GPU_PATCHES
 
 
 def _starts(length: int, tile: int) -> list[int]:

@@ -213,6 +213,7 @@ class TrainConfig:
             "accumulate": None,  # the sum is the same but for rounding
             "loss": self.loss_name,
             "bf16": self.precision.bf16,
+            "bf16_validation": self.precision.bf16_validation or None,
             "tf32": None if self.precision.tf32 else False,
             "channels_last": (self.optimisation.optimizer == "muon" and self.precision.channels_last) or None,
             "epochs": self.budget.epochs if self.optimisation.schedule == "cosine" else None,

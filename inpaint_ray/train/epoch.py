@@ -5,7 +5,7 @@ Shapes: batches of (B, 1, T, F) patches (inpaint_ray.data.batches.Batch).
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from inpaint_ray.data.batches import Batch
 from inpaint_ray.errors import JobFailedError
 from inpaint_ray.filling.spectrogram import SCORES, find_changed, score_patches
-from inpaint_ray.train.feed import Step
 from inpaint_ray.train.learner import Learner
+from inpaint_ray.train.loader import Step
 
 READ_EVERY = 20  # steps on a GPU
 FIRST_SCORE = 2  # column of the sums: before it are two counts
@@ -48,9 +48,9 @@ def train_epoch(
         JobFailedError: the loss is not finite, or memory is short.
     """
     learner.train_mode()
-    every = 1 if learner.device.type == "cpu" else READ_EVERY
+    clock = _GPUClock() if learner.device.type == "cuda" else _CPUClock()
     unread: list[tuple[Tensor, Batch]] = []
-    asked = began = time.monotonic()
+    began = time.monotonic()
 
     def read() -> None:
         nonlocal began
@@ -61,20 +61,78 @@ def train_epoch(
             sums.num_patches += len(batch.track_id)
             sums.loss_sum += loss * len(batch.track_id)
         sums.steps += len(unread)
+        sums.wait_s += clock.read_waits()
         sums.seconds += time.monotonic() - began
         began = time.monotonic()
         unread.clear()
         after_read()
 
     first = True
-    for batch, weight in steps:
-        sums.wait_s += time.monotonic() - asked
+    for batch, weight in clock.timed(steps):
         unread.append((learner.step(batch, weight), batch.without_patches()))
-        if first or (sums.steps + len(unread)) % every == 0:
+        if first or (sums.steps + len(unread)) % clock.every == 0:
             read()
-        first, asked = False, time.monotonic()
+        first = False
     if unread:
         read()
+
+
+class _CPUClock:
+    """The time that steps wait for data: from asking for a batch to having it."""
+
+    every = 1  # steps until a loss is read
+
+    def __init__(self) -> None:
+        self._wait_s = 0.0
+
+    def timed(self, steps: Iterable[Step]) -> Iterator[Step]:
+        asked = time.monotonic()
+        for step in steps:
+            self._wait_s += time.monotonic() - asked
+            yield step
+            asked = time.monotonic()
+
+    def read_waits(self) -> float:
+        """Seconds since this was asked last."""
+        waits, self._wait_s = self._wait_s, 0.0
+        return waits
+
+
+class _GPUClock:
+    """The time that the device has nothing to do between steps, by events of its own.
+
+    The process is two steps ahead of the device at most, so that no more batches wait in its memory.
+    """
+
+    every = READ_EVERY
+
+    def __init__(self) -> None:
+        self._begun: list[torch.cuda.Event] = []
+        self._done: list[torch.cuda.Event] = []
+
+    def timed(self, steps: Iterable[Step]) -> Iterator[Step]:
+        for step in steps:
+            self._begun.append(_record())
+            yield step
+            if self._begun:
+                self._done.append(_record())
+            if len(self._done) > 1:
+                self._done[-2].synchronize()
+
+    def read_waits(self) -> float:
+        """Seconds between the steps since this was asked last; losses were read, so they are over.
+
+        What comes before the next step is the reading, and no waiting for data.
+        """
+        waits = sum(done.elapsed_time(begun) for done, begun in zip(self._done, self._begun[1:], strict=True)) / 1e3
+        self._begun, self._done = [], []
+        return waits
+
+
+def _record() -> torch.cuda.Event:
+    event = torch.cuda.Event(enable_timing=True)
+    event.record()
+    return event
 
 
 def validate(

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from inpaint_ray.data.batches import Batch
 from inpaint_ray.errors import JobFailedError
 from inpaint_ray.models.output import total_loss
 from inpaint_ray.models.registry import LossName
+from inpaint_ray.train.average import Average
 from inpaint_ray.train.config import Optimisation, Precision
 from inpaint_ray.train.losses import LOSSES, Loss
 from inpaint_ray.train.muon import MuonAndAdamW
@@ -52,10 +52,7 @@ class Learner:
         self.loss: Loss = LOSSES[loss]
         self.optimizer = _make_optimizer(self.model, optimisation)
         self.schedule = LambdaLR(self.optimizer, learning_rate_of(optimisation, total_steps))
-        self.average: AveragedModel | None = None
-        if optimisation.ema is not None:
-            averaging = get_ema_multi_avg_fn(optimisation.ema)
-            self.average = AveragedModel(self.model, multi_avg_fn=averaging, use_buffers=True)
+        self.average = None if optimisation.ema is None else Average(self.model, optimisation.ema)
         wrapped = distribute(self.model)
         self.without_averaging = (
             wrapped.no_sync if isinstance(wrapped, DistributedDataParallel) else contextlib.nullcontext
@@ -65,7 +62,7 @@ class Learner:
     @property
     def best_guess(self) -> nn.Module:
         """The model to validate and to keep: the average of weights, where there is one."""
-        return self.model if self.average is None else self.average.module
+        return self.model if self.average is None else self.average.model
 
     def train_mode(self) -> None:
         """Layers behave as in training; batch normalisation too, unless its statistics are fixed."""
@@ -120,7 +117,7 @@ class Learner:
         self.optimizer.step()
         self.schedule.step()
         if self.average is not None:
-            self.average.update_parameters(self.model)
+            self.average.follow(self.model)
         return value
 
     def _loss(self, model: nn.Module, batch: Batch) -> Tensor:
@@ -185,4 +182,4 @@ def _make_optimizer(model: nn.Module, optimisation: Optimisation) -> Optimizer:
         case "adamw":
             return AdamW(model.parameters(), lr=rate, weight_decay=WEIGHT_DECAY, fused=fused)
         case "muon":
-            return MuonAndAdamW(model.parameters(), lr=rate, weight_decay=WEIGHT_DECAY)
+            return MuonAndAdamW(model.parameters(), lr=rate, weight_decay=WEIGHT_DECAY, fused=fused)

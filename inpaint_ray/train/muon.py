@@ -17,7 +17,9 @@ class MuonAndAdamW(Optimizer):
     The learning rate is Muon's, AdamW's a tenth of it; both decay weights alike.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], *, lr: float, weight_decay: float) -> None:
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], *, lr: float, weight_decay: float, fused: bool = False
+    ) -> None:
         parameters = list(parameters)
         hidden = [weight for weight in parameters if weight.ndim > 1 and min(weight.shape[:2]) >= FEWEST]
         if not hidden:
@@ -25,7 +27,7 @@ class MuonAndAdamW(Optimizer):
         others = [weight for weight in parameters if all(weight is not other for other in hidden)]
         self._weights = {nn.Parameter(_as_matrix(weight.detach(), weight)): weight for weight in hidden}
         self._muon = Muon(self._weights, lr=lr, weight_decay=weight_decay)
-        self._adamw = AdamW(others, lr=SHARE_OF_ADAMW * lr, weight_decay=weight_decay)
+        self._adamw = AdamW(others, lr=SHARE_OF_ADAMW * lr, weight_decay=weight_decay, fused=fused)
         super().__init__([*self._muon.param_groups, *self._adamw.param_groups], {})
         self._share()
 

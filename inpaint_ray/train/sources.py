@@ -70,19 +70,21 @@ class HostSource:
         """The rows of each window, in order."""
         coming: deque[tuple[Window, Callable[[], PatchRows]]] = deque()
         for window in windows:
-            coming.append((window, self._begin(window.piece.uri, window.piece.row_group)))
+            coming.append((window, self._begin(window.piece)))
             if len(coming) > AHEAD:
                 window, rows = coming.popleft()
                 yield Rows(rows(), window.order)
         for window, rows in coming:
             yield Rows(rows(), window.order)
 
-    def _begin(self, uri: str, row_group: int) -> Callable[[], PatchRows]:
+    def _begin(self, piece: Piece) -> Callable[[], PatchRows]:
         """Begin to read a row group, which the result of this gives."""
+        uri, row_group = piece.uri, piece.row_group
         if self._cache is None:
             return self._readers.submit(read_row_group, uri, row_group).result
-        reading = partial(self._cache.read, uri, self._shards[uri], row_group)
-        return reading if self._cache.has(uri, self._shards[uri], row_group) else self._readers.submit(reading).result
+        num_rows = min(ROW_GROUP_PATCHES, self._shards[uri] - row_group * ROW_GROUP_PATCHES)
+        reading = partial(self._cache.read, uri, row_group, num_rows)
+        return reading if self._cache.has(uri, row_group) else self._readers.submit(reading).result
 
     def gather(self, parts: list[Rows]) -> Tensor:
         """Their magnitudes, (B, T, F), on the device, or on their way there in the current stream."""
@@ -106,7 +108,8 @@ class DeviceSource:
         windows = [window for uri, rows in shards.items() for window in windows_of(uri, rows)]
         num_patches = sum(shards.values())
         self._device, self._first = device, dict(zip(shards, np.cumsum([0, *shards.values()]).tolist(), strict=False))
-        self._rows = PatchRows(np.empty(num_patches, np.int64), [], np.empty(num_patches, np.int16), np.empty(0))
+        genres: list[str] = []
+        self._rows = PatchRows(np.empty(num_patches, np.int64), genres, np.empty(num_patches, np.int16), np.empty(0))
         self._magnitudes = torch.empty(0)
         place = 0
         for rows in source.read(windows):
@@ -117,6 +120,7 @@ class DeviceSource:
             here = slice(place, place + len(rows))
             self._magnitudes[here] = part
             self._rows.track_id[here], self._rows.patch[here] = rows.of.track_id, rows.of.patch
+            genres += rows.of.genre
             place = here.stop
 
     def read(self, windows: Iterable[Window]) -> Iterator[Rows]:

@@ -57,7 +57,7 @@ def save_state(folder: Path, state: RunState, learner: Learner, checkpoint: Chec
         tensors["random.cuda"] = torch.cuda.get_rng_state(learner.device)
     if learner.average is not None:
         tensors |= {f"model.{name}": value for name, value in learner.model.state_dict().items()}
-        tensors["averaged"] = learner.average.n_averaged
+        tensors["averaged"] = torch.tensor(learner.average.num_steps)
     stored = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     safetensors.torch.save_file(stored, folder / TENSORS)
     record = asdict(state) | {"param_groups": optimizer["param_groups"], "schedule": learner.schedule.state_dict()}
@@ -72,7 +72,7 @@ def load_state(folder: Path, learner: Learner) -> RunState:
     learner.best_guess.load_state_dict(weights)
     if learner.average is not None:
         learner.model.load_state_dict(_below("model.", tensors))
-        learner.average.n_averaged.copy_(tensors["averaged"])
+        learner.average.num_steps = int(tensors["averaged"])
     moments: dict[int, dict[str, Tensor]] = {}
     for key, value in _below("optimizer.", tensors).items():
         number, _, name = key.partition(".")

@@ -31,8 +31,8 @@ from inpaint_ray.models.registry import build_model
 from inpaint_ray.progress import Progress, format_duration
 from inpaint_ray.train.config import DEVICE, TrainConfig
 from inpaint_ray.train.epoch import READ_EVERY, TrainingSums, genre_gains, mean_scores, train_epoch, validate
-from inpaint_ray.train.feed import Ahead, Making, Step, training_steps, validation_steps
 from inpaint_ray.train.learner import Learner
+from inpaint_ray.train.loader import BatchMaker, Prefetch, Step, training_steps, validation_steps
 from inpaint_ray.train.order import Order, count_lanes
 from inpaint_ray.train.publish import publish_epoch
 from inpaint_ray.train.sources import DeviceSource, HostSource, Source, windows_of
@@ -98,18 +98,17 @@ class _Run:
         )
         torch.manual_seed(config.seed + 1_000 + self.rank)  # what networks draw differs by worker
         self.state = self._resume()
-        folder = config.workers.cache_folder
-        self.cache = PatchCache(folder, dataset) if folder else None
+        self.sources: dict[str, Source] = {}
         self.last_save = -math.inf  # soon after each start, so that a run gets on even where workers die often
         self.noticed: ray.train.PreemptionInfo | None = None  # the last loss of nodes that was saved for
 
     def to_the_end(self) -> None:
         worker = f"worker {self.rank + 1} of {self.num_workers}"
         print(f"train  {self.config.name}: {worker} on {self.device}  (node {node_address()})", flush=True)
-        with Ahead(self._training(), self.device) as ahead:
+        with Prefetch(self._training(), self.device) as ahead:
             self._epochs(ahead)
 
-    def _epochs(self, ahead: Ahead) -> None:
+    def _epochs(self, ahead: Prefetch) -> None:
         budget = self.config.budget
         for epoch in range(self.state.epoch, budget.epochs):
             if over := budget.why_over(self.state.history):
@@ -118,7 +117,7 @@ class _Run:
             self._train(epoch, ahead)
             genres = sorted(genre for genre, count in self.dataset.patches["validation"].items() if count)
             self.learner.share_statistics()
-            with Ahead(self._validation(self.rank, self.num_workers), self.device) as mine:
+            with Prefetch(self._validation(self.rank, self.num_workers), self.device) as mine:
                 batches = (step.batch for step in mine)
                 scored = validate(
                     self.learner.best_guess, batches, genres, self.device, bf16=self.config.precision.bf16_validation
@@ -129,14 +128,11 @@ class _Run:
 
     def _training(self) -> Iterator[Step | None]:
         """This worker's steps, from where the state is to the last epoch."""
-        config, shards = self.config, shard_rows(self.dataset, "train")
-        source: Source = HostSource(shards, self.cache, self.device)
-        if DEVICE in config.workers.cache:
-            source = DeviceSource(shards, source, self.device)
+        config = self.config
         starts = [(epoch, 0) for epoch in range(self.state.epoch, config.budget.epochs)]
         starts[:1] = [(epoch, self.state.sums.steps) for epoch, _ in starts[:1]]
-        making = self._making(config.damage, config.seed + 1)
-        return training_steps(self.order, self.lanes, self.num_workers, source, making, starts)
+        maker = self._maker(config.damage, config.seed + 1)
+        return training_steps(self.order, self.lanes, self.num_workers, self._source("train"), maker, starts)
 
     def _validation(self, part: int, num_parts: int) -> Iterator[Step | None]:
         """Each validation patch is scored by exactly one worker, none twice; of some, every k-th row of a row group.
@@ -148,11 +144,21 @@ class _Run:
         stride = 1 if wanted is None else max(1, math.ceil(total / wanted))
         every = (window for uri, rows in shards.items() for window in windows_of(uri, rows, stride))
         mine = islice(every, part, None, num_parts)
-        making = self._making(config.validation_damage or config.damage, EVALUATION_SEED)
-        return validation_steps(HostSource(shards, self.cache, self.device), making, mine, self.at_once)
+        maker = self._maker(config.validation_damage or config.damage, EVALUATION_SEED)
+        return validation_steps(self._source("validation"), maker, mine, self.at_once)
 
-    def _making(self, damage: tuple[str, ...], seed: int) -> Making:
-        return Making(
+    def _source(self, split: str) -> Source:
+        """Of the patches of a split, the same in every epoch."""
+        if split not in self.sources:
+            folder, shards = self.config.workers.cache_folder, shard_rows(self.dataset, split)
+            cache = PatchCache(folder, self.dataset, split) if folder else None
+            source: Source = HostSource(shards, cache, self.device)
+            in_device = DEVICE in self.config.workers.cache
+            self.sources[split] = DeviceSource(shards, source, self.device) if in_device else source
+        return self.sources[split]
+
+    def _maker(self, damage: tuple[str, ...], seed: int) -> BatchMaker:
+        return BatchMaker(
             scale=self.dataset.scale,
             seed=seed,
             damage=parse_damage(damage),
@@ -160,7 +166,7 @@ class _Run:
             device=self.device,
         )
 
-    def _train(self, epoch: int, ahead: Ahead) -> None:
+    def _train(self, epoch: int, ahead: Prefetch) -> None:
         sums = self.state.sums
         self._tell_place()
         verb, self.told = f"epoch {epoch + 1}/{self.config.budget.epochs}", sums.steps

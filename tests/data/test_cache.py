@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from inpaint_ray.data import cache
 from inpaint_ray.data.cache import PatchCache
 from inpaint_ray.data.schema import Dataset
-from inpaint_ray.data.shards import read_row_group, shard_rows
+from inpaint_ray.data.shards import ROW_GROUP_PATCHES, read_row_group, shard_rows
 
 
 @pytest.fixture
@@ -27,7 +29,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def _first_shard(dataset: Dataset) -> tuple[str, int]:
-    return next(iter(shard_rows(dataset, "train").items()))
+    """Its URI, and the rows of its first row group."""
+    uri, num_rows = next(iter(shard_rows(dataset, "train").items()))
+    return uri, min(num_rows, ROW_GROUP_PATCHES)
 
 
 def test_what_is_cached_is_what_the_shard_has_and_is_read_once(
@@ -36,9 +40,9 @@ def test_what_is_cached_is_what_the_shard_has_and_is_read_once(
     uri, num_rows = _first_shard(prepared)
     expected = read_row_group(uri, 0)
     for _ in range(2):
-        store = PatchCache(str(tmp_path), prepared)
-        rows = store.read(uri, num_rows, 0)
-        assert store.has(uri, num_rows, 0)
+        store = PatchCache(str(tmp_path), prepared, "train")
+        rows = store.read(uri, 0, num_rows)
+        assert store.has(uri, 0)
         assert np.array_equal(rows.track_id, expected.track_id) and np.array_equal(rows.patch, expected.patch)
         assert rows.genre == expected.genre
         assert rows.magnitudes.dtype == expected.magnitudes.dtype
@@ -56,11 +60,11 @@ def test_a_kill_before_the_mark_leaves_nothing_that_is_believed(
 
     monkeypatch.setattr(os, "fdatasync", die)
     with pytest.raises(KeyboardInterrupt):
-        PatchCache(str(tmp_path), prepared).read(uri, num_rows, 0)
+        PatchCache(str(tmp_path), prepared, "train").read(uri, 0, num_rows)
     monkeypatch.undo()
-    store = PatchCache(str(tmp_path), prepared)
-    assert not store.has(uri, num_rows, 0)
-    assert np.array_equal(store.read(uri, num_rows, 0).magnitudes, read_row_group(uri, 0).magnitudes)
+    store = PatchCache(str(tmp_path), prepared, "train")
+    assert not store.has(uri, 0)
+    assert np.array_equal(store.read(uri, 0, num_rows).magnitudes, read_row_group(uri, 0).magnitudes)
 
 
 @pytest.mark.parametrize("full", ["before", "meanwhile"])
@@ -76,19 +80,40 @@ def test_a_disk_without_room_costs_the_cache_and_not_the_patches(
         monkeypatch.setattr(cache, "KEPT_FREE", 1.0)
     else:
         monkeypatch.setattr(os, "pwrite", write)
-    store = PatchCache(str(tmp_path), prepared)
+    store = PatchCache(str(tmp_path), prepared, "train")
     for _ in range(2):
-        assert np.array_equal(store.read(uri, num_rows, 0).magnitudes, read_row_group(uri, 0).magnitudes)
-    assert reads == [0, 0] and not store.has(uri, num_rows, 0)
+        assert np.array_equal(store.read(uri, 0, num_rows).magnitudes, read_row_group(uri, 0).magnitudes)
+    assert reads == [0, 0] and not store.has(uri, 0)
 
 
 def test_shards_that_were_prepared_again_are_read_again(prepared: Dataset, tmp_path: Path, reads: list[int]) -> None:
-    from dataclasses import replace
-
     uri, num_rows = _first_shard(prepared)
-    PatchCache(str(tmp_path), prepared).read(uri, num_rows, 0)
-    PatchCache(str(tmp_path), replace(prepared, seconds=prepared.seconds + 1)).read(uri, num_rows, 0)
+    PatchCache(str(tmp_path), prepared, "train").read(uri, 0, num_rows)
+    PatchCache(str(tmp_path), replace(prepared, seconds=prepared.seconds + 1), "train").read(uri, 0, num_rows)
     assert reads == [0, 0]
+
+
+def test_a_folder_that_is_deleted_meanwhile_costs_the_cache_and_not_the_patches(
+    prepared: Dataset, tmp_path: Path
+) -> None:
+    uri, num_rows = _first_shard(prepared)
+    before = PatchCache(str(tmp_path / "cache"), prepared, "train")
+    shutil.rmtree(tmp_path / "cache")
+    after = PatchCache(str(tmp_path / "cache"), prepared, "train")
+    expected = read_row_group(uri, 0)
+    for store in (before, after, before, after):
+        rows = store.read(uri, 0, num_rows)
+        assert np.array_equal(rows.magnitudes, expected.magnitudes) and np.array_equal(rows.track_id, expected.track_id)
+
+
+def test_every_row_group_of_every_shard_has_its_place(prepared: Dataset, tmp_path: Path) -> None:
+    store = PatchCache(str(tmp_path), prepared, "validation")
+    for _ in range(2):
+        for uri, num_rows in shard_rows(prepared, "validation").items():
+            for row_group, start in enumerate(range(0, num_rows, ROW_GROUP_PATCHES)):
+                rows = store.read(uri, row_group, min(ROW_GROUP_PATCHES, num_rows - start))
+                expected = read_row_group(uri, row_group)
+                assert np.array_equal(rows.magnitudes, expected.magnitudes) and rows.genre == expected.genre
 
 
 def _read(folder: str, dataset: Dataset, uri: str, num_rows: int, log: str) -> None:
@@ -98,7 +123,7 @@ def _read(folder: str, dataset: Dataset, uri: str, num_rows: int, log: str) -> N
         return read_row_group(uri, row_group)
 
     cache.read_row_group = read  # type: ignore[assignment]
-    rows = PatchCache(folder, dataset).read(uri, num_rows, 0)
+    rows = PatchCache(folder, dataset, "train").read(uri, 0, num_rows)
     assert np.array_equal(rows.magnitudes, read_row_group(uri, 0).magnitudes)
 
 

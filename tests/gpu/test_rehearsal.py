@@ -40,9 +40,24 @@ def test_the_gpu_benchmark_runs_to_its_end_without_a_gpu(tmp_path: Path) -> None
     report = json.loads((tmp_path / "out" / "gpu.json").read_text())
     assert report["patches"] == {"train": 69, "validation": 46}
     assert "passed" in report["tests"] and "failed" not in report["tests"]
+    assert report["failed"] == []
     assert len(report["throughput"]) == 8 and all(row["job"] > 0 for row in report["throughput"])
     for name in ("Wiener_Tower", "FastARCNN"):
         assert report[f"training of {name}"]["patches"] > 0
         assert (tmp_path / "out" / name / "model.safetensors").exists()
     table = (tmp_path / "out" / "gpu.md").read_text()
     assert "| Wiener_UNet" in table and "the paper's" in table
+
+
+def test_what_runs_on_a_bare_machine_imports_nothing_that_it_lacks() -> None:
+    lacking = ["scipy", "ray", "jinja2", "tyro", "matplotlib", "mutagen", "tensorboardX", "hypothesis", "moto"]
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({lacking}))\n"
+        "import benchmarks.clocked, benchmarks.gpu, tests.gpu.test_gpu, inpaint_ray.prepare.patching\n"
+        "import numpy as np, io, soundfile\n"
+        "target = io.BytesIO()\n"
+        "soundfile.write(target, np.sin(np.arange(40_000) / 9), 16_000, format='OGG', subtype='OPUS')\n"
+        "assert len(benchmarks.gpu._read_clip(target.getvalue())) == 40_000\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,6 +1,6 @@
 """How many patches a second a training worker is fed: into a learner that does nothing, by source and batch size.
 
-    python -m benchmarks.feed --data SHARDS --work FOLDER
+    python -m benchmarks.loader --data SHARDS --work FOLDER
 
 Cold, the shards are decoded as they are needed; warm, they lie in the node's cache, or in the device's memory. Every
 row has the wall time, the CPU time of all threads, and the wait for the first step of the second epoch.
@@ -18,7 +18,7 @@ from inpaint_ray.data.cache import PatchCache
 from inpaint_ray.data.schema import Dataset, read_dataset
 from inpaint_ray.data.shards import shard_rows
 from inpaint_ray.tables import markdown_table
-from inpaint_ray.train.feed import Ahead, Making, training_steps
+from inpaint_ray.train.loader import BatchMaker, Prefetch, training_steps
 from inpaint_ray.train.order import Order, count_lanes
 from inpaint_ray.train.sources import DeviceSource, HostSource, Source
 
@@ -32,10 +32,10 @@ def measure(
     shards = shard_rows(dataset, "train")
     total = sum(shards.values())
     order = Order(shards, 0, batch_size, count_lanes(batch_size, 1, total), total)
-    making = Making(scale=dataset.scale, seed=1, damage=parse_damage(damage), reverse=False, device=device)
-    steps = training_steps(order, list(range(order.num_lanes)), 1, source, making, [(0, 0), (1, 0)])
+    maker = BatchMaker(scale=dataset.scale, seed=1, damage=parse_damage(damage), reverse=False, device=device)
+    steps = training_steps(order, list(range(order.num_lanes)), 1, source, maker, [(0, 0), (1, 0)])
     started, cpu = time.perf_counter(), time.process_time()
-    with Ahead(steps, device) as ahead:
+    with Prefetch(steps, device) as ahead:
         count = sum(len(step.batch) for step in ahead)
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
         asked = time.perf_counter()
@@ -61,7 +61,7 @@ def main() -> None:
     for damage in (("frames",), MIXTURE):
         for size in arguments.batch_sizes:
             sources: dict[str, Source] = {"shards": HostSource(shards, None, device)}
-            cache = PatchCache(str(folder), dataset)
+            cache = PatchCache(str(folder), dataset, "train")
             if not rows:
                 sources["folder, cold"] = HostSource(shards, cache, device)
             sources["folder, warm"] = HostSource(shards, cache, device)

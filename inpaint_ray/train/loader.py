@@ -25,7 +25,7 @@ ASK_AGAIN_S = 0.5  # whether anybody still wants them
 
 
 @dataclass(frozen=True, kw_only=True)
-class Making:
+class BatchMaker:
     """What turns patches into batches."""
 
     scale: float  # the data set's
@@ -58,7 +58,7 @@ class Step(NamedTuple):
 
 
 def training_steps(
-    order: Order, lanes: list[int], num_workers: int, source: Source, making: Making, starts: list[tuple[int, int]]
+    order: Order, lanes: list[int], num_workers: int, source: Source, maker: BatchMaker, starts: list[tuple[int, int]]
 ) -> Iterator[Step | None]:
     """Each step of epochs, and None at the end of each epoch.
 
@@ -67,7 +67,7 @@ def training_steps(
         lanes: this worker's.
         num_workers: that share each step.
         source: of the patches.
-        making: batches of them.
+        maker: batches of them.
         starts: epochs, each with its first step.
     """
     windows = (
@@ -79,30 +79,32 @@ def training_steps(
     for epoch, first_step in starts:
         for step in range(first_step, order.num_steps):
             parts = [part for lane in lanes for part in waiting.take(lane, order.step_size(lane, step))]
-            batch = making.make(source, parts, epoch)
+            batch = maker.make(source, parts, epoch)
             total = order.patches_before(step + 1) - order.patches_before(step)
             yield Step(batch, len(batch) * num_workers / total)
         yield None
 
 
-def validation_steps(source: Source, making: Making, windows: Iterable[Window], at_once: int) -> Iterator[Step | None]:
+def validation_steps(
+    source: Source, maker: BatchMaker, windows: Iterable[Window], at_once: int
+) -> Iterator[Step | None]:
     """Batches of so many patches, with their genres and the damage that they have in every run; None at the end."""
-    making, waiting = replace(making, seed=EVALUATION_SEED, reverse=False), _Waiting()
+    maker, waiting = replace(maker, seed=EVALUATION_SEED, reverse=False), _Waiting()
     for rows in source.read(windows):
         waiting.add(rows)
         while len(waiting) >= at_once:
-            yield _validation_step(source, making, waiting.take(at_once))
+            yield _validation_step(source, maker, waiting.take(at_once))
     if len(waiting):
-        yield _validation_step(source, making, waiting.take(len(waiting)))
+        yield _validation_step(source, maker, waiting.take(len(waiting)))
     yield None
 
 
-def _validation_step(source: Source, making: Making, parts: list[Rows]) -> Step:
-    batch = making.make(source, parts, None)
+def _validation_step(source: Source, maker: BatchMaker, parts: list[Rows]) -> Step:
+    batch = maker.make(source, parts, None)
     return Step(replace(batch, genre=[part.of.genre[row] for part in parts for row in part.chosen]))
 
 
-class Ahead:
+class Prefetch:
     """Steps that a thread makes before they are wanted, on a GPU in a stream of its own.
 
     Args:
@@ -132,7 +134,7 @@ class Ahead:
                     getattr(step.batch, name).record_stream(stream)
             yield step
 
-    def __enter__(self) -> "Ahead":
+    def __enter__(self) -> "Prefetch":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -142,8 +144,8 @@ class Ahead:
 
     def _make(self, steps: Iterator[Step | None]) -> None:
         """The thread's work; what goes wrong in it is raised where steps are taken."""
-        stream = torch.cuda.Stream(self._device) if self._device.type == "cuda" else None
         try:
+            stream = torch.cuda.Stream(self._device) if self._device.type == "cuda" else None
             if stream:
                 stream.wait_stream(torch.cuda.default_stream(self._device))  # which may still fill the device's memory
             with torch.cuda.stream(stream) if stream else contextlib.nullcontext():

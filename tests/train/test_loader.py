@@ -15,8 +15,8 @@ from inpaint_ray.data.cache import PatchCache
 from inpaint_ray.data.schema import Dataset
 from inpaint_ray.data.shards import read_row_group, shard_rows
 from inpaint_ray.errors import JobFailedError
-from inpaint_ray.train import feed, sources
-from inpaint_ray.train.feed import Ahead, Making, Step, training_steps, validation_steps
+from inpaint_ray.train import loader, sources
+from inpaint_ray.train.loader import BatchMaker, Prefetch, Step, training_steps, validation_steps
 from inpaint_ray.train.order import Order, count_lanes
 from inpaint_ray.train.sources import DeviceSource, HostSource, Source, windows_of
 
@@ -30,19 +30,19 @@ def _order(dataset: Dataset, batch_size: int = 6) -> Order:
     return Order(shards, 3, batch_size, count_lanes(batch_size, 3, total), total - 2)
 
 
-def _making(dataset: Dataset, *damage: str, reverse: bool = False) -> Making:
+def _maker(dataset: Dataset, *damage: str, reverse: bool = False) -> BatchMaker:
     damages = parse_damage(damage or ("frames", "packets:20", "bursts:20", "gap:5-400"))
-    return Making(scale=dataset.scale, seed=4, damage=damages, reverse=reverse, device=CPU)
+    return BatchMaker(scale=dataset.scale, seed=4, damage=damages, reverse=reverse, device=CPU)
 
 
 def _source(dataset: Dataset, kind: str, folder: Path) -> Source:
     shards = shard_rows(dataset, "train")
-    host = HostSource(shards, PatchCache(str(folder), dataset) if kind == "folder" else None, CPU)
+    host = HostSource(shards, PatchCache(str(folder), dataset, "train") if kind == "folder" else None, CPU)
     return DeviceSource(shards, host, CPU) if kind == "device" else host
 
 
 def _steps(
-    dataset: Dataset, source: Source, making: Making, workers: int = 1, first_step: int = 0
+    dataset: Dataset, source: Source, maker: BatchMaker, workers: int = 1, first_step: int = 0
 ) -> list[list[list[Step]]]:
     """By epoch, step and worker."""
     order = _order(dataset)
@@ -50,7 +50,7 @@ def _steps(
     by_worker = []
     for worker in range(workers):
         lanes = list(range(order.num_lanes))[worker::workers]
-        with Ahead(training_steps(order, lanes, workers, source, making, starts), CPU) as ahead:
+        with Prefetch(training_steps(order, lanes, workers, source, maker, starts), CPU) as ahead:
             by_worker.append([list(ahead) for _ in range(EPOCHS)])
     return [list(map(list, zip(*epoch, strict=True))) for epoch in zip(*by_worker, strict=True)]
 
@@ -70,7 +70,7 @@ def _digests(steps: list[list[list[Step]]]) -> list[list[str]]:
     return [[_digest([step.batch for step in of_step]) for of_step in epoch] for epoch in steps]
 
 
-def _plainly(dataset: Dataset, making: Making) -> list[list[str]]:
+def _plainly(dataset: Dataset, maker: BatchMaker) -> list[list[str]]:
     """The same, read and damaged patch by patch with numpy's own generator: no cache, no thread."""
     from inpaint_ray.audio.damage import draw_lost_frames
 
@@ -84,7 +84,7 @@ def _plainly(dataset: Dataset, making: Making) -> list[list[str]]:
                 rows = read_row_group(window.piece.uri, window.piece.row_group)
                 for row in window.order:
                     who = int(rows.track_id[row]), int(rows.patch[row])
-                    lost = torch.from_numpy(draw_lost_frames(making.seed, *who, epoch, damage=making.damage))
+                    lost = torch.from_numpy(draw_lost_frames(maker.seed, *who, epoch, damage=maker.damage))
                     target = normalise(torch.from_numpy(rows.magnitudes[row].astype(np.float32)), dataset.scale)
                     silenced = torch.from_numpy(rows.magnitudes[row].astype(np.float32)).masked_fill(lost[:, None], 0)
                     patches.append((who, target, normalise(silenced, dataset.scale), lost))
@@ -110,9 +110,9 @@ def _plainly(dataset: Dataset, making: Making) -> list[list[str]]:
 def test_steps_have_the_same_patches_and_masks_to_the_bit_for_any_source_and_number_of_workers(
     prepared: Dataset, tmp_path: Path, kind: str, workers: int
 ) -> None:
-    making = _making(prepared)
-    steps = _steps(prepared, _source(prepared, kind, tmp_path), making, workers)
-    assert _digests(steps) == _plainly(prepared, making)
+    maker = _maker(prepared)
+    steps = _steps(prepared, _source(prepared, kind, tmp_path), maker, workers)
+    assert _digests(steps) == _plainly(prepared, maker)
     for epoch in steps:
         for of_step in epoch:
             sizes = [len(step.batch) for step in of_step]
@@ -120,17 +120,17 @@ def test_steps_have_the_same_patches_and_masks_to_the_bit_for_any_source_and_num
 
 
 def test_a_run_that_is_taken_up_at_a_step_goes_on_as_it_would_have(prepared: Dataset, tmp_path: Path) -> None:
-    source, making = _source(prepared, "folder", tmp_path), _making(prepared)
-    whole = _digests(_steps(prepared, source, making))
+    source, maker = _source(prepared, "folder", tmp_path), _maker(prepared)
+    whole = _digests(_steps(prepared, source, maker))
     for first_step in range(1, len(whole[0])):
-        resumed = _digests(_steps(prepared, source, making, 2, first_step))
+        resumed = _digests(_steps(prepared, source, maker, 2, first_step))
         assert resumed == [whole[0][first_step:], whole[1]]
 
 
 def test_each_patch_is_turned_around_in_every_second_epoch(prepared: Dataset, tmp_path: Path) -> None:
     source = _source(prepared, "shards", tmp_path)
     seen: dict[tuple[int, int], dict[int, bool]] = {}
-    backwards, forwards = (_steps(prepared, source, _making(prepared, reverse=reverse)) for reverse in (True, False))
+    backwards, forwards = (_steps(prepared, source, _maker(prepared, reverse=reverse)) for reverse in (True, False))
     for epoch, (turned, straight) in enumerate(zip(backwards, forwards, strict=True)):
         for (step,), (other,) in zip(turned, straight, strict=True):
             for number, who in enumerate(zip(step.batch.track_id.tolist(), step.batch.patch.tolist(), strict=True)):
@@ -147,7 +147,7 @@ def test_validation_has_each_patch_once_with_its_genre_whatever_the_size_of_batc
     seen = []
     for at_once in (1, 3, 1_000):
         windows = (window for uri, rows in shards.items() for window in windows_of(uri, rows))
-        steps = validation_steps(HostSource(shards, None, CPU), _making(prepared, "frames"), windows, at_once)
+        steps = validation_steps(HostSource(shards, None, CPU), _maker(prepared, "frames"), windows, at_once)
         *batches, end = [step and step.batch for step in steps]
         assert end is None and all(len(batch) == at_once for batch in batches[:-1])
         assert sum(len(batch.genre) for batch in batches) == prepared.num_patches("validation")
@@ -159,8 +159,8 @@ def test_an_error_of_the_thread_is_raised_where_its_steps_are_taken(prepared: Da
     shards = shard_rows(prepared, "train")
     gone = {f"{uri}.gone": rows for uri, rows in shards.items()}
     order = replace(_order(prepared), shards=gone)
-    steps = training_steps(order, [0], 1, HostSource(gone, None, CPU), _making(prepared), [(0, 0)])
-    with Ahead(steps, CPU) as ahead, pytest.raises(FileNotFoundError, match="gone"):
+    steps = training_steps(order, [0], 1, HostSource(gone, None, CPU), _maker(prepared), [(0, 0)])
+    with Prefetch(steps, CPU) as ahead, pytest.raises(FileNotFoundError, match="gone"):
         list(ahead)
 
 
@@ -172,11 +172,11 @@ def test_no_more_is_made_ahead_than_is_kept(prepared: Dataset, tmp_path: Path) -
             made.append(1)
             yield Step(batch)
 
-    ((first, *_), *_), *_ = _steps(prepared, _source(prepared, "shards", tmp_path), _making(prepared))
+    ((first, *_), *_), *_ = _steps(prepared, _source(prepared, "shards", tmp_path), _maker(prepared))
     batch = first.batch
-    with Ahead(endless(), CPU) as ahead:
+    with Prefetch(endless(), CPU) as ahead:
         for _ in zip(range(5), ahead, strict=False):
-            assert len(made) <= 6 + feed.DEPTH + 1
+            assert len(made) <= 6 + loader.DEPTH + 1
 
 
 def test_a_device_that_is_too_small_is_refused_before_it_is_filled(
