@@ -73,7 +73,7 @@ def test_muon_learns_hidden_layers_as_matrices_whatever_their_order_in_memory(ba
     for channels_last in (False, True):
         torch.manual_seed(0)
         precision = Precision(channels_last=channels_last)
-        optimisation = Optimisation(optimizer="muon", learning_rate=0.02)
+        optimisation = Optimisation(optimizer="muon", learning_rate=0.002)
         learner = Learner(build_model("Gap_UNet"), optimisation, precision, "gap_db", CPU, total_steps=9)
         hidden = next(weight for weight in learner.model.parameters() if weight.shape == (32, 32, 3, 3))
         before = hidden.detach().clone()
