@@ -93,6 +93,7 @@ class Restorer:
                 target,
                 name=source.name,
                 method=self.config.method,
+                effort=self.config.effort,
                 restore_magnitudes=self.restore_magnitudes,
                 record=record,
             )

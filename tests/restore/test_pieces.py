@@ -17,7 +17,7 @@ def recording(samples: np.ndarray, rate: int = RATE) -> Recording:
     return Recording(samples=samples, sample_rate=rate, container="WAV", subtype="PCM_16")
 
 
-def add_one(window: Recording, piece: Piece) -> Recording:
+def add_one(window: Recording, piece: Piece, searched: Recording) -> Recording:
     start = piece.window[0]
     lost = mark_gaps(piece.gaps, len(window.samples), start, start + window.num_samples)
     return recording(window.samples + lost)
@@ -57,8 +57,8 @@ def test_filling_by_pieces_is_filling_the_whole(method: str) -> None:
     lost = mark_gaps(gaps, 2, 0, len(time))
     samples[lost] = 0
 
-    def fill_window(window: Recording, piece: Piece) -> Recording:
-        return fill_lost(window, piece, method=method, restore_magnitudes=None)  # type: ignore[arg-type]
+    def fill_window(window: Recording, piece: Piece, searched: Recording) -> Recording:
+        return fill_lost(window, piece, searched, method=method)[0]  # type: ignore[arg-type]
 
     blocks = (recording(part, rate) for part in np.split(samples, [1, 20_000, 20_001, 50_000], axis=1))
     pairs = fill_blocks(blocks, plan_pieces(gaps, rate), fill_window)

@@ -1,0 +1,323 @@
+"""Gaps of 20 ms to seconds in whole recordings: waveform, spectrum, level and onsets of each way to fill them.
+
+    python -m benchmarks.long_gaps --music FOLDER --half test --scores scores.csv --checkpoint pretrained
+    python -m benchmarks.long_gaps --music FOLDER --half tune --lengths 200 500 --methods main auto --scores scores.csv
+    python -m benchmarks.long_gaps --table scores.csv
+    python -m benchmarks.long_gaps --music FOLDER --half test --sounds FOLDER --lengths 500 --checkpoint pretrained
+
+Recordings belong to the tuning or to the test half by a hash of their names; rules and parameters are chosen on the
+tuning half alone. In each recording the gaps of one length are lost at once, 5 s and more apart, so that none may be
+filled from another. Without --music, synthesised instruments, whose seeds are split in the same way.
+"""
+
+import argparse
+import csv
+import hashlib
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchaudio
+from numpy.typing import NDArray
+
+from benchmarks.gap_filling import MIN_POWER, fill_plainly
+from benchmarks.instruments import INSTRUMENTS, play
+from inpaint_ray.audio.decode import decode
+from inpaint_ray.audio.metrics import log_spectral_distance, snr
+from inpaint_ray.audio.runs import find_runs
+from inpaint_ray.audio.stft import Grid, spectrogram
+from inpaint_ray.checkpoints import open_checkpoint
+from inpaint_ray.errors import AudioDecodeError
+from inpaint_ray.evaluate.audio.visqol import Visqol
+from inpaint_ray.filling.auto import Known
+from inpaint_ray.filling.autoregressive import fill_gaps
+from inpaint_ray.filling.calls import restorer_of
+from inpaint_ray.filling.waveform import Fill, fill, fill_with_notes
+
+LENGTHS_MS = (20, 50, 100, 200, 500, 1000)
+APART_S = 5.0  # at least, between the gaps of a recording
+EDGE_S = 1.5  # of sound at either end of a recording that is never lost
+MAIN_SOLVED_S, MAIN_AUTOREGRESSIVE_S = 0.1, 0.2  # as of 2026-11-27: solved up to here; beyond here by a network
+LONGEST_JANSSEN_S = 0.5  # the plain one needs minutes above
+EXCERPT_S = 1.8  # around a gap, for ViSQOL
+NUM_MELS = 40
+
+Signal = NDArray[np.float64]
+Lost = NDArray[np.bool_]
+Noted = tuple[Signal, list[Fill]]
+Filler = Callable[[Signal, int, Lost], Signal | Noted]
+
+
+@dataclass(frozen=True)
+class Score:
+    """How one gap was filled."""
+
+    half: str
+    recording: str
+    start: int
+    length_ms: int
+    method: str
+    used: str  # in the words of the gap table
+    snr_db: float
+    lsd_db: float
+    level_db: float  # of the fill over the truth
+    middle_db: float  # the same in the middle half of the gap
+    onsets: float  # mean difference of log-mel flux
+    visqol: float  # of 1.8 s around the gap; nan if it was not asked for
+    expected_db: float  # the SNR that was predicted; nan where none is
+    told_by: str  # level, trust and SNR of pseudo gaps, in dB
+    seconds: float  # a gap
+
+
+def half_of(name: str) -> str:
+    """The half that a recording belongs to, `tune` or `test`."""
+    return "tune" if hashlib.sha256(name.encode()).digest()[0] % 2 else "test"
+
+
+def recordings_of(folders: list[Path], half: str, limit: int, seconds: float) -> Iterator[tuple[str, Signal, int]]:
+    """Name, first channel, (n,), and rate of at most so many recordings a folder that belong to the half."""
+    for folder in folders:
+        named = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+        chosen = [name for name in named if half_of(name) == half]
+        given = 0
+        for name in sorted(chosen, key=lambda name: hashlib.sha256(name.encode()).digest()):
+            if given == limit:
+                break
+            try:
+                samples, rate = decode(named[name].read_bytes(), longest_s=seconds)
+            except AudioDecodeError:
+                continue  # a list or a text beside the music
+            given += 1
+            yield name, samples[0].astype(np.float64), rate
+
+
+def instruments_of(half: str, seconds: float) -> Iterator[tuple[str, Signal, int]]:
+    """Synthesised instruments, of even seeds for tuning and odd ones for testing."""
+    for name in INSTRUMENTS:
+        for seed in range(0 if half == "tune" else 1, 10, 2):
+            yield f"{name} {seed}", play(name, seconds, 44_100, seed), 44_100
+
+
+def place_gaps(clean: Signal, sample_rate: int, length_ms: int, count: int) -> Lost:
+    """Evenly spread gaps where there is sound, so many or as many as fit: (n,)."""
+    length, edge = round(length_ms * sample_rate / 1000), round(EDGE_S * sample_rate)
+    room = len(clean) - 2 * edge - length
+    lost = np.zeros(len(clean), dtype=bool)
+    if room < 0:
+        return lost
+    fitting = min(count, 1 + int(room / (APART_S * sample_rate + length)))
+    for start in np.linspace(edge, edge + room, fitting + 2)[1:-1].astype(int):
+        if np.mean(clean[start : start + length] ** 2) > MIN_POWER:
+            lost[start : start + length] = True
+    return lost
+
+
+def fill_as_main(known: Signal, sample_rate: int, lost: Lost, *, model: Callable | None = None) -> Signal:
+    """`auto` as it was on 2026-11-27: autoregressive up to 0.2 s, above by the network if there is one."""
+    starts, stops = find_runs(lost)
+    if model is not None and (stops - starts).max() > MAIN_AUTOREGRESSIVE_S * sample_rate:
+        return fill(known, sample_rate, lost, method="model", restore_magnitudes=model)
+    return fill_gaps(known, lost, sample_rate, max_solved_s=MAIN_SOLVED_S)
+
+
+def fill_as_janssen(known: Signal, sample_rate: int, lost: Lost) -> Signal:
+    """Plain Janssen; what is too long for it stays lost."""
+    starts, stops = find_runs(lost)
+    if (stops - starts).max() > LONGEST_JANSSEN_S * sample_rate:
+        return np.full_like(known, np.nan)
+    return fill_plainly(known, sample_rate, lost)
+
+
+def fillers_of(checkpoint: str | None) -> dict[str, Filler]:
+    """The methods that are compared."""
+    fillers: dict[str, Filler] = {
+        "silence": lambda known, sample_rate, lost: known,
+        "janssen": fill_as_janssen,
+        "main": fill_as_main,
+        "autoregressive": partial(fill, method="autoregressive"),
+        "auto": fill_with_notes,
+        "best": partial(fill_with_notes, effort="best"),
+    }
+    if checkpoint:
+        model = restorer_of(open_checkpoint(checkpoint))
+        fillers["main + network"] = partial(fill_as_main, model=model)
+        fillers["network"] = partial(fill, method="model", restore_magnitudes=model)
+        fillers["auto + network"] = partial(fill_with_notes, restore_magnitudes=model)
+        fillers["best + network"] = partial(fill_with_notes, restore_magnitudes=model, effort="best")
+    return fillers
+
+
+def judge(visqol: Visqol | None, filled: Signal, clean: Signal, sample_rate: int, start: int, stop: int) -> float:
+    """MOS of 1.8 s around a gap."""
+    if visqol is None:
+        return np.nan
+    around = max(round((EXCERPT_S * sample_rate - (stop - start)) / 2), 0)
+    part = slice(max(start - around, 0), stop + around)
+    return visqol.score(clean[part], filled[part], sample_rate)
+
+
+def level_db(signal: Signal) -> float:
+    """The power, in dB."""
+    return float(10 * np.log10(np.mean(signal**2) + 1e-12))
+
+
+def onset_distance(filled: Signal, clean: Signal, sample_rate: int, start: int, stop: int) -> float:
+    """Mean difference of the log-mel flux of two signals in and just after a gap."""
+    margin = round(0.1 * sample_rate)
+    length = 2 * round(0.023 * sample_rate / 2)
+    mel = torchaudio.transforms.MelSpectrogram(
+        sample_rate, n_fft=length, hop_length=length // 2, n_mels=NUM_MELS, center=False, norm="slaney"
+    )
+    part = slice(max(start - margin, 0), stop + margin)
+    both = torch.from_numpy(np.stack([filled[part], clean[part]])).float()
+    logs = 10 * torch.log10(mel(both) + 1e-8)
+    flux = logs.diff(dim=-1).clamp(min=0).mean(dim=1)
+    return float((flux[0] - flux[1]).abs().mean())
+
+
+def score_gap(filled: Signal, clean: Signal, sample_rate: int, start: int, stop: int) -> dict[str, float]:
+    """Waveform, spectrum, level and onsets of one gap."""
+    grid = Grid(sample_rate)
+    around = slice(max(start - grid.fft_length, 0), stop + grid.fft_length)
+    restored, truth = torch.from_numpy(filled[around]), torch.from_numpy(clean[around])
+    first = start - (around.start or 0)
+    frames = slice(max(first - grid.fft_length, 0) // grid.hop + 1, (first + stop - start - 1) // grid.hop + 1)
+    quarter = (stop - start) // 4
+    middle = slice(start + quarter, stop - quarter)
+    return {
+        "snr_db": snr(torch.from_numpy(filled[start:stop]), torch.from_numpy(clean[start:stop])),
+        "lsd_db": log_spectral_distance(spectrogram(restored, grid)[frames], spectrogram(truth, grid)[frames]),
+        "level_db": level_db(filled[start:stop]) - level_db(clean[start:stop]),
+        "middle_db": level_db(filled[middle]) - level_db(clean[middle]),
+        "onsets": onset_distance(filled, clean, sample_rate, start, stop),
+    }
+
+
+def score_recording(
+    half: str,
+    name: str,
+    clean: Signal,
+    rate: int,
+    length_ms: int,
+    lost: Lost,
+    fillers: dict[str, Filler],
+    visqol: Visqol | None,
+) -> Iterator[Score]:
+    """The scores of every gap of one length by every method."""
+    known = np.where(lost, 0.0, clean)
+    starts, stops = find_runs(lost)
+    for method, filler in fillers.items():
+        began = time.process_time()
+        made = filler(known, rate, lost)
+        seconds = (time.process_time() - began) / len(starts)
+        filled, notes = made if isinstance(made, tuple) else (made, [])
+        noted = {note.start: note for note in notes}
+        for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+            if not np.isfinite(filled[start:stop]).all():
+                continue
+            note = noted.get(start)
+            yield Score(
+                half=half,
+                recording=name,
+                start=start,
+                length_ms=length_ms,
+                method=method,
+                used=note.method if note else method,
+                expected_db=note.expected_snr_db if note else np.nan,
+                told_by=_told_by(note.known) if note and note.known else "",
+                visqol=judge(visqol, filled, clean, rate, start, stop),
+                seconds=seconds,
+                **score_gap(filled, clean, rate, start, stop),
+            )
+
+
+def _told_by(known: Known) -> str:
+    values = known.level_db, known.trust_db, known.pseudo_db
+    return " ".join("nan" if value is None else f"{value:.3f}" for value in values)
+
+
+def print_tables(rows: list[dict[str, str]]) -> None:
+    """Markdown, a table a half and length; main beside each method, gap by gap."""
+    groups = defaultdict(list)
+    for row in rows:
+        groups[row["half"], int(row["length_ms"])].append(row)
+    for (half, length_ms), group in sorted(groups.items()):
+        by_method = defaultdict(dict)
+        for row in group:
+            by_method[row["method"]][row["recording"], row["start"]] = row
+        main = by_method.get("main", {})
+        print(f"\n{half}, {length_ms} ms, {len(main)} gaps of {len({key[0] for key in main})} recordings\n")
+        print("| method | gaps | SNR mean / median | over main | LSD | level | middle | onsets | ViSQOL | s a gap |")
+        print("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+        for method, found in by_method.items():
+            column = {
+                name: np.array([float(row[name]) for row in found.values()])
+                for name in ("snr_db", "lsd_db", "level_db", "middle_db", "onsets", "visqol", "seconds")
+            }
+            shared = [key for key in found if key in main]
+            over = np.array([float(found[key]["snr_db"]) - float(main[key]["snr_db"]) for key in shared])
+            error = over.std() / max(len(over), 1) ** 0.5
+            levels = column["level_db"].mean(), column["middle_db"].mean()
+            print(
+                f"| {method} | {len(found)} | {column['snr_db'].mean():.2f} / {np.median(column['snr_db']):.2f} "
+                f"| {over.mean():+.2f} +- {error:.2f} | {column['lsd_db'].mean():.2f} | {levels[0]:+.1f} "
+                f"| {levels[1]:+.1f} | {column['onsets'].mean():.3f} | {column['visqol'].mean():.2f} "
+                f"| {column['seconds'].mean():.3f} |"
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--music", type=Path, nargs="+", help="folders of recordings; without, instruments are played")
+    parser.add_argument("--half", choices=("tune", "test"), default="test")
+    parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS_MS, help="ms")
+    parser.add_argument("--gaps", type=int, default=4, help="of each length in each recording, at most")
+    parser.add_argument("--files", type=int, default=25, help="of each folder, at most")
+    parser.add_argument("--seconds", type=float, default=240.0, help="of each recording, at most")
+    parser.add_argument("--methods", nargs="+", help="only these")
+    parser.add_argument("--checkpoint", help="checkpoint folder, or pretrained; adds the methods with a network")
+    parser.add_argument("--visqol", action="store_true", help="needs pip install visqol-python; from 200 ms on")
+    parser.add_argument("--scores", type=Path, help="CSV to which scores are added")
+    parser.add_argument("--table", type=Path, nargs="+", help="print tables of such CSVs, and do nothing else")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    if arguments.table:
+        print_tables([row for path in arguments.table for row in csv.DictReader(path.open())])
+        return
+    fillers = fillers_of(arguments.checkpoint)
+    fillers = {name: fillers[name] for name in arguments.methods or fillers}
+    visqol = Visqol() if arguments.visqol else None
+    rows = []
+    if arguments.music:
+        recordings = recordings_of(arguments.music, arguments.half, arguments.files, arguments.seconds)
+    else:
+        recordings = instruments_of(arguments.half, min(arguments.seconds, 12.0))
+    for name, clean, rate in recordings:
+        for length_ms in arguments.lengths:
+            lost = place_gaps(clean, rate, length_ms, arguments.gaps)
+            if lost.any():
+                judged_by = visqol if length_ms >= 200 else None
+                scores = score_recording(arguments.half, name, clean, rate, length_ms, lost, fillers, judged_by)
+                made = [{key: str(value) for key, value in vars(score).items()} for score in scores]
+                rows += made
+                if arguments.scores:
+                    _append(arguments.scores, made)
+    print_tables(rows)
+
+
+def _append(path: Path, rows: list[dict[str, str]]) -> None:
+    fresh = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Score)])
+        if fresh:
+            writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()

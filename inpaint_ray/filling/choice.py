@@ -1,0 +1,52 @@
+"""What `auto` does with a gap, by its length: one table, whose every row is measured in docs/filling.md.
+
+A gap throughout which another channel is known is filled from there (`channels`). Else the first row that is long
+enough holds: autoregression first; the same music elsewhere in the recording, if the row says so and it is trusted;
+and where it is not, bands of another fill of the right level, at a cost of a share of the predicted error.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Lender = Literal["noise", "wiener"]  # of bands, where there is no network: shaped noise, or Wiener's frames
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is done with gaps up to a length."""
+
+    longest_s: float
+    retrieval: bool
+    pseudo: bool  # the trust in a source must pass the SNR of fills of pseudo gaps, too
+    lender: Lender
+    share: float  # of the predicted error, that the lent bands may add
+
+
+AUTO = (
+    Row(longest_s=0.0499, retrieval=False, pseudo=False, lender="noise", share=0.03),
+    Row(longest_s=0.075, retrieval=True, pseudo=True, lender="wiener", share=0.07),
+    Row(longest_s=0.15, retrieval=True, pseudo=True, lender="wiener", share=0.12),
+    Row(longest_s=0.35, retrieval=True, pseudo=False, lender="wiener", share=0.4),
+    Row(longest_s=float("inf"), retrieval=True, pseudo=False, lender="wiener", share=0.7),
+)
+SHORTEST_RETRIEVAL_S = next(before.longest_s for before, row in zip(AUTO, AUTO[1:], strict=False) if row.retrieval)
+
+LEAST_TRUST_DB = 3.0  # where pseudo gaps are asked
+MOST_KNOWN_DB = 10.0  # of a level; above it the energy is true already
+
+
+def row_of(seconds: float) -> Row:
+    """The row for a gap of a length."""
+    return next(row for row in AUTO if seconds <= row.longest_s)
+
+
+def is_trusted(trust_db: float, level_db: float, pseudo_db: float | None) -> bool:
+    """Whether the same music elsewhere is taken in place of the autoregressive fill.
+
+    Args:
+        trust_db: of the match.
+        level_db: SNR that the power of the autoregressive fill suggests.
+        pseudo_db: SNR of autoregressive fills of pseudo gaps, where the row asks for it.
+    """
+    least = level_db / 2 + 2
+    return trust_db > (least if pseudo_db is None else max(least, pseudo_db, LEAST_TRUST_DB))
