@@ -2,8 +2,8 @@
 
     python -m benchmarks.expectation scores.csv --plot docs/expected_snr.png
 
-Scores are those of `python -m benchmarks.long_gaps --methods auto "auto + network" network --scores scores.csv`, of both
-halves.
+Scores are those of `python -m benchmarks.long_gaps --methods auto "auto + network" network --scores scores.csv`, of
+both halves.
 """
 
 import argparse
