@@ -14,23 +14,19 @@ import argparse
 import csv
 import hashlib
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-import torchaudio
 from numpy.typing import NDArray
 
 from benchmarks.gap_filling import MIN_POWER, fill_plainly
+from benchmarks.gap_scores import Score, append_scores, judge, print_tables, score_gap
 from benchmarks.instruments import INSTRUMENTS, play
 from inpaint_ray.audio.decode import decode
-from inpaint_ray.audio.metrics import log_spectral_distance, snr
 from inpaint_ray.audio.runs import find_runs
-from inpaint_ray.audio.stft import Grid, spectrogram
 from inpaint_ray.checkpoints import open_checkpoint
 from inpaint_ray.errors import AudioDecodeError
 from inpaint_ray.evaluate.audio.visqol import Visqol
@@ -38,40 +34,20 @@ from inpaint_ray.filling.auto import Known
 from inpaint_ray.filling.autoregressive import fill_gaps
 from inpaint_ray.filling.calls import restorer_of
 from inpaint_ray.filling.waveform import Fill, fill, fill_with_notes
+from inpaint_ray.pages.pictures import draw_spectrograms
+from inpaint_ray.pages.sounds import to_flac
 
 LENGTHS_MS = (20, 50, 100, 200, 500, 1000)
 APART_S = 5.0  # at least, between the gaps of a recording
 EDGE_S = 1.5  # of sound at either end of a recording that is never lost
 MAIN_SOLVED_S, MAIN_AUTOREGRESSIVE_S = 0.1, 0.2  # as of 2026-11-27: solved up to here; beyond here by a network
 LONGEST_JANSSEN_S = 0.5  # the plain one needs minutes above
-EXCERPT_S = 1.8  # around a gap, for ViSQOL
-NUM_MELS = 40
+HEARD_S = 2.0  # on either side of a gap that is rendered
 
 Signal = NDArray[np.float64]
 Lost = NDArray[np.bool_]
 Noted = tuple[Signal, list[Fill]]
 Filler = Callable[[Signal, int, Lost], Signal | Noted]
-
-
-@dataclass(frozen=True)
-class Score:
-    """How one gap was filled."""
-
-    half: str
-    recording: str
-    start: int
-    length_ms: int
-    method: str
-    used: str  # in the words of the gap table
-    snr_db: float
-    lsd_db: float
-    level_db: float  # of the fill over the truth
-    middle_db: float  # the same in the middle half of the gap
-    onsets: float  # mean difference of log-mel flux
-    visqol: float  # of 1.8 s around the gap; nan if it was not asked for
-    expected_db: float  # the SNR that was predicted; nan where none is
-    told_by: str  # level, trust and SNR of pseudo gaps, in dB
-    seconds: float  # a gap
 
 
 def half_of(name: str) -> str:
@@ -152,52 +128,6 @@ def fillers_of(checkpoint: str | None) -> dict[str, Filler]:
     return fillers
 
 
-def judge(visqol: Visqol | None, filled: Signal, clean: Signal, sample_rate: int, start: int, stop: int) -> float:
-    """MOS of 1.8 s around a gap."""
-    if visqol is None:
-        return np.nan
-    around = max(round((EXCERPT_S * sample_rate - (stop - start)) / 2), 0)
-    part = slice(max(start - around, 0), stop + around)
-    return visqol.score(clean[part], filled[part], sample_rate)
-
-
-def level_db(signal: Signal) -> float:
-    """The power, in dB."""
-    return float(10 * np.log10(np.mean(signal**2) + 1e-12))
-
-
-def onset_distance(filled: Signal, clean: Signal, sample_rate: int, start: int, stop: int) -> float:
-    """Mean difference of the log-mel flux of two signals in and just after a gap."""
-    margin = round(0.1 * sample_rate)
-    length = 2 * round(0.023 * sample_rate / 2)
-    mel = torchaudio.transforms.MelSpectrogram(
-        sample_rate, n_fft=length, hop_length=length // 2, n_mels=NUM_MELS, center=False, norm="slaney"
-    )
-    part = slice(max(start - margin, 0), stop + margin)
-    both = torch.from_numpy(np.stack([filled[part], clean[part]])).float()
-    logs = 10 * torch.log10(mel(both) + 1e-8)
-    flux = logs.diff(dim=-1).clamp(min=0).mean(dim=1)
-    return float((flux[0] - flux[1]).abs().mean())
-
-
-def score_gap(filled: Signal, clean: Signal, sample_rate: int, start: int, stop: int) -> dict[str, float]:
-    """Waveform, spectrum, level and onsets of one gap."""
-    grid = Grid(sample_rate)
-    around = slice(max(start - grid.fft_length, 0), stop + grid.fft_length)
-    restored, truth = torch.from_numpy(filled[around]), torch.from_numpy(clean[around])
-    first = start - (around.start or 0)
-    frames = slice(max(first - grid.fft_length, 0) // grid.hop + 1, (first + stop - start - 1) // grid.hop + 1)
-    quarter = (stop - start) // 4
-    middle = slice(start + quarter, stop - quarter)
-    return {
-        "snr_db": snr(torch.from_numpy(filled[start:stop]), torch.from_numpy(clean[start:stop])),
-        "lsd_db": log_spectral_distance(spectrogram(restored, grid)[frames], spectrogram(truth, grid)[frames]),
-        "level_db": level_db(filled[start:stop]) - level_db(clean[start:stop]),
-        "middle_db": level_db(filled[middle]) - level_db(clean[middle]),
-        "onsets": onset_distance(filled, clean, sample_rate, start, stop),
-    }
-
-
 def score_recording(
     half: str,
     name: str,
@@ -207,15 +137,18 @@ def score_recording(
     lost: Lost,
     fillers: dict[str, Filler],
     visqol: Visqol | None,
+    sounds: Path | None = None,
 ) -> Iterator[Score]:
     """The scores of every gap of one length by every method."""
     known = np.where(lost, 0.0, clean)
     starts, stops = find_runs(lost)
+    heard = {"clean": clean, "damaged": known}
     for method, filler in fillers.items():
         began = time.process_time()
         made = filler(known, rate, lost)
         seconds = (time.process_time() - began) / len(starts)
         filled, notes = made if isinstance(made, tuple) else (made, [])
+        heard[method] = filled
         noted = {note.start: note for note in notes}
         for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
             if not np.isfinite(filled[start:stop]).all():
@@ -234,6 +167,8 @@ def score_recording(
                 seconds=seconds,
                 **score_gap(filled, clean, rate, start, stop),
             )
+    if sounds:
+        render(sounds, name, heard, rate, int(starts[0]), int(stops[0]))
 
 
 def _told_by(known: Known) -> str:
@@ -241,34 +176,17 @@ def _told_by(known: Known) -> str:
     return " ".join("nan" if value is None else f"{value:.3f}" for value in values)
 
 
-def print_tables(rows: list[dict[str, str]]) -> None:
-    """Markdown, a table a half and length; main beside each method, gap by gap."""
-    groups = defaultdict(list)
-    for row in rows:
-        groups[row["half"], int(row["length_ms"])].append(row)
-    for (half, length_ms), group in sorted(groups.items()):
-        by_method = defaultdict(dict)
-        for row in group:
-            by_method[row["method"]][row["recording"], row["start"]] = row
-        main = by_method.get("main", {})
-        print(f"\n{half}, {length_ms} ms, {len(main)} gaps of {len({key[0] for key in main})} recordings\n")
-        print("| method | gaps | SNR mean / median | over main | LSD | level | middle | onsets | ViSQOL | s a gap |")
-        print("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
-        for method, found in by_method.items():
-            column = {
-                name: np.array([float(row[name]) for row in found.values()])
-                for name in ("snr_db", "lsd_db", "level_db", "middle_db", "onsets", "visqol", "seconds")
-            }
-            shared = [key for key in found if key in main]
-            over = np.array([float(found[key]["snr_db"]) - float(main[key]["snr_db"]) for key in shared])
-            error = over.std() / max(len(over), 1) ** 0.5
-            levels = column["level_db"].mean(), column["middle_db"].mean()
-            print(
-                f"| {method} | {len(found)} | {column['snr_db'].mean():.2f} / {np.median(column['snr_db']):.2f} "
-                f"| {over.mean():+.2f} +- {error:.2f} | {column['lsd_db'].mean():.2f} | {levels[0]:+.1f} "
-                f"| {levels[1]:+.1f} | {column['onsets'].mean():.3f} | {column['visqol'].mean():.2f} "
-                f"| {column['seconds'].mean():.3f} |"
-            )
+def render(folder: Path, name: str, signals: dict[str, Signal], sample_rate: int, start: int, stop: int) -> None:
+    """Write a few seconds around a gap as it was, damaged and filled, to hear and to see."""
+    around = slice(max(start - round(HEARD_S * sample_rate), 0), stop + round(HEARD_S * sample_rate))
+    lost = np.zeros(len(signals["clean"][around]), dtype=bool)
+    lost[start - around.start : stop - around.start] = True
+    parts = {label: signal[None, around].astype(np.float32) for label, signal in signals.items()}
+    stem = f"{Path(name).stem}_{start}_{1000 * (stop - start) // sample_rate}ms"
+    folder.mkdir(parents=True, exist_ok=True)
+    for label, part in parts.items():
+        (folder / f"{stem}_{label.replace(' + ', '_')}.flac").write_bytes(to_flac(part, sample_rate))
+    (folder / f"{stem}.png").write_bytes(draw_spectrograms(parts, lost, sample_rate, reference="clean"))
 
 
 def main() -> None:
@@ -283,6 +201,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", help="checkpoint folder, or pretrained; adds the methods with a network")
     parser.add_argument("--visqol", action="store_true", help="needs pip install visqol-python; from 200 ms on")
     parser.add_argument("--scores", type=Path, help="CSV to which scores are added")
+    parser.add_argument("--sounds", type=Path, help="folder for the first gap of each recording, as FLAC and PNG")
     parser.add_argument("--table", type=Path, nargs="+", help="print tables of such CSVs, and do nothing else")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -302,21 +221,14 @@ def main() -> None:
             lost = place_gaps(clean, rate, length_ms, arguments.gaps)
             if lost.any():
                 judged_by = visqol if length_ms >= 200 else None
-                scores = score_recording(arguments.half, name, clean, rate, length_ms, lost, fillers, judged_by)
+                scores = score_recording(
+                    arguments.half, name, clean, rate, length_ms, lost, fillers, judged_by, arguments.sounds
+                )
                 made = [{key: str(value) for key, value in vars(score).items()} for score in scores]
                 rows += made
                 if arguments.scores:
-                    _append(arguments.scores, made)
+                    append_scores(arguments.scores, made)
     print_tables(rows)
-
-
-def _append(path: Path, rows: list[dict[str, str]]) -> None:
-    fresh = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Score)])
-        if fresh:
-            writer.writeheader()
-        writer.writerows(rows)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,6 @@
 Shapes: c = channels, n = samples.
 """
 
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -18,12 +16,11 @@ from inpaint_ray.filling.autoregressive import fill_gaps
 from inpaint_ray.filling.choice import MOST_KNOWN_DB, SHORTEST_RETRIEVAL_S, is_trusted, row_of
 from inpaint_ray.filling.expectation import expected_db, level_db, power_around, pseudo_db
 from inpaint_ray.filling.matching import Match, Surroundings
-from inpaint_ray.filling.mixture import SIDE_S, mix_bands, noise_like
+from inpaint_ray.filling.mixture import mix_bands
 from inpaint_ray.filling.retrieval import Index, find_places, make_index
 from inpaint_ray.filling.synthesis import RestoreMagnitudes, synthesise_gaps
 
 SEARCH_S = 300.0  # of the recording on either side of a gap, at the most
-SEED_SAMPLES = 16
 LEFT_CONTEXT_S = 0.37  # on either side of what a source leaves to fill: what autoregression looks at
 
 
@@ -204,34 +201,17 @@ def mix(
         for gap in here:
             level, power = _level(filled, gap, sample_rate)
             known[gap] = replace(gaps[gap], level_db=level)
-            share = row_of((gap.stop - gap.start) / sample_rate).share if level < MOST_KNOWN_DB else 0.0
+            row = row_of((gap.stop - gap.start) / sample_rate)
+            share = row.model_share if restore_magnitudes else row.wiener_share
+            share = share if level < MOST_KNOWN_DB else 0.0
             budgets[gap] = share * (gap.stop - gap.start) * power * 10 ** (-level / 10)
-        wanting = [gap for gap in here if budgets[gap] > 0]
-        for gap, other, name in _lenders(filled[channel], lost[channel], wanting, sample_rate, restore_magnitudes):
-            fill = filled[channel, gap.start : gap.stop].astype(np.float64)
-            filled[channel, gap.start : gap.stop] = mix_bands(fill, other, budgets[gap], sample_rate)
+        wanting = {(gap.start, gap.stop): gap for gap in here if budgets[gap] > 0}
+        if not wanting:
+            continue
+        whole, name = filled[channel].astype(np.float64), "model" if restore_magnitudes else "wiener"
+        frames = restore_magnitudes or wiener_frames
+        for start, stop, other in synthesise_gaps(whole, lost[channel], list(wanting), Grid(sample_rate), frames):
+            gap = wanting[start, stop]
+            filled[channel, start:stop] = mix_bands(whole[start:stop], other, budgets[gap], sample_rate)
             known[gap] = replace(known[gap], method=f"autoregressive + {name}")
     return known
-
-
-def _lenders(
-    filled: NDArray, lost: NDArray[np.bool_], gaps: list[Gap], sample_rate: int, model: RestoreMagnitudes | None
-) -> Iterator[tuple[Gap, NDArray[np.float64], str]]:
-    """Another fill of each gap, and what it is made by."""
-    by_noise = [gap for gap in gaps if model is None and row_of((gap.stop - gap.start) / sample_rate).lender == "noise"]
-    reach = round(SIDE_S * sample_rate)
-    for gap in by_noise:
-        before, after = filled[max(gap.start - reach, 0) : gap.start], filled[gap.stop : gap.stop + reach]
-        sides = before.astype(np.float64), after.astype(np.float64)
-        fill = filled[gap.start : gap.stop].astype(np.float64)
-        yield gap, noise_like(fill, *sides, sample_rate, seed=_seed(*sides)), "noise"
-    if by_frames := {(gap.start, gap.stop): gap for gap in gaps if gap not in by_noise}:
-        frames = model or wiener_frames
-        made = synthesise_gaps(filled.astype(np.float64), lost, list(by_frames), Grid(sample_rate), frames)
-        for start, stop, values in made:
-            yield by_frames[start, stop], values, "model" if model else "wiener"
-
-
-def _seed(before: NDArray[np.float64], after: NDArray[np.float64]) -> int:
-    """A seed from what is beside a gap: the same for any part of the recording that is at hand."""
-    return zlib.crc32(before[-SEED_SAMPLES:].tobytes() or after[:SEED_SAMPLES].tobytes())

@@ -6,9 +6,6 @@ and where it is not, bands of another fill of the right level, at a cost of a sh
 """
 
 from dataclasses import dataclass
-from typing import Literal
-
-Lender = Literal["noise", "wiener"]  # of bands, where there is no network: shaped noise, or Wiener's frames
 
 
 @dataclass(frozen=True)
@@ -18,16 +15,16 @@ class Row:
     longest_s: float
     retrieval: bool
     pseudo: bool  # the trust in a source must pass the SNR of fills of pseudo gaps, too
-    lender: Lender
-    share: float  # of the predicted error, that the lent bands may add
+    model_share: float  # of the predicted error, that bands from the network's frames may add
+    wiener_share: float  # the same of Wiener's frames, where there is no network
 
 
 AUTO = (
-    Row(longest_s=0.0499, retrieval=False, pseudo=False, lender="noise", share=0.03),
-    Row(longest_s=0.075, retrieval=True, pseudo=True, lender="wiener", share=0.07),
-    Row(longest_s=0.15, retrieval=True, pseudo=True, lender="wiener", share=0.12),
-    Row(longest_s=0.35, retrieval=True, pseudo=False, lender="wiener", share=0.4),
-    Row(longest_s=float("inf"), retrieval=True, pseudo=False, lender="wiener", share=0.7),
+    Row(longest_s=0.0499, retrieval=False, pseudo=False, model_share=0.03, wiener_share=0.0),
+    Row(longest_s=0.075, retrieval=True, pseudo=True, model_share=0.07, wiener_share=0.07),
+    Row(longest_s=0.15, retrieval=True, pseudo=True, model_share=0.12, wiener_share=0.12),
+    Row(longest_s=0.35, retrieval=True, pseudo=False, model_share=0.4, wiener_share=0.4),
+    Row(longest_s=float("inf"), retrieval=True, pseudo=False, model_share=0.7, wiener_share=0.7),
 )
 SHORTEST_RETRIEVAL_S = next(before.longest_s for before, row in zip(AUTO, AUTO[1:], strict=False) if row.retrieval)
 

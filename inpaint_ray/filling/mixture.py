@@ -17,9 +17,6 @@ FRAME_S = 0.023
 BANDS_PER_OCTAVE = 3
 LOWEST_HZ = 60.0
 FADE_S = 0.001  # at either end of a gap
-SIDE_S = 0.08  # on either side, whose spectrum the noise has
-MOST_LIFT = 4.0  # of what the fill has itself: 12 dB
-NOISE_SHARE = 0.7  # amplitude of the noise, of what is missing
 
 Signal = NDArray[np.float64]
 
@@ -50,34 +47,6 @@ def mix_bands(fill: Signal, other: Signal, budget: float, sample_rate: int) -> S
         return fill.copy()
     share = _affordable(costs * (energy / total), budget)
     return fill + fade * _signal(spectra * share[:, bands], length, sample_rate)
-
-
-def noise_like(fill: Signal, before: Signal, after: Signal, sample_rate: int, *, seed: int) -> Signal:
-    """The fill of a gap, lifted and with noise added to the spectrum of its two sides: (g,).
-
-    Args:
-        fill: (g,).
-        before: what precedes the gap, at least 80 ms or all that there is.
-        after: what follows it.
-        sample_rate: Hz.
-        seed: same seed, same noise.
-    """
-    own = _spectra(fill, sample_rate)
-    bands = _bands(own.shape[1], sample_rate)
-    size = np.bincount(bands)
-    reach = round(SIDE_S * sample_rate)
-    sides = [_side_power(part, bands, sample_rate) for part in (before[-reach:], after[:reach])]
-    logs = [np.log(np.maximum(side, 1e-20)) for side in sides if side is not None]
-    if not logs:
-        return fill.copy()
-    place = np.linspace(0, 1, len(own) + 2)[1:-1, None]
-    wanted = np.exp((1 - place) * logs[0] + place * logs[-1])  # (T, B) a bin
-    power = _sums(np.abs(own) ** 2, bands) / size
-    lift = np.clip(np.sqrt(wanted / np.maximum(power, 1e-20)), 1.0, MOST_LIFT)
-    missing = np.sqrt(np.maximum(wanted - lift**2 * power, 0.0))
-    noise = _spectra(np.random.default_rng(seed).standard_normal(len(fill)), sample_rate)
-    noise /= np.sqrt(np.mean(np.abs(noise) ** 2)) or 1.0
-    return _signal(own * lift[:, bands] + NOISE_SHARE * noise * missing[:, bands], len(fill), sample_rate)
 
 
 def _affordable(costs: Signal, budget: float) -> Signal:
@@ -131,11 +100,3 @@ def _bands(num_bins: int, sample_rate: int) -> NDArray[np.int64]:
 def _sums(power: Signal, bands: NDArray[np.int64]) -> Signal:
     """Sums over the bins of each band: (T, B)."""
     return np.add.reduceat(power, np.flatnonzero(np.diff(bands, prepend=-1)), axis=1)
-
-
-def _side_power(side: Signal, bands: NDArray[np.int64], sample_rate: int) -> Signal | None:
-    """Mean power of a bin in each band, (B,), or None where there is too little to tell."""
-    if len(side) < _frame(sample_rate) // 2:
-        return None
-    power = _sums(np.abs(_spectra(side, sample_rate)) ** 2, bands).sum(axis=0) / np.bincount(bands)
-    return power * (_frame(sample_rate) // 2) / len(side)
