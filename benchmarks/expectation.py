@@ -14,25 +14,17 @@ import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint_ray.filling.expectation import COEFFICIENTS, LIKELY_DB, SURE_DB, in_a_word
+from inpaint_ray.filling.expectation import COEFFICIENTS, LIKELY_DB, SURE_DB, features, in_a_word
 
 LOWEST_DB, HIGHEST_DB = -10.0, 40.0  # what a truth counts for
 RIDGE = 1.0  # of the coefficients but the constant: few gaps tell little
 WORDS = ("sure", "likely", "guess")
 
 
-def kind_of(row: dict[str, str]) -> str:
-    """The line of COEFFICIENTS that a score belongs to."""
-    kind = row["used"].split(" + ")[0]
-    pseudo = float(row["told_by"].split()[2])
-    return "pseudo" if kind == "autoregressive" and np.isfinite(pseudo) else kind
-
-
-def told_by(row: dict[str, str]) -> NDArray[np.float64]:
-    """The values that the coefficients are multiplied with."""
+def told_by(row: dict[str, str]) -> tuple[str, NDArray[np.float64]]:
+    """The line of COEFFICIENTS that a score belongs to, and the values that its numbers are multiplied with."""
     level, trust, pseudo = map(float, row["told_by"].split())
-    more = {"retrieval": trust, "pseudo": pseudo}.get(kind_of(row), 0.0)
-    return np.array([1.0, level, np.log2(int(row["length_ms"]) / 100), more])
+    return features(row["used"], int(row["length_ms"]) / 1000, level, trust, pseudo)
 
 
 def truth_of(rows: list[dict[str, str]]) -> NDArray[np.float64]:
@@ -43,11 +35,11 @@ def truth_of(rows: list[dict[str, str]]) -> NDArray[np.float64]:
 def print_fit(rows: list[dict[str, str]]) -> None:
     """Coefficients of least squares, as COEFFICIENTS has them."""
     for kind in COEFFICIENTS:
-        chosen = [row for row in rows if kind_of(row) == kind]
+        chosen = [row for row in rows if told_by(row)[0] == kind]
         if len(chosen) < 10:
             print(f'    "{kind}": {COEFFICIENTS[kind]},  # as it is: {len(chosen)} gaps')
             continue
-        values, truth = np.stack([told_by(row) for row in chosen]), truth_of(chosen)
+        values, truth = np.stack([told_by(row)[1] for row in chosen]), truth_of(chosen)
         ridge = RIDGE * np.diag([0.0, 1.0, 1.0, 1.0])
         fitted = np.linalg.solve(values.T @ values + ridge, values.T @ truth)
         error = np.sqrt(np.mean((values @ fitted - truth) ** 2))
@@ -76,7 +68,7 @@ def draw(rows: list[dict[str, str]], path: Path) -> None:
 
     figure, axes = pyplot.subplots(figsize=(6, 5), layout="constrained")
     for kind in COEFFICIENTS:
-        chosen = [row for row in rows if kind_of(row) == kind]
+        chosen = [row for row in rows if told_by(row)[0] == kind]
         if chosen:
             expected = [float(row["expected_db"]) for row in chosen]
             name = "autoregressive, pseudo gaps filled" if kind == "pseudo" else kind

@@ -41,7 +41,7 @@ LENGTHS_MS = (20, 50, 100, 200, 500, 1000)
 APART_S = 5.0  # at least, between the gaps of a recording
 EDGE_S = 1.5  # of sound at either end of a recording that is never lost
 MAIN_SOLVED_S, MAIN_AUTOREGRESSIVE_S = 0.1, 0.2  # as of 2026-11-27: solved up to here; beyond here by a network
-LONGEST_JANSSEN_S = 0.5  # the plain one needs minutes above
+LONGEST_JANSSEN_S = 0.2  # the plain one needs minutes above
 HEARD_S = 2.0  # on either side of a gap that is rendered
 
 Signal = NDArray[np.float64]
@@ -122,7 +122,7 @@ def fillers_of(checkpoint: str | None) -> dict[str, Filler]:
     if checkpoint:
         model = restorer_of(open_checkpoint(checkpoint))
         fillers["main + network"] = partial(fill_as_main, model=model)
-        fillers["network"] = partial(fill, method="model", restore_magnitudes=model)
+        fillers["network"] = partial(fill_with_notes, method="model", restore_magnitudes=model)
         fillers["auto + network"] = partial(fill_with_notes, restore_magnitudes=model)
         fillers["best + network"] = partial(fill_with_notes, restore_magnitudes=model, effort="best")
     return fillers
@@ -173,7 +173,7 @@ def score_recording(
 
 def _told_by(known: Known) -> str:
     values = known.level_db, known.trust_db, known.pseudo_db
-    return " ".join("nan" if value is None else f"{value:.3f}" for value in values)
+    return " ".join(f"{value:.3f}" for value in values)
 
 
 def render(folder: Path, name: str, signals: dict[str, Signal], sample_rate: int, start: int, stop: int) -> None:

@@ -40,7 +40,7 @@ class Known:
     method: str
     level_db: float | None = None  # SNR that the power of the autoregressive fill suggests, before others lent it some
     trust_db: float = -np.inf  # of the match, where one was looked for
-    pseudo_db: float | None = None  # SNR of autoregressive fills beside it, where they were made
+    pseudo_db: float = -np.inf  # SNR of autoregressive fills beside it, where they were made
 
     def measured(self, filled: NDArray, gap: Gap, sample_rate: int) -> "Known":
         """The same with its level, of the fill as it stands where none was measured before."""
@@ -51,7 +51,7 @@ class Known:
     def expected_snr_db(self, seconds: float) -> float:
         """The SNR that is expected of the fill of a gap of so many seconds."""
         assert self.level_db is not None
-        return expected_db(self.method.split(" + ")[0], seconds, self.level_db, self.trust_db, self.pseudo_db)
+        return expected_db(self.method, seconds, self.level_db, self.trust_db, self.pseudo_db)
 
 
 def retrieve(
@@ -130,8 +130,8 @@ def _known(filled: NDArray, lost: NDArray[np.bool_], gaps: list[Gap], sample_rat
     levels = [_level(filled, gap, sample_rate)[0] for gap in gaps]
     longest = max(gap.stop - gap.start for gap in gaps) / sample_rate
     level, trust = float(np.mean(levels)), -np.inf if match is None else match.trust_db
-    pseudo = None
-    if row_of(longest).pseudo and is_trusted(trust, level, None):
+    pseudo = -np.inf
+    if row_of(longest).pseudo and is_trusted(trust, level):
         pseudo = float(np.mean([_pseudo(filled, lost, gap, sample_rate) for gap in gaps]))
     return Known(method="autoregressive", level_db=level, trust_db=trust, pseudo_db=pseudo)
 

@@ -6,6 +6,7 @@ and where it is not, bands of another fill of the right level, at a cost of a sh
 """
 
 from dataclasses import dataclass
+from math import inf
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ AUTO = (
     Row(longest_s=0.075, retrieval=True, pseudo=True, model_share=0.07, wiener_share=0.07),
     Row(longest_s=0.15, retrieval=True, pseudo=True, model_share=0.12, wiener_share=0.12),
     Row(longest_s=0.35, retrieval=True, pseudo=False, model_share=0.4, wiener_share=0.4),
-    Row(longest_s=float("inf"), retrieval=True, pseudo=False, model_share=0.7, wiener_share=0.7),
+    Row(longest_s=inf, retrieval=True, pseudo=False, model_share=0.7, wiener_share=0.7),
 )
 SHORTEST_RETRIEVAL_S = next(before.longest_s for before, row in zip(AUTO, AUTO[1:], strict=False) if row.retrieval)
 
@@ -37,13 +38,13 @@ def row_of(seconds: float) -> Row:
     return next(row for row in AUTO if seconds <= row.longest_s)
 
 
-def is_trusted(trust_db: float, level_db: float, pseudo_db: float | None) -> bool:
+def is_trusted(trust_db: float, level_db: float, pseudo_db: float = -inf) -> bool:
     """Whether the same music elsewhere is taken in place of the autoregressive fill.
 
     Args:
         trust_db: of the match.
         level_db: SNR that the power of the autoregressive fill suggests.
-        pseudo_db: SNR of autoregressive fills of pseudo gaps, where the row asks for it.
+        pseudo_db: SNR of autoregressive fills of pseudo gaps, where the row asks for it and there was room for one.
     """
     least = level_db / 2 + 2
-    return trust_db > (least if pseudo_db is None else max(least, pseudo_db, LEAST_TRUST_DB))
+    return trust_db > (max(least, pseudo_db, LEAST_TRUST_DB) if pseudo_db > -inf else least)

@@ -19,13 +19,14 @@ MOST_DB = 20.0  # of a level: a power cannot be told to be nearer than this
 PSEUDO_CONTEXT_S = 0.4  # on either side of a pseudo gap
 
 COEFFICIENTS = {  # constant, a dB of level, a doubling of 0.1 s, a dB of trust or pseudo gaps
-    "autoregressive": (1.0, 0.55, -1.5, 0.0),
-    "pseudo": (-1.3, 0.2, 0.0, 0.9),
-    "retrieval": (5.0, 0.0, 0.0, 0.87),
-    "other channel": (1.0, 0.55, 0.0, 0.0),
-    "model": (-2.0, 0.55, 0.0, 0.0),
+    "autoregressive": (0.99, 0.46, -1.13, 0.0),
+    "pseudo": (-1.16, 0.23, 0.25, 0.90),
+    "retrieval": (4.08, 0.36, -0.71, 0.79),
+    "other channel": (4.47, 0.41, -1.40, 0.0),
+    "model": (-0.3, 0.0, -0.7, 0.0),  # whose power tells nothing
 }
 LEAST_DB, MOST_EXPECTED_DB = -3.0, 40.0
+LENGTH_COUNTS_S = 0.3  # longer gaps are no harder
 
 Word = Literal["sure", "likely", "guess"]
 SURE_DB, LIKELY_DB = 10.0, 4.0
@@ -88,22 +89,27 @@ def pseudo_db(filled: Signal, lost: NDArray[np.bool_], start: int, stop: int, sa
     return float(np.mean(ratios)) if ratios else -np.inf
 
 
-def expected_db(kind: str, seconds: float, level: float, trust: float, pseudo: float | None) -> float:
-    """The SNR that is expected of a fill.
+def features(method: str, seconds: float, level: float, trust: float, pseudo: float) -> tuple[str, Signal]:
+    """The line of COEFFICIENTS that holds for a fill, and what its numbers are multiplied with: (4,).
 
     Args:
-        kind: `autoregressive`, `retrieval`, `other channel` or `model`.
+        method: what the fill is made by; what lends it bands, after a plus, does not count.
         seconds: of the gap.
         level: in dB.
-        trust: of the source, in dB.
-        pseudo: SNR of pseudo gaps, if they were filled.
+        trust: of the source, in dB; minus infinity without one.
+        pseudo: SNR of pseudo gaps, in dB; not finite if none were filled.
     """
-    if kind == "autoregressive" and pseudo is not None and np.isfinite(pseudo):
+    kind = method.split(" + ")[0]
+    if kind == "autoregressive" and np.isfinite(pseudo):
         kind = "pseudo"
-    more = {"retrieval": trust, "pseudo": pseudo}.get(kind) or 0.0
-    values = 1.0, level, np.log2(seconds / 0.1), more
-    expected = sum(one * other for one, other in zip(COEFFICIENTS[kind], values, strict=True))
-    return float(np.clip(expected, LEAST_DB, MOST_EXPECTED_DB))
+    more = {"retrieval": trust, "pseudo": pseudo}.get(kind, 0.0)
+    return kind, np.array([1.0, level, np.log2(min(seconds, LENGTH_COUNTS_S) / 0.1), more])
+
+
+def expected_db(method: str, seconds: float, level: float, trust: float, pseudo: float) -> float:
+    """The SNR that is expected of a fill, in dB; arguments as for `features`."""
+    kind, values = features(method, seconds, level, trust, pseudo)
+    return float(np.clip(values @ COEFFICIENTS[kind], LEAST_DB, MOST_EXPECTED_DB))
 
 
 def in_a_word(expected: float) -> Word:

@@ -64,5 +64,5 @@ def test_the_table_covers_every_length_and_asks_more_where_pseudo_gaps_are() -> 
     assert [row.longest_s for row in AUTO] == sorted(row.longest_s for row in AUTO)
     assert row_of(10.0) is AUTO[-1]
     assert not row_of(0.02).retrieval and row_of(0.05).retrieval
-    assert is_trusted(4.0, 2.0, None) and not is_trusted(2.5, 2.0, None)
+    assert is_trusted(4.0, 2.0) and not is_trusted(2.5, 2.0)
     assert not is_trusted(4.0, 2.0, 8.0)
