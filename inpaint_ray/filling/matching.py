@@ -18,6 +18,7 @@ DECAY_S = 0.1  # in which the weight of the surroundings falls to 1 / e
 REACH_S = 12 / 44_100  # of a filter, to either side
 RIDGE = 1e-3  # share of the source's power
 REFINE_STEPS = 1.5  # of the low rate, to either side, in which the best sample is looked for
+AT_ONCE = 4096  # samples of the surroundings
 SECOND_DB = 0.3  # that a second source must add to the trust
 
 Signal = NDArray[np.float64]
@@ -115,24 +116,29 @@ class Surroundings:
 
     def _fits(self, shifts: tuple[int, ...]) -> tuple[_Fit, _Fit]:
         """The sums before and after the gap."""
-        columns, known = [], self._weight > 0
+        columns, weight = [], self._weight.copy()
         for shift in shifts:
             piece, whole = self._piece(self._first + shift, self._last + shift)
             columns.append(np.lib.stride_tricks.sliding_window_view(piece, 2 * self._reach + 1, axis=1)[..., ::-1])
-            known = known & whole
-        place = np.arange(self._first, self._last)
-        return self._sums(columns, known & (place < self._start)), self._sums(columns, known & (place >= self._stop))
+            weight[~whole] = 0.0
+        length = self._last - self._first
+        before, after = (0, self._start - self._first), (self._stop - self._first, length)
+        return self._sums(columns, weight, *before), self._sums(columns, weight, *after)
 
-    def _sums(self, columns: list[Signal], chosen: NDArray[np.bool_]) -> _Fit:
-        weight = self._weight[chosen]
-        target = self._target[:, chosen]
-        matrix = np.concatenate([part[:, chosen] for part in columns], axis=2)  # (c, w, t)
-        weighted = matrix * weight[:, None]
-        return _Fit(
-            power=np.sum(weight * target**2, axis=1),
-            crossed=np.einsum("cwt,cw->ct", weighted, target, optimize=True),
-            gram=weighted.transpose(0, 2, 1) @ matrix,
-        )
+    def _sums(self, columns: list[Signal], weight: Signal, start: int, stop: int) -> _Fit:
+        """The sums over a part of the surroundings, some samples of a channel at a time: all would be a big matrix."""
+        num_channels, num_taps = len(self._target), len(columns) * columns[0].shape[2]
+        power = np.zeros(num_channels)
+        crossed, gram = np.zeros((num_channels, num_taps)), np.zeros((num_channels, num_taps, num_taps))
+        for channel in range(num_channels):
+            for first in range(start, stop, AT_ONCE):
+                part = slice(first, min(first + AT_ONCE, stop))
+                matrix = np.concatenate([each[channel, part] for each in columns], axis=1)  # (w, t)
+                target = self._target[channel, part] * weight[part]
+                power[channel] += target @ self._target[channel, part]
+                crossed[channel] += target @ matrix
+                gram[channel] += matrix.T @ (matrix * weight[part, None])
+        return _Fit(power, crossed, gram)
 
     @staticmethod
     def _joined(fits: tuple[_Fit, _Fit]) -> _Fit:
