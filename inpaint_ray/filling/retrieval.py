@@ -54,8 +54,7 @@ def make_index(samples: NDArray, lost: NDArray[np.bool_], sample_rate: int, *, l
     anywhere: NDArray[np.bool_] = np.logical_or.reduce(lost, axis=0)
     mixed = np.zeros(samples.shape[1], dtype=np.float32)
     for channel in samples:
-        mixed += channel
-    mixed[anywhere] = 0.0
+        mixed += np.where(anywhere, 0.0, channel)
     low = resample_poly(mixed, 1, factor)
     low[1:] -= PRE_EMPHASIS * low[:-1]
     scale = float(np.sqrt(np.mean(low**2))) or 1.0

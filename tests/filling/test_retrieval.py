@@ -101,3 +101,32 @@ def test_short_gaps_are_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_recording_of_nothing_but_silence_around_a_gap_is_filled_with_silence() -> None:
     music = np.zeros((1, 8 * RATE))
     assert not fill(music, RATE, lose(music.shape, (36_000, 40_000))).any()
+
+
+def test_what_stands_in_lost_samples_is_not_looked_at() -> None:
+    music = loop(channels=2).astype(np.float32)
+    lost = lose(music.shape, (36_000, 40_000), (70_000, 73_000))
+    fills = []
+    for rubbish in ((np.nan, np.nan), (np.inf, -np.inf), (1e30, 0.0)):
+        damaged = np.where(lost, np.array(rubbish, dtype=np.float32)[:, None], music)
+        fills.append(fill(damaged, RATE, lost))
+    np.testing.assert_array_equal(fills[0], fills[1])
+    np.testing.assert_array_equal(fills[0], fills[2])
+    assert snr(fills[0], music, lost) > 20
+
+
+def test_long_recordings_are_searched_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inpaint_ray.filling.auto.SEARCH_S", 5.0)
+    music = loop(2.0, 20)
+    lost = lose(music.shape, (20_000, 23_000), (300_000, 303_000), (600_000, 603_000))
+    lengths = []
+
+    def note(samples: NDArray, *rest: object, **options: float) -> object:
+        lengths.append(samples.shape[1])
+        return make_index(samples, *rest, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("inpaint_ray.filling.auto.make_index", note)
+    filled, notes = fill_with_notes(np.where(lost, np.nan, music), RATE, lost)
+    assert [each.method for each in notes] == ["retrieval"] * 3
+    assert len(lengths) == 3 and max(lengths) <= 10 * RATE + 3000
+    assert snr(filled, music, lost) > 20
