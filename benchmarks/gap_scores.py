@@ -120,6 +120,37 @@ def print_tables(rows: list[dict[str, str]]) -> None:
             )
 
 
+def print_summary(rows: list[dict[str, str]]) -> None:
+    """Markdown, a line a half and length: SNR / LSD / level of each method, and what became of retrieval in auto."""
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    print("\nSNR / LSD / level in dB, means\n")
+    print(f"| half, ms | gaps | {' | '.join(methods)} | taken | there: main, auto | lose 1 dB |")
+    print("|---|--:|" + "--:|" * (len(methods) + 3))
+    for half, length in sorted({(row["half"], int(row["length_ms"])) for row in rows}):
+        group = [row for row in rows if (row["half"], int(row["length_ms"])) == (half, length)]
+        found = {
+            method: {(row["recording"], row["start"]): row for row in group if row["method"] == method}
+            for method in methods
+        }
+        shared = set.intersection(*(set(found[method]) for method in ("main", "auto") if method in found))
+        cells = []
+        for method in methods:
+            columns = ("snr_db", "lsd_db", "level_db")
+            here = [row for key, row in found[method].items() if key in shared]
+            values = [np.mean([float(row[name]) for row in here]) for name in columns] if here else []
+            cells.append(f"{values[0]:.2f} / {values[1]:.2f} / {values[2]:+.1f}" if values else "")
+        pairs = [
+            (float(found["main"][key]["snr_db"]), float(row["snr_db"]))
+            for key, row in found.get("auto", {}).items()
+            if key in shared and row["used"] == "retrieval"
+        ]
+        means = [f"{value:.1f}" for value in np.mean(pairs, axis=0)] if pairs else ["", ""]
+        lost = sum(after < before - 1 for before, after in pairs)
+        print(
+            f"| {half}, {length} | {len(shared)} | {' | '.join(cells)} | {len(pairs)} | {', '.join(means)} | {lost} |"
+        )
+
+
 def append_scores(path: Path, rows: list[dict[str, str]]) -> None:
     """Add scores to a CSV."""
     fresh = not path.exists()

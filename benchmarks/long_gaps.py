@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.gap_filling import MIN_POWER, fill_plainly
-from benchmarks.gap_scores import Score, append_scores, judge, print_tables, score_gap
+from benchmarks.gap_scores import Score, append_scores, judge, print_summary, print_tables, score_gap
 from benchmarks.instruments import INSTRUMENTS, play
 from inpaint_ray.audio.decode import decode
 from inpaint_ray.audio.runs import find_runs
@@ -206,7 +206,9 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if arguments.table:
-        print_tables([row for path in arguments.table for row in csv.DictReader(path.open())])
+        rows = [row for path in arguments.table for row in csv.DictReader(path.open())]
+        print_tables(rows)
+        print_summary(rows)
         return
     fillers = fillers_of(arguments.checkpoint)
     fillers = {name: fillers[name] for name in arguments.methods or fillers}
