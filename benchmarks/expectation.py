@@ -14,7 +14,7 @@ import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint_ray.filling.expectation import COEFFICIENTS, LIKELY_DB, SURE_DB, features, in_a_word
+from inpaint_ray.filling.expectation import COEFFICIENTS, LIKELY_DB, SURE_DB, expected_db, features, in_a_word
 
 LOWEST_DB, HIGHEST_DB = -10.0, 40.0  # what a truth counts for
 RIDGE = 1.0  # of the coefficients but the constant: few gaps tell little
@@ -25,6 +25,12 @@ def told_by(row: dict[str, str]) -> tuple[str, NDArray[np.float64]]:
     """The line of COEFFICIENTS that a score belongs to, and the values that its numbers are multiplied with."""
     level, trust, pseudo = map(float, row["told_by"].split())
     return features(row["used"], int(row["length_ms"]) / 1000, level, trust, pseudo)
+
+
+def expected_of(rows: list[dict[str, str]]) -> NDArray[np.float64]:
+    """The SNR that is expected by the coefficients as they are, in dB."""
+    given = [(row["used"], int(row["length_ms"]) / 1000, *map(float, row["told_by"].split())) for row in rows]
+    return np.array([expected_db(*each) for each in given])
 
 
 def truth_of(rows: list[dict[str, str]]) -> NDArray[np.float64]:
@@ -52,11 +58,11 @@ def print_check(rows: list[dict[str, str]]) -> None:
     print("| expected | gaps | true SNR, mean | a tenth is below | half | a tenth is above |")
     print("|---|--:|--:|--:|--:|--:|")
     for word in WORDS:
-        truth = truth_of([row for row in rows if in_a_word(float(row["expected_db"])) == word])
+        truth = truth_of([row for row, value in zip(rows, expected_of(rows), strict=True) if in_a_word(value) == word])
         if len(truth):
             low, middle, high = np.percentile(truth, [10, 50, 90])
             print(f"| {word} | {len(truth)} | {truth.mean():.1f} | {low:.1f} | {middle:.1f} | {high:.1f} |")
-    expected, truth = np.array([float(row["expected_db"]) for row in rows]), truth_of(rows)
+    expected, truth = expected_of(rows), truth_of(rows)
     apart = f"{np.mean(expected - truth):+.2f} dB in the mean, {np.sqrt(np.mean((expected - truth) ** 2)):.2f} dB RMS"
     print(f"\nexpected over true: {apart}; correlation {np.corrcoef(expected, truth)[0, 1]:.2f}")
 
@@ -70,9 +76,8 @@ def draw(rows: list[dict[str, str]], path: Path) -> None:
     for kind in COEFFICIENTS:
         chosen = [row for row in rows if told_by(row)[0] == kind]
         if chosen:
-            expected = [float(row["expected_db"]) for row in chosen]
             name = "autoregressive, pseudo gaps filled" if kind == "pseudo" else kind
-            axes.scatter(expected, truth_of(chosen), s=9, alpha=0.6, label=f"{name} ({len(chosen)})")
+            axes.scatter(expected_of(chosen), truth_of(chosen), s=9, alpha=0.6, label=f"{name} ({len(chosen)})")
     axes.axline((0, 0), slope=1, color="black", linewidth=0.8)
     for edge in (SURE_DB, LIKELY_DB):
         axes.axvline(edge, color="grey", linewidth=0.6, linestyle=":")

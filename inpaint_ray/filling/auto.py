@@ -200,11 +200,13 @@ def mix(
         budgets = {}
         for gap in here:
             level, power = _level(filled, gap, sample_rate)
-            known[gap] = replace(gaps[gap], level_db=level)
             row = row_of((gap.stop - gap.start) / sample_rate)
             share = row.model_share if restore_magnitudes else row.wiener_share
-            share = share if level < MOST_KNOWN_DB else 0.0
-            budgets[gap] = share * (gap.stop - gap.start) * power * 10 ** (-level / 10)
+            known[gap] = replace(gaps[gap], level_db=level)
+            if row.pseudo and share and level < MOST_KNOWN_DB and not np.isfinite(gaps[gap].pseudo_db):
+                known[gap] = replace(known[gap], pseudo_db=_pseudo(filled, lost, gap, sample_rate))
+            certain = max(level, known[gap].pseudo_db)
+            budgets[gap] = share * (gap.stop - gap.start) * power * 10 ** (-certain / 10) * (certain < MOST_KNOWN_DB)
         wanting = {(gap.start, gap.stop): gap for gap in here if budgets[gap] > 0}
         if not wanting:
             continue

@@ -15,7 +15,7 @@ class Row:
 
     longest_s: float
     retrieval: bool
-    pseudo: bool  # the trust in a source must pass the SNR of fills of pseudo gaps, too
+    pseudo: bool  # fills of pseudo gaps tell the error of autoregression, too, for trust and budget
     model_share: float  # of the predicted error, that bands from the network's frames may add
     wiener_share: float  # the same of Wiener's frames, where there is no network
 
@@ -30,7 +30,7 @@ AUTO = (
 SHORTEST_RETRIEVAL_S = next(before.longest_s for before, row in zip(AUTO, AUTO[1:], strict=False) if row.retrieval)
 
 LEAST_TRUST_DB = 3.0  # where pseudo gaps are asked
-MOST_KNOWN_DB = 10.0  # of a level; above it the energy is true already
+MOST_KNOWN_DB = 10.0  # of a level, or of pseudo gaps; above it the energy is true already
 
 
 def row_of(seconds: float) -> Row:
