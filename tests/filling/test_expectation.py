@@ -35,10 +35,9 @@ def test_without_room_for_a_pseudo_gap_nothing_is_promised() -> None:
 
 
 def test_expectations_grow_with_what_speaks_for_a_fill() -> None:
-    assert expected_db("retrieval", 0.5, 0, 20, None) > expected_db("retrieval", 0.5, 0, 5, None)
-    assert expected_db("autoregressive", 0.05, 15, -np.inf, None) > expected_db(
-        "autoregressive", 0.05, 2, -np.inf, None
-    )
+    none = -np.inf
+    assert expected_db("retrieval", 0.5, 0, 20, none) > expected_db("retrieval", 0.5, 0, 5, none)
+    assert expected_db("autoregressive", 0.05, 15, none, none) > expected_db("autoregressive", 0.05, 2, none, none)
     assert expected_db("autoregressive", 0.05, 5, 4, 12.0) > expected_db("autoregressive", 0.05, 5, 4, 3.0)
 
 
