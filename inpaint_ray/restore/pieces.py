@@ -18,7 +18,7 @@ from inpaint_ray.filling.waveform import MAX_GAP_S
 CONTEXT_S = 1.5 * MAX_GAP_S
 PIECE_S = 10.0  # about the most that is filled at a time
 SEARCH_S = 60.0  # on either side, in which the same music is looked for where a gap is long enough
-MOST_SEARCHED = 2**22  # samples of one channel on either side, at any rate
+MOST_SEARCHED = 2**23  # samples of all channels on either side, at any rate
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,13 @@ class Piece:
 FillWindow = Callable[[Recording, Piece, Recording], Recording]
 
 
-def plan_pieces(gaps: list[Gap], sample_rate: int) -> list[Piece]:
+def plan_pieces(gaps: list[Gap], sample_rate: int, num_channels: int = 1) -> list[Piece]:
     """The stretches to fill, in order: neighbouring gaps together, and long ones in parts.
 
     Args:
         gaps: by start; those of one channel do not touch.
         sample_rate: Hz.
+        num_channels: of the recording, which decide how much of it may be held.
     """
     context, longest = round(CONTEXT_S * sample_rate), round(PIECE_S * sample_rate)
     spans: list[tuple[int, int]] = []
@@ -51,7 +52,7 @@ def plan_pieces(gaps: list[Gap], sample_rate: int) -> list[Piece]:
         else:
             spans.append((start, stop))
     reaching = _Reaching(gaps)
-    far = min(round(SEARCH_S * sample_rate), MOST_SEARCHED)
+    far = min(round(SEARCH_S * sample_rate), MOST_SEARCHED // num_channels)
     pieces: list[Piece] = []
     for start, stop in reversed(spans):
         window = (max(start - context, 0), stop + context)

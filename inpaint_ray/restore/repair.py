@@ -57,7 +57,7 @@ def repair_file(
         How many rows the gaps are.
     """
     num_rows = 0
-    pieces = plan_pieces(survey.gaps, survey.sound.sample_rate)
+    pieces = plan_pieces(survey.gaps, survey.sound.sample_rate, len(survey.sound.samples))
 
     def fill_window(window: Recording, piece: Piece, searched: Recording) -> Recording:
         nonlocal num_rows

@@ -101,5 +101,5 @@ def test_only_what_a_long_gap_needs_is_held() -> None:
     assert short[0].searched == short[0].window
     several = plan_pieces([Gap(0, 10**7, 10**7 + 2000), Gap(0, 10**7 + 20 * rate, 10**7 + 20 * rate + 5000)], rate)
     assert several[0].searched[0] == several[1].searched[0] == several[1].start - round(SEARCH_S * rate)
-    finer = plan_pieces([Gap(0, 10**9, 10**9 + 50_000)], 192_000)
-    assert finer[0].searched[1] - finer[0].searched[0] == 2 * MOST_SEARCHED + 50_000
+    finer = plan_pieces([Gap(0, 10**9, 10**9 + 50_000)], 192_000, 8)
+    assert finer[0].searched[1] - finer[0].searched[0] == 2 * MOST_SEARCHED // 8 + 50_000
