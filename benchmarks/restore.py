@@ -103,6 +103,7 @@ def costs(work: Path, seconds: float, checkpoint: str | None) -> None:
 def memory(work: Path, hours: float, share: float) -> None:
     """Peak of a process of its own that restores a long file, and of one that restores a short one."""
     minute = make_damaged(60.0, share, container="WAV")
+    minute.samples[:, 30 * RATE : 30 * RATE + RATE // 2] = 0  # half a second, for which the same music is looked for
     for length_s in (60.0, 3600 * hours):
         path = work / "long.wav"
         write_blocks(path, (minute for _ in range(round(length_s / 60))))

@@ -4,7 +4,7 @@ A first fill comes from a predictor of half the order that has seen only what is
 predictors of full order are estimated over the gap and its surroundings: one leans on what came before, one on what
 comes after. The lost samples are those for which the errors of both are least. Gaps closer together than the order
 are solved jointly. Longer gaps are extrapolated from both sides and cross-faded (Kauppinen and Roth, 2002): the dense
-solution gains less than 0.4 dB there, and its cost grows with the square of the length.
+solution's cost grows with the square of the length.
 
 Shapes: n = samples of the signal, w = samples of a window around neighbouring gaps, m = lost samples in it, p = order.
 """
@@ -26,7 +26,7 @@ JOINT_ORDERS = 4  # the longest stretch of gaps that is solved together, in orde
 LOW_RATE_ORDER_S, LOW_RATE_ORDER = 0.064, 1024  # p at 16 kHz: 1024, where 743 loses 0.3 dB
 MAX_ORDER = 4096  # above 88.2 kHz, cost grows and quality does not
 LEVEL_ORDERS = 2  # samples on either side, in orders, whose levels are compared
-MAX_SOLVED_S = 0.1  # of a gap; longer ones are extrapolated
+MAX_SOLVED_S = 0.2  # of a gap; longer ones are extrapolated
 MOST_SOLVED = 19_200  # samples, 0.1 s at 192 kHz: the time grows with the square
 MAX_SOLVED = 4800  # samples that are solved at any rate, and near an edge no more: the equations there are a matrix
 MAX_JOINT = 2048  # lost samples solved together: a matrix of 32 MiB
@@ -44,10 +44,18 @@ class _Block:
     before: int  # first sample that may be looked at
     after: int  # one past the last one
     order: int
+    context_orders: int = CONTEXT_ORDERS
 
 
 def fill_gaps(
-    signal: NDArray[np.float64], lost: NDArray[np.bool_], sample_rate: int, *, max_gap_s: float = 1.0
+    signal: NDArray[np.float64],
+    lost: NDArray[np.bool_],
+    sample_rate: int,
+    *,
+    max_gap_s: float = 1.0,
+    max_solved_s: float = MAX_SOLVED_S,
+    order_scale: float = 1.0,
+    context_orders: int = CONTEXT_ORDERS,
 ) -> NDArray[np.float64]:
     """The signal with its gaps filled; cost follows the number and length of the gaps, not the signal's.
 
@@ -57,6 +65,9 @@ def fill_gaps(
         sample_rate: Hz.
         max_gap_s: longer gaps are left as silence, but for a fade of 10 ms at either end; all that autoregression
             knows has died away long before.
+        max_solved_s: longer gaps are extrapolated.
+        order_scale: of the usual order.
+        context_orders: samples of context per order, on either side.
 
     Returns:
         (n,) finite; known samples are the input's, bit for bit. Where everything is lost, zeros.
@@ -64,12 +75,12 @@ def fill_gaps(
     filled = np.where(lost, 0.0, signal)
     starts, stops = find_runs(lost)
     lengths = stops - starts
-    order = _order(sample_rate)
+    order = max(round(order_scale * _order(sample_rate)), 2)
     near_edge = np.minimum(starts, len(filled) - stops) < order
-    solved = lengths <= np.where(near_edge, MAX_SOLVED, max(MAX_SOLVED, min(MAX_SOLVED_S * sample_rate, MOST_SOLVED)))
+    solved = lengths <= np.where(near_edge, MAX_SOLVED, max(MAX_SOLVED, min(max_solved_s * sample_rate, MOST_SOLVED)))
     walls = _Walls(starts[~solved], stops[~solved], len(filled))
     gaps = list(zip(starts[solved].tolist(), stops[solved].tolist(), strict=True))
-    blocks = list(_blocks(gaps, walls, order))
+    blocks = list(_blocks(gaps, walls, order, context_orders))
     for number, block in enumerate(blocks):
         following = blocks[number + 1].gaps[0][0] if number + 1 < len(blocks) else block.after
         _solve(filled, block, after=min(block.after, following), seed=True)
@@ -105,13 +116,13 @@ class _Walls:
         return max(int(left), start - context), min(int(right), stop + context)
 
 
-def _blocks(gaps: list[tuple[int, int]], walls: _Walls, order: int) -> Iterator[_Block]:
+def _blocks(gaps: list[tuple[int, int]], walls: _Walls, order: int, context_orders: int) -> Iterator[_Block]:
     """Join gaps that lie within an order of each other, as far as the size of one solution allows."""
     joined: list[tuple[int, int]] = []
     for gap in [*gaps, None]:
         if joined and (gap is None or not _joins(joined, gap, walls, order)):
-            before, after = walls.around(joined[0][0], joined[-1][1], CONTEXT_ORDERS * order)
-            yield _Block(gaps=joined, before=before, after=after, order=order)
+            before, after = walls.around(joined[0][0], joined[-1][1], context_orders * order)
+            yield _Block(joined, before, after, order, context_orders)
             joined = []
         if gap is not None:
             joined = [*joined, gap]
@@ -142,7 +153,7 @@ def _solve(filled: NDArray[np.float64], block: _Block, *, after: int, seed: bool
     if seed:
         correlations = [_seed_correlation(window, index, _within(block.order // 2, num_known))]
     else:
-        correlations = _leaning_correlations(window, index, _within(block.order, num_known))
+        correlations = _leaning_correlations(window, index, _within(block.order, num_known), block.context_orders)
     window[index] = 0.0
     predictors = [predictor(correlation, noise=WHITE_NOISE) for correlation in correlations]
     values = scale * envelope[index] * least_error(window, index, *predictors)
@@ -179,15 +190,15 @@ def _seed_correlation(window: NDArray[np.float64], index: NDArray[np.int64], ord
 
 
 def _leaning_correlations(
-    window: NDArray[np.float64], index: NDArray[np.int64], order: int
+    window: NDArray[np.float64], index: NDArray[np.int64], order: int, context_orders: int
 ) -> list[NDArray[np.float64]]:
     """Autocorrelations of the window, (p + 1,), weighted towards what comes before the gaps and what comes after."""
     first, last = int(index[0]), int(index[-1]) + 1
     inside = np.ones(last - first) if first else _rise(last)  # no sharp edge where there is nothing before the gap
     correlations = []
     for far_before, far_after in ((1.0, FAR_SHARE), (FAR_SHARE, 1.0)):
-        before = min(first, round(far_before * CONTEXT_ORDERS * order))
-        after = min(len(window) - last, round(far_after * CONTEXT_ORDERS * order))
+        before = min(first, round(far_before * context_orders * order))
+        after = min(len(window) - last, round(far_after * context_orders * order))
         weight = np.concatenate([_rise(before), inside, _rise(after)[::-1]])
         correlations.append(autocorrelation(window[first - before : last + after] * weight, order))
     return correlations

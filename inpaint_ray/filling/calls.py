@@ -11,7 +11,7 @@ from torch import Tensor
 
 from inpaint_ray.audio.wiener import wiener_frames
 from inpaint_ray.filling.spectrogram import restore_magnitudes
-from inpaint_ray.filling.waveform import Method, RestoreMagnitudes, fill
+from inpaint_ray.filling.waveform import Effort, Method, RestoreMagnitudes, fill
 from inpaint_ray.models.checkpoint import Checkpoint, load_checkpoint
 
 Magnitudes = TypeVar("Magnitudes", NDArray, Tensor)
@@ -23,6 +23,7 @@ def inpaint(
     lost: NDArray[np.bool_],
     method: Method = "auto",
     checkpoint: str | Path | None = None,
+    effort: Effort = "normal",
 ) -> NDArray:
     """Fill the gaps of a waveform; only lost samples differ.
 
@@ -30,8 +31,9 @@ def inpaint(
         samples: (channels, n) or (n,) float32 or float64; what stands in lost samples is not looked at.
         sample_rate: Hz.
         lost: (n,) for all channels, or (channels, n); bool, True where a sample is missing.
-        method: `auto`, `autoregressive`, `model`, `griffin_lim`, `linear` or `silence` (see `waveform.fill`).
+        method: `auto`, `autoregressive`, `model`, `griffin_lim`, `linear` or `silence` (see `fill_with_notes`).
         checkpoint: a checkpoint's folder, or `pretrained`; None fills without a network.
+        effort: `best` weighs several autoregressive fills of each gap up to 0.1 s, at about twenty times the cost.
 
     Returns:
         The shape and dtype of samples.
@@ -41,7 +43,7 @@ def inpaint(
         CheckpointError: the checkpoint cannot be read.
     """
     model = None if checkpoint is None else restorer_of(load_checkpoint(checkpoint))
-    return fill(samples, sample_rate, lost, method=method, restore_magnitudes=model)
+    return fill(samples, sample_rate, lost, method=method, effort=effort, restore_magnitudes=model)
 
 
 def inpaint_magnitudes(magnitudes: Magnitudes, lost: Magnitudes, checkpoint: str | Path | None = None) -> Magnitudes:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from inpaint_ray.filling.waveform import MAX_GAP_S, NEEDS_MODEL, Method
+from inpaint_ray.filling.waveform import MAX_GAP_S, NEEDS_MODEL, Effort, Method
 from inpaint_ray.ledger.actors import Actors
 
 OutputFormat = Literal["same", "flac", "wav"]
@@ -24,7 +24,10 @@ class RestoreConfig:
     checkpoint: str | None = None
     """Checkpoint folder of a model for longer gaps, or `pretrained`, the one that ships; without one, none is used."""
     method: Method = "auto"
-    """How gaps are filled; `auto` is autoregressive up to 200 ms, and the model, if there is one, above."""
+    """How gaps are filled; `auto` is autoregressive, from 50 ms on the same music elsewhere in the recording where that
+    is trusted, and brings what is too quiet to its level by the model, if there is one: docs/filling.md."""
+    effort: Effort = "normal"
+    """`best` weighs several autoregressive fills of each gap up to 0.1 s, at about twenty times the cost."""
     gaps: str = AUTO
     """`auto` finds them; `beside` reads label tracks beside the files, NAME.txt (Audacity) or NAME.json; or a folder of
     such tracks; or one .csv of name,start,end[,channel] in seconds for the whole archive."""

@@ -27,6 +27,8 @@ SCHEMA = pa.schema(
         "start_s": pa.float64(),
         "seconds": pa.float64(),
         "method": pa.string(),
+        "expected_snr_db": pa.float64(),
+        "trust": pa.string(),
         "level_before_db": pa.float64(),
         "level_after_db": pa.float64(),
         "dtype": pa.string(),
@@ -51,6 +53,8 @@ class FilledGap:
     level_after_db: float  # RMS of what it was filled with
     dtype: str  # of the replaced samples; integers are left-justified in 32 bits
     replaced: bytes  # the samples that were there, in the output's own format
+    expected_snr_db: float | None = None  # of the fill; None where nothing tells
+    trust: str = ""  # the same in a word: sure, likely or guess
 
 
 def write_gaps(ledger: Ledger, manifest: pa.Table) -> None:

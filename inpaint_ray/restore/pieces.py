@@ -10,12 +10,15 @@ import numpy as np
 
 from inpaint_ray.audio.decode import Recording
 from inpaint_ray.audio.runs import Gap
+from inpaint_ray.filling.choice import SHORTEST_RETRIEVAL_S
 from inpaint_ray.filling.waveform import MAX_GAP_S
 
 # Of sound on either side of what is filled: more than any method looks at, and long enough that a gap too long to be
 # filled is seen to be so.
 CONTEXT_S = 1.5 * MAX_GAP_S
 PIECE_S = 10.0  # about the most that is filled at a time
+SEARCH_S = 60.0  # on either side, in which the same music is looked for where a gap is long enough
+MOST_SEARCHED = 2**23  # samples of all channels on either side, at any rate
 
 
 @dataclass(frozen=True)
@@ -26,17 +29,20 @@ class Piece:
     stop: int
     window: tuple[int, int]  # with the sound around it
     gaps: list[Gap]  # all that reach into the window
+    searched: tuple[int, int]  # what is held, at least: the window, or minutes around a long gap
+    lost: list[Gap]  # all that reach into it
 
 
-FillWindow = Callable[[Recording, Piece], Recording]
+FillWindow = Callable[[Recording, Piece, Recording], Recording]
 
 
-def plan_pieces(gaps: list[Gap], sample_rate: int) -> list[Piece]:
+def plan_pieces(gaps: list[Gap], sample_rate: int, num_channels: int = 1) -> list[Piece]:
     """The stretches to fill, in order: neighbouring gaps together, and long ones in parts.
 
     Args:
         gaps: by start; those of one channel do not touch.
         sample_rate: Hz.
+        num_channels: of the recording, which decide how much of it may be held.
     """
     context, longest = round(CONTEXT_S * sample_rate), round(PIECE_S * sample_rate)
     spans: list[tuple[int, int]] = []
@@ -45,14 +51,33 @@ def plan_pieces(gaps: list[Gap], sample_rate: int) -> list[Piece]:
             spans[-1] = (spans[-1][0], max(spans[-1][1], stop))
         else:
             spans.append((start, stop))
-    starts, stops = (np.array([getattr(gap, name) for gap in gaps], dtype=np.int64) for name in ("start", "stop"))
-    reached = np.maximum.accumulate(stops)  # of several channels, an earlier gap may end later
-    pieces = []
-    for start, stop in spans:
+    reaching = _Reaching(gaps)
+    far = min(round(SEARCH_S * sample_rate), MOST_SEARCHED // num_channels)
+    pieces: list[Piece] = []
+    for start, stop in reversed(spans):
         window = (max(start - context, 0), stop + context)
-        first, last = np.searchsorted(reached, window[0], side="right"), np.searchsorted(starts, window[1])
-        pieces.append(Piece(start, stop, window, [gap for gap in gaps[first:last] if gap.stop > window[0]]))
-    return pieces
+        inside = reaching.into(*window)
+        searched = window
+        if any(SHORTEST_RETRIEVAL_S < (gap.stop - gap.start) / sample_rate <= MAX_GAP_S for gap in inside):
+            searched = (min(max(start - far, 0), window[0]), max(stop + far, window[1]))
+        if pieces:  # what the next one needs is not let go before
+            searched = (min(searched[0], pieces[-1].searched[0]), searched[1])
+        pieces.append(Piece(start, stop, window, inside, searched, reaching.into(*searched)))
+    return pieces[::-1]
+
+
+class _Reaching:
+    """Gaps by what they reach into."""
+
+    def __init__(self, gaps: list[Gap]) -> None:
+        self._gaps = gaps
+        self._starts, stops = (np.array([getattr(gap, name) for gap in gaps], np.int64) for name in ("start", "stop"))
+        self._reached = np.maximum.accumulate(stops)  # of several channels, an earlier gap may end later
+
+    def into(self, start: int, stop: int) -> list[Gap]:
+        """Those that reach into a stretch."""
+        first, last = np.searchsorted(self._reached, start, side="right"), np.searchsorted(self._starts, stop)
+        return [gap for gap in self._gaps[first:last] if gap.stop > start]
 
 
 def fill_blocks(
@@ -63,13 +88,14 @@ def fill_blocks(
     Args:
         blocks: of the recording, at least one.
         pieces: from `plan_pieces`.
-        fill_window: gives the sound of a piece's window with its lost samples filled.
+        fill_window: gives the sound of a piece's window with its lost samples filled; it is given the window, the
+            piece, and all that is held of what is searched.
     """
     held = next(blocks)
     first = given = 0  # of what is held; of what is still to be given
     for piece in pieces:
-        while first + held.num_samples < piece.window[1]:
-            passed = min(piece.window[0] - first, held.num_samples)
+        while first + held.num_samples < piece.searched[1]:
+            passed = min(piece.searched[0] - first, held.num_samples)
             if given < first + passed:
                 part = held.cut(given - first, passed)
                 yield part, part
@@ -86,7 +112,7 @@ def fill_blocks(
             yield part, part
         begin = piece.window[0] - first
         window = held.cut(begin, piece.window[1] - first)
-        filled = fill_window(window, piece)
+        filled = fill_window(window, piece, held.cut(piece.searched[0] - first, piece.searched[1] - first))
         inside = (piece.start - piece.window[0], piece.stop - piece.window[0])
         yield window.cut(*inside), filled.cut(*inside)
         given = piece.stop

@@ -8,11 +8,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint_ray.audio.decode import Recording, read_blocks
+from inpaint_ray.audio.decode import Recording
 from inpaint_ray.audio.encode import to_integers, write_blocks
 from inpaint_ray.audio.runs import mark_gaps
-from inpaint_ray.filling.channels import known_elsewhere
-from inpaint_ray.filling.waveform import LONGEST_AUTOREGRESSIVE_S, MAX_GAP_S, Method, RestoreMagnitudes, fill
+from inpaint_ray.filling.expectation import in_a_word
+from inpaint_ray.filling.waveform import (
+    MAX_GAP_S,
+    Effort,
+    Fill,
+    Method,
+    RestoreMagnitudes,
+    Sources,
+    fill_with_notes,
+)
 from inpaint_ray.ledger.records import RecordWriter
 from inpaint_ray.restore.formats import Target, convert
 from inpaint_ray.restore.gap_table import FilledGap
@@ -28,6 +36,7 @@ def repair_file(
     *,
     name: str,
     method: Method,
+    effort: Effort,
     restore_magnitudes: RestoreMagnitudes | None,
     record: RecordWriter,
 ) -> int:
@@ -40,6 +49,7 @@ def repair_file(
         target: how it is written.
         name: of the file, for the table of gaps.
         method: how gaps are filled.
+        effort: how much is spent on each.
         restore_magnitudes: the model, if there is one.
         record: takes the gaps.
 
@@ -47,32 +57,52 @@ def repair_file(
         How many rows the gaps are.
     """
     num_rows = 0
-    pieces = plan_pieces(survey.gaps, survey.sound.sample_rate)
+    pieces = plan_pieces(survey.gaps, survey.sound.sample_rate, len(survey.sound.samples))
 
-    def fill_window(window: Recording, piece: Piece) -> Recording:
+    def fill_window(window: Recording, piece: Piece, searched: Recording) -> Recording:
         nonlocal num_rows
-        restored = fill_lost(window, piece, method=method, restore_magnitudes=restore_magnitudes)
-        for gap in _filled_gaps(window, restored, piece, survey, target, method, restore_magnitudes is not None):
+        restored, fills = fill_lost(
+            window, piece, searched, method=method, effort=effort, restore_magnitudes=restore_magnitudes
+        )
+        for gap in _filled_gaps(window, restored, piece, survey, target, fills):
             record.add(vars(replace(gap, name=name)))
             num_rows += 1
         return restored
 
-    with closing(read_blocks(path)) as blocks:
+    with closing(survey.read_again(path)) as blocks:
         restored = (convert(each, target) for _, each in fill_blocks(blocks, pieces, fill_window))
         write_blocks(written, restored)
     return num_rows
 
 
 def fill_lost(
-    window: Recording, piece: Piece, *, method: Method, restore_magnitudes: RestoreMagnitudes | None
-) -> Recording:
-    """Return the sound of a piece's window with its lost samples filled."""
-    start = piece.window[0]
-    lost = mark_gaps(piece.gaps, len(window.samples), start, start + window.num_samples)
-    filled = fill(window.to_float(), window.sample_rate, lost, method=method, restore_magnitudes=restore_magnitudes)
+    window: Recording,
+    piece: Piece,
+    searched: Recording,
+    *,
+    method: Method,
+    effort: Effort = "normal",
+    restore_magnitudes: RestoreMagnitudes | None = None,
+) -> tuple[Recording, list[Fill]]:
+    """Return the sound of a piece's window with its lost samples filled, and what with, in samples of the window."""
+    lost = mark_gaps(piece.gaps, len(window.samples), piece.window[0], piece.window[0] + window.num_samples)
+    sources = None
+    if method == "auto" and piece.searched[1] > piece.window[1]:
+        first = piece.searched[0]
+        elsewhere = mark_gaps(piece.lost, len(window.samples), first, first + searched.num_samples)
+        sources = Sources(searched.to_float(), elsewhere, offset=piece.window[0] - first)
+    filled, fills = fill_with_notes(
+        window.to_float(),
+        window.sample_rate,
+        lost,
+        method=method,
+        effort=effort,
+        restore_magnitudes=restore_magnitudes,
+        sources=sources,
+    )
     samples = window.samples.copy()
     samples[lost] = to_integers(filled[lost], window.subtype) if samples.dtype == np.int32 else filled[lost]
-    return replace(window, samples=samples)
+    return replace(window, samples=samples), fills
 
 
 def _filled_gaps(
@@ -81,25 +111,19 @@ def _filled_gaps(
     piece: Piece,
     survey: Survey,
     target: Target,
-    method: Method,
-    has_model: bool,
+    fills: list[Fill],
 ) -> Iterator[FilledGap]:
     """Yield the gaps of a piece, or the parts of them that lie in it; their `name` is still to come."""
     rate, first = window.sample_rate, piece.window[0]
-    lost = mark_gaps(piece.gaps, len(window.samples), first, first + window.num_samples)
-    elsewhere = known_elsewhere(lost, rate)
+    noted = {(fill.channel, fill.start + first): fill for fill in fills}
     longest = min(MAX_GAP_S * rate, survey.num_samples - 1)
     for gap in piece.gaps:
         start, stop = max(gap.start, piece.start), min(gap.stop, piece.stop)
         if start >= stop:
             continue
-        used: str = method
-        if gap.stop - gap.start > longest:
-            used = "silence"
-        elif method == "auto":
-            short = gap.stop - gap.start <= LONGEST_AUTOREGRESSIVE_S * rate
-            by_model = has_model and not short and not elsewhere[gap.channel, start - first]
-            used = "model" if by_model else "autoregressive"
+        note = noted[gap.channel, max(gap.start, first)]
+        silent = gap.stop - gap.start > longest  # which a window may cut short
+        expected = 0.0 if silent else note.expected_snr_db
         before, after = (each.cut(start - first, stop - first) for each in (window, restored))
         original = convert(before, target).samples[gap.channel]
         yield FilledGap(
@@ -109,7 +133,9 @@ def _filled_gaps(
             stop=stop,
             start_s=start / rate,
             seconds=(stop - start) / rate,
-            method=used,
+            method="silence" if silent else note.method,
+            expected_snr_db=None if np.isnan(expected) else expected,
+            trust="" if np.isnan(expected) else in_a_word(expected),
             level_before_db=_level_db(before.to_float()[gap.channel]),
             level_after_db=_level_db(after.to_float()[gap.channel]),
             dtype=str(original.dtype),

@@ -31,7 +31,7 @@ from inpaint_ray.restore.manifest import ManifestRow
 from inpaint_ray.restore.repair import repair_file
 from inpaint_ray.restore.survey import Survey, describe, survey_file
 
-MEMORY_GIB = 0.5  # of an actor: benchmarks.restore
+MEMORY_GIB = 0.85  # of an actor: benchmarks.restore
 NOT_AGAIN = (AudioDecodeError, LabelError, ValueError, soundfile.SoundFileError)  # the same file fails the same way
 
 
@@ -93,6 +93,7 @@ class Restorer:
                 target,
                 name=source.name,
                 method=self.config.method,
+                effort=self.config.effort,
                 restore_magnitudes=self.restore_magnitudes,
                 record=record,
             )

@@ -1,6 +1,6 @@
 """The first reading of a file: what there is to restore in it."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from inpaint_ray.restore.manifest import ManifestRow
 FLOOR_STEPS = 4  # of the samples: dither is no louder
 HIGHEST_FLOOR = 4 / 2**15  # of coarser samples than 16 bits, whose steps are music
 FINEST_BITS = 24
+MOST_KEPT = 2**23  # samples of all channels that are kept for the second reading; a longer file is decoded again
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,15 @@ class Survey:
     silent: bool  # every sample is zero
     finite: bool
     num_over: int  # samples above full scale, which integers cannot hold
+    kept: list[Recording] | None = None  # all of a short file
+
+    def read_again(self, path: Path) -> Generator[Recording, None, None]:
+        """Yield the recording in blocks, once: a short one is let go as it is given."""
+        if self.kept is None:
+            yield from read_blocks(path)
+            return
+        while self.kept:
+            yield self.kept.pop(0)
 
     def to_fill(self) -> list[Gap]:
         """Return the gaps to fill: those up to the longest that is filled, with sound left in their channel."""
@@ -50,12 +60,14 @@ def survey_file(path: Path, labels: str | None, *, min_gap_s: float) -> Survey:
     blocks = read_blocks(path)
     first = next(blocks)
     num_samples, num_over, silent, num_bad = 0, 0, True, 0
+    kept: list[Recording] | None = []
 
     def floats() -> Iterator[NDArray]:
-        nonlocal num_samples, num_over, silent, num_bad
+        nonlocal num_samples, num_over, silent, num_bad, kept
         block: Recording | None = first
         while block is not None:
             num_samples += block.num_samples
+            kept = [*kept, block] if kept is not None and num_samples * len(block.samples) <= MOST_KEPT else None
             silent = silent and not block.samples.any()
             if block.samples.dtype != np.int32:
                 num_bad += int(np.count_nonzero(~np.isfinite(block.samples)))
@@ -71,7 +83,7 @@ def survey_file(path: Path, labels: str | None, *, min_gap_s: float) -> Survey:
         gaps = join_gaps([*gaps, *marked])
     if sum(gap.stop - gap.start for gap in gaps) == num_samples * len(first.samples):
         raise ValueError("all of it is lost: nothing to restore from")
-    return Survey(first.cut(0, 0), num_samples, gaps, silent, num_bad == 0, num_over)
+    return Survey(first.cut(0, 0), num_samples, gaps, silent, num_bad == 0, num_over, kept)
 
 
 def describe(row: ManifestRow, survey: Survey) -> ManifestRow:

@@ -60,3 +60,14 @@ def test_without_a_checkpoint_magnitudes_are_interpolated() -> None:
 def test_shapes_that_do_not_fit_are_named() -> None:
     with pytest.raises(ValueError, match=r"got \(2, 5, 3\) and \(2, 4\)"):
         inpaint_magnitudes(np.zeros((2, 5, 3), np.float32), np.zeros((2, 4), bool))
+
+
+def test_more_effort_is_another_fill() -> None:
+    random = np.random.default_rng(0)
+    samples = np.cumsum(random.standard_normal(16_000)) / 100
+    samples -= np.linspace(samples[0], samples[-1], len(samples))
+    lost = np.zeros(16_000, dtype=bool)
+    lost[8000:8200] = True
+    normal, best = (inpaint(samples, 16_000, lost, effort=effort) for effort in ("normal", "best"))
+    assert 0 < np.abs(best - normal)[lost].max()
+    np.testing.assert_array_equal(best[~lost], samples[~lost])

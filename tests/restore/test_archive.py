@@ -62,6 +62,7 @@ def test_a_file_is_done_again(known: Known, present: dict[str, int]) -> None:
 def test_another_method_format_or_model_is_another_setting() -> None:
     for config in (
         replace(CONFIG, method="linear"),
+        replace(CONFIG, effort="best"),
         replace(CONFIG, output_format="wav"),
         replace(CONFIG, min_gap_ms=2.0),
     ):

@@ -7,7 +7,7 @@ from inpaint_ray.audio.decode import Recording
 from inpaint_ray.audio.encode import to_integers
 from inpaint_ray.audio.runs import Gap, join_gaps, mark_gaps
 from inpaint_ray.filling.waveform import fill
-from inpaint_ray.restore.pieces import CONTEXT_S, PIECE_S, Piece, fill_blocks, plan_pieces
+from inpaint_ray.restore.pieces import CONTEXT_S, MOST_SEARCHED, PIECE_S, SEARCH_S, Piece, fill_blocks, plan_pieces
 from inpaint_ray.restore.repair import fill_lost
 
 RATE = 100  # Hz: many seconds in few samples
@@ -17,7 +17,7 @@ def recording(samples: np.ndarray, rate: int = RATE) -> Recording:
     return Recording(samples=samples, sample_rate=rate, container="WAV", subtype="PCM_16")
 
 
-def add_one(window: Recording, piece: Piece) -> Recording:
+def add_one(window: Recording, piece: Piece, searched: Recording) -> Recording:
     start = piece.window[0]
     lost = mark_gaps(piece.gaps, len(window.samples), start, start + window.num_samples)
     return recording(window.samples + lost)
@@ -57,8 +57,8 @@ def test_filling_by_pieces_is_filling_the_whole(method: str) -> None:
     lost = mark_gaps(gaps, 2, 0, len(time))
     samples[lost] = 0
 
-    def fill_window(window: Recording, piece: Piece) -> Recording:
-        return fill_lost(window, piece, method=method, restore_magnitudes=None)  # type: ignore[arg-type]
+    def fill_window(window: Recording, piece: Piece, searched: Recording) -> Recording:
+        return fill_lost(window, piece, searched, method=method)[0]  # type: ignore[arg-type]
 
     blocks = (recording(part, rate) for part in np.split(samples, [1, 20_000, 20_001, 50_000], axis=1))
     pairs = fill_blocks(blocks, plan_pieces(gaps, rate), fill_window)
@@ -67,3 +67,39 @@ def test_filling_by_pieces_is_filling_the_whole(method: str) -> None:
     np.testing.assert_array_equal(restored[~lost], samples[~lost])
     steps = (restored[lost].astype(np.int64) - to_integers(whole[lost], "PCM_16")) >> 16
     assert np.abs(steps).max() <= 1
+
+
+def test_a_long_gap_is_filled_from_the_same_music_far_from_its_window() -> None:
+    rate = 8000
+    bar = 0.1 * np.random.default_rng(0).standard_normal((1, 20 * rate))
+    clean = to_integers(np.tile(bar, 4), "PCM_16")
+    gaps = [Gap(0, 12_000, 12_100), Gap(0, 30 * rate, 30 * rate + 1600)]
+    lost = mark_gaps(gaps, 1, 0, clean.shape[1])
+    damaged = np.where(lost, 0, clean).astype(np.int32)
+    noted, held = [], []
+
+    def fill_window(window: Recording, piece: Piece, searched: Recording) -> Recording:
+        held.append(searched.num_samples)
+        filled, fills = fill_lost(window, piece, searched, method="auto")
+        noted.extend(fills)
+        return filled
+
+    blocks = (recording(part, rate) for part in np.array_split(damaged, 9, axis=1))
+    pairs = fill_blocks(blocks, plan_pieces(gaps, rate), fill_window)
+    restored = np.concatenate([pair[1].samples for pair in pairs], axis=1)
+    np.testing.assert_array_equal(restored[~lost], clean[~lost])
+    assert [note.method for note in noted][-1] == "retrieval" and noted[-1].expected_snr_db > 10
+    long = slice(gaps[1].start, gaps[1].stop)
+    error = (restored - clean)[0, long].astype(float)
+    assert np.sum(error**2) < 1e-3 * np.sum(clean[0, long].astype(float) ** 2)
+    assert held[1] >= 2 * 30 * rate  # all that there is before, and more than the window behind
+
+
+def test_only_what_a_long_gap_needs_is_held() -> None:
+    rate = 44_100
+    short = plan_pieces([Gap(0, 10**7, 10**7 + 2000)], rate)
+    assert short[0].searched == short[0].window
+    several = plan_pieces([Gap(0, 10**7, 10**7 + 2000), Gap(0, 10**7 + 20 * rate, 10**7 + 20 * rate + 5000)], rate)
+    assert several[0].searched[0] == several[1].searched[0] == several[1].start - round(SEARCH_S * rate)
+    finer = plan_pieces([Gap(0, 10**9, 10**9 + 50_000)], 192_000, 8)
+    assert finer[0].searched[1] - finer[0].searched[0] == 2 * MOST_SEARCHED // 8 + 50_000

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 import torch
 
+from inpaint_ray.audio import decode
 from inpaint_ray.audio.decode import Recording, read_recording
 from inpaint_ray.audio.encode import to_integers
 from inpaint_ray.audio.metrics import snr
@@ -16,6 +17,7 @@ from inpaint_ray.audio.tags import read_tags
 from inpaint_ray.finding.labels import read_labels
 from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.ledger.records import read_entries
+from inpaint_ray.restore import survey
 from inpaint_ray.restore.archive import SourceFile
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.excerpts import EXCERPT_S, cut_excerpts
@@ -254,6 +256,18 @@ def test_the_output_its_gaps_and_its_row_are_written(tmp_path: Path) -> None:
         assert not any(gap["replaced"]) and len(gap["replaced"]) == 4 * (gap["stop"] - gap["start"])
         assert gap["level_before_db"] == -np.inf and -20 < gap["level_after_db"] < -5
         assert gap["name"] == row.name and gap["start_s"] == gap["start"] / RATE
+        assert gap["expected_snr_db"] > 10 and gap["trust"] == "sure"  # tones
+
+
+def test_a_short_file_is_decoded_once_and_a_long_one_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    monkeypatch.setattr(survey, "read_blocks", lambda path: opened.append(path) or decode.read_blocks(path))
+    rows = [restore(tmp_path, "a.flac", make_damaged(2, "FLAC"))[1]]
+    assert len(opened) == 1
+    monkeypatch.setattr(survey, "MOST_KEPT", 10)
+    rows.append(restore(tmp_path, "b.flac", make_damaged(2, "FLAC"))[1])
+    assert len(opened) == 3
+    assert rows[0] == rows[1]
 
 
 def test_a_dry_run_writes_the_label_track_alone(tmp_path: Path) -> None:

@@ -1,0 +1,50 @@
+"""What `auto` does with a gap, by its length: one table, whose every row is measured in docs/filling.md.
+
+A gap throughout which another channel is known is filled from there (`channels`). Else the first row that is long
+enough holds: autoregression first; the same music elsewhere in the recording, if the row says so and it is trusted;
+and where it is not, bands of another fill of the right level, at a cost of a share of the predicted error.
+"""
+
+from dataclasses import dataclass
+from math import inf
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is done with gaps up to a length."""
+
+    longest_s: float
+    retrieval: bool
+    pseudo: bool  # fills of pseudo gaps tell the error of autoregression, too, for trust and budget
+    model_share: float  # of the predicted error, that bands from the network's frames may add
+    wiener_share: float  # the same of Wiener's frames, where there is no network
+
+
+AUTO = (
+    Row(longest_s=0.0499, retrieval=False, pseudo=False, model_share=0.03, wiener_share=0.0),
+    Row(longest_s=0.075, retrieval=True, pseudo=True, model_share=0.07, wiener_share=0.07),
+    Row(longest_s=0.15, retrieval=True, pseudo=True, model_share=0.12, wiener_share=0.12),
+    Row(longest_s=0.35, retrieval=True, pseudo=False, model_share=0.4, wiener_share=0.4),
+    Row(longest_s=inf, retrieval=True, pseudo=False, model_share=0.7, wiener_share=0.7),
+)
+SHORTEST_RETRIEVAL_S = next(before.longest_s for before, row in zip(AUTO, AUTO[1:], strict=False) if row.retrieval)
+
+LEAST_TRUST_DB = 3.0  # where pseudo gaps are asked
+MOST_KNOWN_DB = 10.0  # of a level, or of pseudo gaps; above it the energy is true already
+
+
+def row_of(seconds: float) -> Row:
+    """The row for a gap of a length."""
+    return next(row for row in AUTO if seconds <= row.longest_s)
+
+
+def is_trusted(trust_db: float, level_db: float, pseudo_db: float = -inf) -> bool:
+    """Whether the same music elsewhere is taken in place of the autoregressive fill.
+
+    Args:
+        trust_db: of the match.
+        level_db: SNR that the power of the autoregressive fill suggests.
+        pseudo_db: SNR of autoregressive fills of pseudo gaps, where the row asks for it and there was room for one.
+    """
+    least = level_db / 2 + 2
+    return trust_db > (max(least, pseudo_db, LEAST_TRUST_DB) if pseudo_db > -inf else least)

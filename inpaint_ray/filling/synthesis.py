@@ -1,0 +1,121 @@
+"""A stretch of sound from the magnitudes of its lost frames: phase by Griffin-Lim, known samples held.
+
+Shapes: n = samples, T = frames, F = bins.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from inpaint_ray.audio.stft import Grid, spectrogram
+from inpaint_ray.filling.griffin_lim import griffin_lim
+
+CONTEXT_FRAMES = 64  # either side of a gap, 0.256 s: with a short gap, about one patch
+MAX_WINDOW_FRAMES = 512  # neighbouring gaps share a window up to this length
+NUM_ITERATIONS = 100
+MOMENTUM = 0.99
+JOIN_S = 0.002  # cross-fade inside the gap
+
+RestoreMagnitudes = Callable[[Tensor, Tensor], Tensor]  # (B, T, F) float32, (B, T) bool -> (B, T, F)
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Neighbouring gaps and the stretch of one channel around them."""
+
+    gaps: list[tuple[int, int]]  # start and stop of each, in samples of the channel
+    start: int
+    stop: int
+
+
+def synthesise_gaps(
+    filled: NDArray[np.float64],
+    lost: NDArray[np.bool_],
+    gaps: list[tuple[int, int]],
+    grid: Grid,
+    restore_magnitudes: RestoreMagnitudes,
+    *,
+    blind: bool = False,
+) -> Iterator[tuple[int, int, NDArray[np.float64]]]:
+    """Start, stop and new values of each gap.
+
+    Args:
+        filled: (n,), every gap filled, from which phases start.
+        lost: (n,).
+        gaps: start and stop of each, in order.
+        grid: the grid at the signal's rate.
+        restore_magnitudes: fills lost frames.
+        blind: take nothing but magnitudes, and phase from zero: the reference's synthesis.
+    """
+    for window in _windows(gaps, grid, len(filled)):
+        inside = slice(window.start, window.stop)
+        values = _synthesise(filled[inside], lost[inside], grid, restore_magnitudes, blind=blind)
+        for start, stop in window.gaps:
+            yield start, stop, values[start - window.start : stop - window.start]
+
+
+def _synthesise(
+    filled: NDArray[np.float64],
+    lost: NDArray[np.bool_],
+    grid: Grid,
+    restore_magnitudes: RestoreMagnitudes,
+    *,
+    blind: bool,
+) -> NDArray[np.float64]:
+    """One window, (n,), from the network's magnitudes; its phase starts from zero or from the autoregressive fill."""
+    signal = torch.from_numpy(filled.astype(np.float32))
+    missing = torch.from_numpy(lost.copy())
+    frames = lost_frames(missing, grid)
+    magnitudes = spectrogram(torch.where(missing, 0.0, signal), grid)
+    restored = restore_magnitudes(magnitudes.unsqueeze(0), frames.unsqueeze(0))[0].to(magnitudes)
+    if not torch.isfinite(restored).all():
+        raise ValueError("restore_magnitudes gave magnitudes that are not finite")
+    restored = torch.where(frames.unsqueeze(-1), restored.clamp(min=0), magnitudes)
+    if blind:
+        result = griffin_lim(restored, grid, len(signal), num_iterations=NUM_ITERATIONS)
+    else:
+        result = griffin_lim(
+            restored,
+            grid,
+            len(signal),
+            num_iterations=NUM_ITERATIONS,
+            momentum=MOMENTUM,
+            start=signal,
+            lost=missing,
+        )
+    return result.numpy().astype(np.float64)
+
+
+def lost_frames(lost: Tensor, grid: Grid) -> Tensor:
+    """Frames that touch a lost sample: (..., n) bool -> (..., T) bool."""
+    num_samples = lost.shape[-1]
+    count = torch.nn.functional.pad(lost.long().cumsum(-1), (1, 0))
+    first = torch.arange(grid.num_frames(num_samples), device=lost.device) * grid.hop
+    last = (first + grid.fft_length).clamp(max=num_samples)
+    return count[..., last] > count[..., first]
+
+
+def _windows(gaps: list[tuple[int, int]], grid: Grid, num_samples: int) -> Iterator[_Window]:
+    """Gaps with their context; gaps whose contexts overlap share a window up to a largest length."""
+    context, longest = CONTEXT_FRAMES * grid.hop, MAX_WINDOW_FRAMES * grid.hop
+    joined: list[tuple[int, int]] = []
+    for gap in [*gaps, None]:
+        fits = bool(joined) and gap is not None and gap[0] - joined[-1][1] < 2 * context
+        if joined and not (fits and gap is not None and gap[1] - joined[0][0] + 2 * context <= longest):
+            stop = min(joined[-1][1] + context, num_samples)
+            yield _Window(gaps=joined, start=max(joined[0][0] - context, 0), stop=stop)
+            joined = []
+        if gap is not None:
+            joined = [*joined, gap]
+
+
+def join_weight(num_samples: int, sample_rate: int, join_s: float = JOIN_S) -> NDArray[np.float64]:
+    """Weight of the new values over a gap: from 0 at its borders to 1 within the time given, (num_samples,)."""
+    length = min(max(round(join_s * sample_rate), 1), (num_samples + 1) // 2)
+    place = np.arange(num_samples)
+    distance = np.minimum(place, num_samples - 1 - place) + 0.5
+    return np.sin(np.pi / 2 * np.minimum(distance / length, 1.0)) ** 2
