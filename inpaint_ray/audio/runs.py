@@ -1,18 +1,23 @@
-"""Runs of lost samples: as masks, and as gaps of channels."""
+"""Runs of lost samples: as masks, and as events of channels."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+Kind = Literal["zeros", "stuck", "dither", "not_finite", "held", "muted", "lossy", "click", "clipped", "marked"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
-class Gap(NamedTuple):
-    """A missing stretch of one channel, in samples."""
+
+class Event(NamedTuple):
+    """A damaged stretch of one channel, in samples: a gap to be filled."""
 
     channel: int  # from 0
     start: int
     stop: int  # one past the last
+    kind: Kind = "marked"
+    confidence: float = 1.0  # the chance that it is real, 0 to 1
 
 
 def find_runs(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -21,18 +26,27 @@ def find_runs(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.in
     return edges[::2], edges[1::2]
 
 
-def join_gaps(gaps: list[Gap]) -> list[Gap]:
-    """The same lost samples as gaps that do not touch in any channel, by start and channel."""
-    joined: list[Gap] = []
-    for gap in sorted(gaps):
-        if joined and joined[-1].channel == gap.channel and gap.start <= joined[-1].stop:
-            joined[-1] = joined[-1]._replace(stop=max(joined[-1].stop, gap.stop))
+def join_events(events: Iterable[Event]) -> list[Event]:
+    """The same lost samples as events that do not touch in any channel, by start and channel.
+
+    Events that touch become one of the longest one's kind, with the greatest confidence.
+    """
+    joined: list[Event] = []
+    longest = 0
+    for event in sorted(events):
+        length = event.stop - event.start
+        if joined and joined[-1].channel == event.channel and event.start <= joined[-1].stop:
+            last = joined[-1]
+            kind, longest = (event.kind, length) if length > longest else (last.kind, longest)
+            stop, confidence = max(last.stop, event.stop), max(last.confidence, event.confidence)
+            joined[-1] = Event(last.channel, last.start, stop, kind, confidence)
         else:
-            joined.append(gap)
-    return sorted(joined, key=lambda gap: (gap.start, gap.channel))
+            joined.append(event)
+            longest = length
+    return sorted(joined, key=lambda event: (event.start, event.channel))
 
 
-def mark_gaps(gaps: Iterable[Gap], num_channels: int, start: int, stop: int) -> NDArray[np.bool_]:
+def mark_gaps(gaps: Iterable[Event], num_channels: int, start: int, stop: int) -> NDArray[np.bool_]:
     """Lost samples from `start` to `stop`: (num_channels, stop - start)."""
     lost = np.zeros((num_channels, stop - start), dtype=bool)
     for gap in gaps:

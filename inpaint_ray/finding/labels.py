@@ -8,7 +8,7 @@ import re
 from collections import defaultdict
 from typing import NamedTuple
 
-from inpaint_ray.audio.runs import Gap, join_gaps
+from inpaint_ray.audio.runs import Event, join_events
 
 _CHANNEL = re.compile(r"channel (\d+)")  # a label's text, of a gap in one channel only
 _COMMA = "; a decimal comma? write 1.5, not 1,5"
@@ -44,7 +44,7 @@ def read_labels(text: str) -> list[Label]:
     return sorted((label for label in labels if label.stop > label.start), key=lambda label: label[:2])
 
 
-def write_labels(gaps: list[Gap], num_channels: int, sample_rate: int) -> str:
+def write_labels(gaps: list[Event], num_channels: int, sample_rate: int) -> str:
     """A label track that Audacity opens; gaps that all channels have are one label."""
     by_place: dict[tuple[int, int], list[int]] = defaultdict(list)
     for gap in gaps:
@@ -91,7 +91,7 @@ def read_gap_list(text: str) -> dict[str, ListedGaps]:
     return {name: ListedGaps(json.dumps(labels), lines[name]) for name, labels in found.items()}
 
 
-def place_labels(labels: list[Label], num_channels: int, num_samples: int, sample_rate: int) -> list[Gap]:
+def place_labels(labels: list[Label], num_channels: int, num_samples: int, sample_rate: int) -> list[Event]:
     """Convert labels to gaps of at least one sample each; what lies up to 0.1 s beyond the end is cut.
 
     Raises:
@@ -109,8 +109,8 @@ def place_labels(labels: list[Label], num_channels: int, num_samples: int, sampl
         start = round(label.start * sample_rate)
         stop = min(max(round(label.stop * sample_rate), start + 1), num_samples)
         channels = range(num_channels) if label.channel is None else [label.channel]
-        gaps += [Gap(channel, start, stop) for channel in channels if start < stop]
-    return join_gaps(gaps)
+        gaps += [Event(channel, start, stop) for channel in channels if start < stop]
+    return join_events(gaps)
 
 
 def _read_track(text: str) -> list[Label]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from inpaint_ray.audio.decode import Recording
-from inpaint_ray.audio.runs import Gap
+from inpaint_ray.audio.runs import Event
 from inpaint_ray.filling.waveform import MAX_GAP_S
 
 # Of sound on either side of what is filled: more than any method looks at, and long enough that a gap too long to be
@@ -25,13 +25,13 @@ class Piece:
     start: int
     stop: int
     window: tuple[int, int]  # with the sound around it
-    gaps: list[Gap]  # all that reach into the window
+    gaps: list[Event]  # all that reach into the window
 
 
 FillWindow = Callable[[Recording, Piece], Recording]
 
 
-def plan_pieces(gaps: list[Gap], sample_rate: int) -> list[Piece]:
+def plan_pieces(gaps: list[Event], sample_rate: int) -> list[Piece]:
     """The stretches to fill, in order: neighbouring gaps together, and long ones in parts.
 
     Args:
@@ -97,7 +97,7 @@ def fill_blocks(
         yield block, block
 
 
-def _parts(gap: Gap, longest: int) -> list[tuple[int, int]]:
+def _parts(gap: Event, longest: int) -> list[tuple[int, int]]:
     return [(start, min(start + longest, gap.stop)) for start in range(gap.start, gap.stop, longest)]
 
 

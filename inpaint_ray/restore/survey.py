@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_ray.audio.decode import INTEGER_SUBTYPES, Recording, read_blocks
-from inpaint_ray.audio.runs import Gap, join_gaps
+from inpaint_ray.audio.runs import Event, join_events
 from inpaint_ray.filling.waveform import MAX_GAP_S
 from inpaint_ray.finding.detection import find_gaps
 from inpaint_ray.finding.labels import place_labels, read_labels
@@ -26,12 +26,12 @@ class Survey:
 
     sound: Recording  # a block without samples: rate, channels and format
     num_samples: int
-    gaps: list[Gap]
+    gaps: list[Event]
     silent: bool  # every sample is zero
     finite: bool
     num_over: int  # samples above full scale, which integers cannot hold
 
-    def to_fill(self) -> list[Gap]:
+    def to_fill(self) -> list[Event]:
         """Return the gaps to fill: those up to the longest that is filled, with sound left in their channel."""
         longest = MAX_GAP_S * self.sound.sample_rate
         return [gap for gap in self.gaps if gap.stop - gap.start <= min(longest, self.num_samples - 1)]
@@ -68,7 +68,7 @@ def survey_file(path: Path, labels: str | None, *, min_gap_s: float) -> Survey:
         gaps = find_gaps(floats(), first.sample_rate, min_gap_s=shortest, floor=_floor(first))
     if labels is not None:
         marked = place_labels(read_labels(labels), len(first.samples), num_samples, first.sample_rate)
-        gaps = join_gaps([*gaps, *marked])
+        gaps = join_events([*gaps, *marked])
     if sum(gap.stop - gap.start for gap in gaps) == num_samples * len(first.samples):
         raise ValueError("all of it is lost: nothing to restore from")
     return Survey(first.cut(0, 0), num_samples, gaps, silent, num_bad == 0, num_over)
@@ -103,6 +103,6 @@ def _floor(sound: Recording) -> float:
     return min(FLOOR_STEPS / 2 ** (bits - 1), HIGHEST_FLOOR)
 
 
-def _spans(gaps: list[Gap]) -> list[tuple[int, int]]:
+def _spans(gaps: list[Event]) -> list[tuple[int, int]]:
     """Return the stretches in which any channel is lost."""
-    return [(gap.start, gap.stop) for gap in join_gaps([gap._replace(channel=0) for gap in gaps])]
+    return [(gap.start, gap.stop) for gap in join_events([gap._replace(channel=0) for gap in gaps])]

@@ -1,6 +1,6 @@
 import pytest
 
-from inpaint_ray.audio.runs import Gap
+from inpaint_ray.audio.runs import Event
 from inpaint_ray.finding.labels import Label, LabelError, place_labels, read_gap_list, read_labels, write_labels
 
 
@@ -18,7 +18,7 @@ def test_a_line_that_is_no_label_is_refused_by_number(text: str) -> None:
 def test_labels_cover_at_least_a_sample_of_their_channels_and_stop_at_the_end() -> None:
     labels = [Label(0.1, 0.3), Label(0.5, 0.501, 1), Label(0.9, 1.05, 0)]
     gaps = place_labels(labels, num_channels=2, num_samples=10, sample_rate=10)
-    assert gaps == [Gap(0, 1, 3), Gap(1, 1, 3), Gap(1, 5, 6), Gap(0, 9, 10)]
+    assert gaps == [Event(0, 1, 3), Event(1, 1, 3), Event(1, 5, 6), Event(0, 9, 10)]
     with pytest.raises(LabelError, match="line 7 names channel 2; there are 2"):
         place_labels([Label(0, 1, 2, "line 7")], num_channels=2, num_samples=10, sample_rate=10)
 
@@ -39,7 +39,7 @@ def test_a_decimal_comma_is_told_as_one() -> None:
 
 
 def test_gaps_come_back_from_the_label_track_that_they_are_written_to() -> None:
-    gaps = [Gap(0, 5, 9), Gap(1, 5, 9), Gap(1, 44_101, 44_144), Gap(0, 1_000_000_007, 1_000_000_009)]
+    gaps = [Event(0, 5, 9), Event(1, 5, 9), Event(1, 44_101, 44_144), Event(0, 1_000_000_007, 1_000_000_009)]
     text = write_labels(gaps, 2, 44_100)
     assert text.splitlines()[:2] == ["0.000113\t0.000204\tgap", "1.000023\t1.000998\tchannel 1"]
     assert place_labels(read_labels(text), 2, 2_000_000_000, 44_100) == gaps
