@@ -64,9 +64,7 @@ def draw_example(music: Music, random: np.random.Generator) -> tuple[torch.Tenso
         for kind, share in (("clicks", 0.65), ("crackle", 0.35), ("scratches", 0.35)):
             if random.random() < share:
                 density = {"clicks": (0.3, 1.2), "crackle": (-1, 0.2), "scratches": (0.2, 0.8)}[kind]
-                damaged, more = damage_locally(
-                    damaged, rate, kind, random, density=10 ** random.uniform(*density)
-                )
+                damaged, more = damage_locally(damaged, rate, kind, random, density=10 ** random.uniform(*density))
                 lost = lost | more
     change = np.abs(damaged - clean)
     level = np.sqrt(np.mean(clean**2, axis=1, keepdims=True)) + 1e-4
@@ -106,7 +104,7 @@ def main() -> None:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
         step += 1
         if step % 50 == 0:
             print(f"step {step}  loss {np.mean(losses[-50:]):.4f}  {time.monotonic() - started:.0f} s", flush=True)

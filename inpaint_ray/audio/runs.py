@@ -29,20 +29,20 @@ def find_runs(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.in
 def join_events(events: Iterable[Event]) -> list[Event]:
     """The same lost samples as events that do not touch in any channel, by start and channel.
 
-    Events that touch become one of the longest one's kind, with the greatest confidence.
+    Events that touch become one, of the kind that most of their samples have, with the greatest confidence.
     """
     joined: list[Event] = []
-    longest = 0
+    lengths: dict[Kind, int] = {}
     for event in sorted(events):
-        length = event.stop - event.start
         if joined and joined[-1].channel == event.channel and event.start <= joined[-1].stop:
             last = joined[-1]
-            kind, longest = (event.kind, length) if length > longest else (last.kind, longest)
+            lengths[event.kind] = lengths.get(event.kind, 0) + event.stop - event.start
+            kind = max(sorted(lengths), key=lengths.__getitem__)
             stop, confidence = max(last.stop, event.stop), max(last.confidence, event.confidence)
             joined[-1] = Event(last.channel, last.start, stop, kind, confidence)
         else:
             joined.append(event)
-            longest = length
+            lengths = {event.kind: event.stop - event.start}
     return sorted(joined, key=lambda event: (event.start, event.channel))
 
 

@@ -170,7 +170,9 @@ class _Channel:
         level = _rms(heard[-self.local :][heard[-self.local :] > self.floor])
         loud = max(EDGE_RATIO * self.floor, EDGE_STEPS * step)
         if heard[-self.edge :].max() > max(MIN_EDGE, loud, MIN_EDGE_SHARE * level):
-            return _Edge(place, breaks=not noisy or level > NOISE_RATIO * self.floor, kind="dither" if noisy else "zeros")
+            return _Edge(
+                place, breaks=not noisy or level > NOISE_RATIO * self.floor, kind="dither" if noisy else "zeros"
+            )
         around, near = _rms(heard[: -self.worn]), heard[-self.worn :]
         return _Edge(place, breaks=not noisy and near.max() > max(MIN_WORN, loud, 0.5 * around))
 

@@ -25,8 +25,11 @@ MIN_EVIDENCE = 25.0  # run length times ln(1 / share of such samples nearby)
 MIN_RATIO = 3.0  # of a run's length to the fifth-longest nearby
 RANK = 5
 MIN_LENGTH = 3
-MIN_LEVEL_STEPS = 8.0  # RMS of the sound on both sides
+MIN_LEVEL_STEPS = 24.0  # RMS of the sound on both sides
+MIN_LEVEL = 1e-3  # -60 dB
 LEVEL_S = 0.005
+KINK = 6.0  # tolerances of the second differences where a run begins and ends: smooth sound bends into straightness
+CURVED = 3.0  # tolerances of the median second difference on both sides
 
 
 class _Run(NamedTuple):
@@ -72,12 +75,12 @@ class FlatRuns:
         flat[1:-1] = np.abs(np.diff(sound, 2)) <= tolerance
         found: list[tuple[int, int, Kind, float]] = []
         for run in self._outstanding(np.abs(sound) <= tolerance):
-            if self._is_loud(sound, run.start, run.stop, step):
+            if self._breaks_off(sound, run.start, run.stop, step):
                 found.append((run.start, run.stop, "muted", _confidence(run)))
         for run in self._outstanding(flat):
             start, stop = _extent(sound, run.start, run.stop, step)
             overlaps = any(start < other[1] and other[0] < stop for other in found)
-            if not overlaps and self._is_loud(sound, start, stop, step):
+            if not overlaps and self._breaks_off(sound, start, stop, step):
                 found.append((start, stop, "held", _confidence(run)))
         return found
 
@@ -101,10 +104,16 @@ class FlatRuns:
                 runs.append(_Run(int(starts[number]), int(stops[number]), float(evidence[number]), float(ratio)))
         return runs
 
-    def _is_loud(self, sound: Signal, start: int, stop: int, step: float) -> bool:
-        """Sound goes on, and moves, on both sides."""
+    def _breaks_off(self, sound: Signal, start: int, stop: int, step: float) -> bool:
+        """Sound is loud and curved on both sides, and has a kink at both ends."""
         before, after = sound[max(start - self.level, 0) : start], sound[stop : stop + self.level]
-        return min(len(before), len(after)) > 2 and min(before.std(), after.std()) > MIN_LEVEL_STEPS * step
+        if min(len(before), len(after)) < 4:
+            return False
+        tolerance = TOLERANCE_STEPS * step + FLOAT_ROUNDING
+        curved = min(float(np.median(np.abs(np.diff(side, 2)))) for side in (before, after))
+        kinks = [np.abs(np.diff(sound[place - 2 : place + 2], 2)).max() for place in (start, stop)]
+        loud = min(before.std(), after.std()) > max(MIN_LEVEL_STEPS * step, MIN_LEVEL)
+        return bool(loud and curved > CURVED * tolerance and min(kinks) > KINK * tolerance)
 
 
 def _extent(sound: Signal, start: int, stop: int, step: float) -> tuple[int, int]:

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint_ray.audio.decode import Recording, read_blocks
+from inpaint_ray.audio.decode import INTEGER_SUBTYPES, Recording, read_blocks
 from inpaint_ray.audio.encode import to_integers, write_blocks
 from inpaint_ray.audio.runs import mark_gaps
 from inpaint_ray.filling.channels import known_elsewhere
-from inpaint_ray.filling.waveform import LONGEST_AUTOREGRESSIVE_S, MAX_GAP_S, Method, RestoreMagnitudes, fill
+from inpaint_ray.filling.waveform import LONGEST_AUTOREGRESSIVE_S, MAX_GAP_S, Method, RestoreMagnitudes
 from inpaint_ray.ledger.records import RecordWriter
+from inpaint_ray.repairing import fill_events
 from inpaint_ray.restore.formats import Target, convert
 from inpaint_ray.restore.gap_table import FilledGap
 from inpaint_ray.restore.pieces import Piece, fill_blocks, plan_pieces
@@ -30,7 +31,7 @@ def repair_file(
     method: Method,
     restore_magnitudes: RestoreMagnitudes | None,
     record: RecordWriter,
-) -> int:
+) -> tuple[int, int]:
     """Write a file again with its gaps filled and noted; every other sample is the input's, bit for bit.
 
     Args:
@@ -44,14 +45,16 @@ def repair_file(
         record: takes the gaps.
 
     Returns:
-        How many rows the gaps are.
+        How many rows the gaps are, and how many restored samples integers cut off at full scale.
     """
-    num_rows = 0
+    num_rows = num_clamped = 0
     pieces = plan_pieces(survey.gaps, survey.sound.sample_rate)
 
     def fill_window(window: Recording, piece: Piece) -> Recording:
-        nonlocal num_rows
+        nonlocal num_rows, num_clamped
         restored = fill_lost(window, piece, method=method, restore_magnitudes=restore_magnitudes)
+        if target.subtype in INTEGER_SUBTYPES:
+            num_clamped += _count_beyond(restored, piece, 10 ** (target.headroom_db / 20))
         for gap in _filled_gaps(window, restored, piece, survey, target, method, restore_magnitudes is not None):
             record.add(vars(replace(gap, name=name)))
             num_rows += 1
@@ -60,18 +63,41 @@ def repair_file(
     with closing(read_blocks(path)) as blocks:
         restored = (convert(each, target) for _, each in fill_blocks(blocks, pieces, fill_window))
         write_blocks(written, restored)
-    return num_rows
+    return num_rows, num_clamped
+
+
+def _count_beyond(restored: Recording, piece: Piece, most: float) -> int:
+    """Count the filled samples of a piece that are above a level."""
+    lost = mark_gaps(piece.gaps, len(restored.samples), piece.start, piece.stop)
+    first = piece.window[0]
+    sound = restored.cut(piece.start - first, piece.stop - first).to_float()
+    return int(np.count_nonzero(np.abs(sound[lost[:, : sound.shape[1]]]) > most))
 
 
 def fill_lost(
     window: Recording, piece: Piece, *, method: Method, restore_magnitudes: RestoreMagnitudes | None
 ) -> Recording:
-    """Return the sound of a piece's window with its lost samples filled."""
+    """Return the sound of a piece's window with its lost samples filled.
+
+    Integers become floats where there is clipping, which may be restored beyond full scale; they hold integers exactly.
+    """
     start = piece.window[0]
     lost = mark_gaps(piece.gaps, len(window.samples), start, start + window.num_samples)
-    filled = fill(window.to_float(), window.sample_rate, lost, method=method, restore_magnitudes=restore_magnitudes)
+    filled = fill_events(
+        window.to_float(),
+        window.sample_rate,
+        piece.gaps,
+        first=start,
+        method=method,
+        restore_magnitudes=restore_magnitudes,
+    )
     samples = window.samples.copy()
-    samples[lost] = to_integers(filled[lost], window.subtype) if samples.dtype == np.int32 else filled[lost]
+    if samples.dtype != np.int32:
+        samples[lost] = filled[lost]
+    elif any(gap.kind == "clipped" for gap in piece.gaps):
+        return replace(window, samples=filled, subtype="DOUBLE" if filled.dtype == np.float64 else "FLOAT")
+    else:
+        samples[lost] = to_integers(filled[lost], window.subtype)
     return replace(window, samples=samples)
 
 
@@ -100,6 +126,8 @@ def _filled_gaps(
             short = gap.stop - gap.start <= LONGEST_AUTOREGRESSIVE_S * rate
             by_model = has_model and not short and not elsewhere[gap.channel, start - first]
             used = "model" if by_model else "autoregressive"
+        if gap.kind == "clipped":
+            used = "declip"
         before, after = (each.cut(start - first, stop - first) for each in (window, restored))
         original = convert(before, target).samples[gap.channel]
         yield FilledGap(
@@ -107,6 +135,8 @@ def _filled_gaps(
             channel=gap.channel,
             start=start,
             stop=stop,
+            kind=gap.kind,
+            confidence=gap.confidence,
             start_s=start / rate,
             seconds=(stop - start) / rate,
             method=used,

@@ -6,7 +6,7 @@ from inpaint_ray.finding.labels import Label, LabelError, place_labels, read_gap
 
 def test_labels_are_read_in_order_without_frequencies_and_points() -> None:
     text = "\ufeff2.5\t2.75\tclick\n\\\t100.0\t200.0\n\n1.0\t1.5\tdropout\n3.0\t3.0\tpoint\n"
-    assert read_labels(text) == [(1.0, 1.5, None, "line 4"), (2.5, 2.75, None, "line 1")]
+    assert [label[:4] for label in read_labels(text)] == [(1.0, 1.5, None, "line 4"), (2.5, 2.75, None, "line 1")]
 
 
 @pytest.mark.parametrize("text", ["1.0 1.5 name", "a\tb\tc", "2.0\t1.0\tback", "-1\t2\tx", "nan\tnan\tx", "1\tinf\tx"])
@@ -45,8 +45,21 @@ def test_gaps_come_back_from_the_label_track_that_they_are_written_to() -> None:
     assert place_labels(read_labels(text), 2, 2_000_000_000, 44_100) == gaps
 
 
+def test_kinds_and_confidences_come_back_from_the_label_track() -> None:
+    events = [
+        Event(0, 5, 9, "click", 0.93),
+        Event(1, 5, 9, "click", 0.93),
+        Event(1, 50, 60, "clipped", 1.0),
+        Event(0, 70, 75),
+    ]
+    text = write_labels(events, 2, 44_100)
+    assert [line.split("\t")[2] for line in text.splitlines()] == ["click 0.93", "channel 1 clipped 1.00", "channel 0"]
+    assert place_labels(read_labels(text), 2, 100, 44_100) == events
+
+
 def test_json_is_a_list_of_stretches() -> None:
-    assert read_labels('[{"start": 2, "end": 3}, {"start": 0.5, "end": 1, "channel": 1}]') == [
+    labels = read_labels('[{"start": 2, "end": 3}, {"start": 0.5, "end": 1, "channel": 1}]')
+    assert [label[:4] for label in labels] == [
         (0.5, 1, 1, "gap 1"),
         (2, 3, None, "gap 0"),
     ]
@@ -59,7 +72,7 @@ def test_a_list_of_an_archive_has_the_gaps_of_each_file() -> None:
     text = "name,start,end,channel\na b.wav,1,2,\nc.wav,0.5,0.75,1\na b.wav,4,5,0\n"
     listed = read_gap_list(text)
     assert listed["a b.wav"].lines == [2, 4]
-    assert {name: read_labels(gaps.labels) for name, gaps in listed.items()} == {
+    assert {name: [label[:4] for label in read_labels(gaps.labels)] for name, gaps in listed.items()} == {
         "a b.wav": [(1, 2, None, "line 2"), (4, 5, 0, "line 4")],
         "c.wav": [(0.5, 0.75, 1, "line 3")],
     }

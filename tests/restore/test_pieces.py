@@ -53,7 +53,13 @@ def test_filling_by_pieces_is_filling_the_whole(method: str) -> None:
     time = np.arange(8 * rate) / rate
     tones = [0.3 * np.sin(2 * np.pi * hz * time) + 0.1 * np.sin(2 * np.pi * 3 * hz * time + 1) for hz in (220, 247)]
     samples = to_integers(np.array(tones), "PCM_16")
-    gaps = [Event(0, 8000, 8200), Event(0, 9000, 9100), Event(1, 9050, 9300), Event(0, 30_000, 45_000), Event(1, 63_900, 64_000)]
+    gaps = [
+        Event(0, 8000, 8200),
+        Event(0, 9000, 9100),
+        Event(1, 9050, 9300),
+        Event(0, 30_000, 45_000),
+        Event(1, 63_900, 64_000),
+    ]
     lost = mark_gaps(gaps, 2, 0, len(time))
     samples[lost] = 0
 

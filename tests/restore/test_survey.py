@@ -8,6 +8,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from inpaint_ray.audio.runs import Event
+from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.survey import survey_file
 
 RATE = 16_000
@@ -58,7 +59,7 @@ SOUNDS = {
 
 def gaps_of(folder: Path, sound: NDArray[np.float64], container: str, subtype: str, rate: int = RATE) -> list[Event]:
     soundfile.write(folder / "a.x", sound, rate, format=container, subtype=subtype)
-    return survey_file(folder / "a.x", None, min_gap_s=0.001).gaps
+    return survey_file(folder / "a.x", None, RestoreConfig(input="a", output="b")).gaps
 
 
 @pytest.mark.parametrize(("subtype", "container"), {**SUBTYPES, **LOSSY}.items())
