@@ -6,8 +6,9 @@
 
 Each run adds lines to the results: a kind may be run by itself. Gain is SNR over the file above that of the damaged
 file, in dB. Rivals are run at several settings, of which the table takes the best mean of each kind: ffmpeg's adeclick
-and adeclip (`apt install ffmpeg`) and grooveclean (`pip install grooveclean`, of PyPI); without them their rows are left
-out. An event is found when one that is found overlaps it, and right when it overlaps one that is real.
+and adeclip (`apt install ffmpeg`) and grooveclean (`pip install grooveclean`, of PyPI); without them their rows are
+left out, and that is said. A real event counts as found when a claimed one overlaps it, and a claimed one as right when
+it overlaps a real one.
 """
 
 import argparse
@@ -95,7 +96,11 @@ def restorations(
     yield "ours", restored, {**count_events(lost, events), **seconds, "confidences": confidences}
     if kind != "clean":
         name = "clipped" if kind == "clipping" else "click"
-        truth = [Event(channel, *run, name) for channel in range(len(lost)) for run in zip(*find_runs(lost[channel]))]
+        truth = [
+            Event(channel, *run, name)
+            for channel in range(len(lost))
+            for run in zip(*(edges.tolist() for edges in find_runs(lost[channel])), strict=True)
+        ]
         yield "truth", fill_events(damaged, rate, truth), {}
     if kind in rivals and shutil.which("ffmpeg"):
         for setting in ADECLIP if kind == "clipping" else ADECLICK:
@@ -110,6 +115,9 @@ def restorations(
 
 def run(arguments: argparse.Namespace) -> None:
     paths = list_music(arguments.music, arguments.part)
+    for binary in ("ffmpeg", arguments.grooveclean):
+        if arguments.rivals and not shutil.which(binary):
+            print(f"{binary} is not there: its rows are left out")
     for kind in arguments.kinds:
         for path in paths[arguments.first :: arguments.step]:
             clean, rate = read_clean(path, hiss=kind != "clean")

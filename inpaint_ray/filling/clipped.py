@@ -1,8 +1,9 @@
 """Clipped samples restored consistently: by sparse time-frequency coefficients, and never inside the clip level.
 
 Social sparsity (Siedenburg, Kowalski and Doerfler, 2014): coefficients of a tight Gabor frame are shrunk by the energy
-of their neighbourhoods (persistent empirical Wiener), while what they synthesise is drawn to the known samples, and where
-a sample was clipped to anything at or beyond its clip level. The threshold falls in steps; iterations have momentum.
+of their neighbourhoods (persistent empirical Wiener), while what they synthesise is drawn to the known samples, and
+where a sample was clipped to anything at or beyond its clip level. The threshold falls in steps, and iterations have
+momentum.
 
 Shapes: n = samples, T = frames, F = bins.
 """
@@ -18,7 +19,7 @@ Signal = NDArray[np.float64]
 
 FRAME_S = 0.093  # 4096 samples at 44.1 kHz
 OVERLAP = 4
-THRESHOLDS = (0.05, 2e-4)  # the first and the last, of a window with peak 1
+THRESHOLDS = (0.2, 1e-3)  # the first and the last, of a window with peak 1
 NUM_STEPS = 12
 ITERATIONS = 8  # of each step
 MOMENTUM = 0.9

@@ -1,7 +1,7 @@
 """Clicks, crackle and scratches: samples to which something was added, by a small network over prediction errors.
 
-The network gives every sample a logit. Neighbouring samples above a low threshold are one event if one of them is above
-a high one; the event's confidence follows from its samples by a fit on music that the network was not trained on.
+The network gives every sample a logit. Neighbouring samples above a threshold are one event, whose confidence follows
+from its logits and its length by a fit on music that the network was not trained on.
 """
 
 import json
@@ -24,7 +24,6 @@ WEIGHTS = Path(__file__).parent / "pretrained" / "clicks.safetensors"
 HOP = 2**16  # samples that are decided at a time
 MARGIN = 2**13
 LOW = 0.0  # logit of the samples of an event
-HIGH = 1.0  # of at least one of them
 BRIDGE = 2  # samples below the low threshold that do not part an event
 
 
@@ -72,21 +71,24 @@ def click_logits(samples: NDArray, sample_rate: int) -> NDArray[np.float32]:
     return np.stack(logits)
 
 
-def _events_of(logits: NDArray[np.float32]) -> list[tuple[int, int, float]]:
-    """Start, stop and confidence of the events of one channel."""
-    inside = logits > LOW
+def runs_above(logits: NDArray[np.float32], low: float) -> list[tuple[int, int]]:
+    """Starts and stops of the runs of logits above a threshold; gaps of a sample or two do not part them."""
+    inside = logits > low
     starts, stops = find_runs(inside)
     for stop, start in zip(stops[:-1], starts[1:], strict=True):
         if start - stop <= BRIDGE:
             inside[stop:start] = True
-    events = []
-    weights = _calibration()
-    for start, stop in zip(*(edges.tolist() for edges in find_runs(inside)), strict=True):
+    starts, stops = find_runs(inside)
+    return list(zip(starts.tolist(), stops.tolist(), strict=True))
+
+
+def _events_of(logits: NDArray[np.float32]) -> list[tuple[int, int, float]]:
+    """Start, stop and confidence of the events of one channel."""
+    events, fit = [], _calibration()
+    for start, stop in runs_above(logits, LOW):
         part = logits[start:stop]
-        if (peak := float(part.max())) > HIGH:
-            length = math.log(stop - start)
-            logit = weights.bias + weights.by_peak * peak + weights.by_mean * float(part.mean())
-            events.append((start, stop, 1 / (1 + math.exp(-logit - weights.by_length * length))))
+        logit = fit.bias + fit.by_peak * float(part.max()) + fit.by_mean * float(part.mean())
+        events.append((start, stop, 1 / (1 + math.exp(-logit - fit.by_length * math.log(stop - start)))))
     return events
 
 
