@@ -36,6 +36,11 @@ Signal = NDArray[np.float64]
 ADECLICK = ("adeclick", "adeclick=a=25:t=4", "adeclick=a=25:t=10", "adeclick=a=25:t=25")
 ADECLIP = ("adeclip", "adeclip=a=25:t=4", "adeclip=w=100:a=25")
 GROOVECLEAN = ("0.5", "0.3", "0.7")
+FIND = {kind: ["clicks"] for kind in ("clicks", "crackle", "scratches")}  # what is looked for
+FIND |= {kind: ["dropouts"] for kind in ("held", "interpolated", "muted")} | {
+    "clipping": ["clipping"],
+    "clean": ["all"],
+}
 
 
 def snr(clean: Signal, other: Signal) -> float:
@@ -81,20 +86,13 @@ def count_events(lost: NDArray[np.bool_], events: list[Event]) -> dict[str, int]
 
 
 def restorations(
-    damaged: Signal, lost: NDArray[np.bool_], rate: int, kind: str, rivals: list[str], grooveclean: str
+    damaged: Signal, lost: NDArray[np.bool_], rate: int, kind: str, arguments: argparse.Namespace
 ) -> Iterator[tuple[str, Signal, dict[str, Any]]]:
     """Yield name, samples and further figures of each way to restore."""
-    begun = time.process_time()
-    events = find(damaged, rate, ("all",), SENSITIVITY)
-    found = time.process_time()
-    restored = fill_events(damaged, rate, events)
-    seconds = {"find_s": found - begun, "fill_s": time.process_time() - found}
-    confidences = [
-        [event.kind, round(event.confidence, 4), bool(lost[event.channel, event.start : event.stop].any())]
-        for event in events
-    ]
-    yield "ours", restored, {**count_events(lost, events), **seconds, "confidences": confidences}
-    if kind != "clean":
+    rivals = arguments.rivals if "rivals" in arguments.ways else []
+    if "ours" in arguments.ways:
+        yield _ours(damaged, lost, rate, arguments.find or FIND[kind])
+    if "truth" in arguments.ways and kind != "clean":
         name = "clipped" if kind == "clipping" else "click"
         truth = [
             Event(channel, *run, name)
@@ -108,15 +106,29 @@ def restorations(
             yield setting, cleaned, {}
             if kind == "clipping":
                 yield f"{setting}, clipped samples", np.where(lost, cleaned, damaged), {}
-    if kind in rivals and kind != "clipping" and shutil.which(grooveclean):
+    if kind in rivals and kind != "clipping" and shutil.which(arguments.grooveclean):
         for setting in GROOVECLEAN:
-            yield f"grooveclean {setting}", run_grooveclean(damaged, rate, setting, grooveclean), {}
+            yield f"grooveclean {setting}", run_grooveclean(damaged, rate, setting, arguments.grooveclean), {}
+
+
+def _ours(damaged: Signal, lost: NDArray[np.bool_], rate: int, kinds: list[str]) -> tuple[str, Signal, dict[str, Any]]:
+    """One default sensitivity for all kinds; also the confidence of every event that could be given, real or not."""
+    begun = time.process_time()
+    events = find(damaged, rate, kinds, SENSITIVITY)
+    found = time.process_time()
+    restored = fill_events(damaged, rate, events)
+    seconds = {"find_s": found - begun, "fill_s": time.process_time() - found}
+    confidences = [
+        [event.kind, round(event.confidence, 4), bool(lost[event.channel, event.start : event.stop].any())]
+        for event in find(damaged, rate, kinds, 0.95)
+    ]
+    return "ours", restored, {**count_events(lost, events), **seconds, "confidences": confidences}
 
 
 def run(arguments: argparse.Namespace) -> None:
     paths = list_music(arguments.music, arguments.part)
     for binary in ("ffmpeg", arguments.grooveclean):
-        if arguments.rivals and not shutil.which(binary):
+        if "rivals" in arguments.ways and not shutil.which(binary):
             print(f"{binary} is not there: its rows are left out")
     for kind in arguments.kinds:
         for path in paths[arguments.first :: arguments.step]:
@@ -126,7 +138,7 @@ def run(arguments: argparse.Namespace) -> None:
                 random = np.random.default_rng([1, KINDS.index(kind), sum(path.name.encode())])
                 damaged, lost = damage_locally(clean, rate, kind, random)
             before = snr(clean, damaged)
-            ways = restorations(damaged, lost, rate, kind, arguments.rivals, arguments.grooveclean)
+            ways = restorations(damaged, lost, rate, kind, arguments)
             for name, restored, more in ways:
                 line = {
                     "part": arguments.part,
@@ -181,6 +193,8 @@ def main() -> None:
     parser.add_argument("--part", choices=("tuning", "test"), default="test")
     parser.add_argument("--kinds", nargs="+", default=[*KINDS, "clean"], choices=[*KINDS, "clean"])
     parser.add_argument("--rivals", nargs="*", default=[*KINDS, "clean"], help="kinds that rivals are run on")
+    parser.add_argument("--find", nargs="+", help="dropouts, clicks, clipping, all; by default that of each kind")
+    parser.add_argument("--ways", nargs="+", default=["ours", "truth", "rivals"], help="ours, truth, rivals")
     parser.add_argument("--grooveclean", default="grooveclean", help="its binary")
     parser.add_argument("--first", type=int, default=0, help="file of the part to begin with")
     parser.add_argument("--step", type=int, default=1, help="take every so many files")

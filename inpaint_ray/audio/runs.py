@@ -33,7 +33,7 @@ def join_events(events: Iterable[Event]) -> list[Event]:
     """
     joined: list[Event] = []
     lengths: dict[Kind, int] = {}
-    for event in sorted(events):
+    for event in sorted(set(events)):
         if joined and joined[-1].channel == event.channel and event.start <= joined[-1].stop:
             last = joined[-1]
             lengths[event.kind] = lengths.get(event.kind, 0) + event.stop - event.start

@@ -23,7 +23,7 @@ from inpaint_ray.finding.windows import Window, Windows
 WEIGHTS = Path(__file__).parent / "pretrained" / "clicks.safetensors"
 HOP = 2**16  # samples that are decided at a time
 MARGIN = 2**13
-LOW = 0.0  # logit of the samples of an event
+LOW = 1.0  # logit of the samples of an event
 BRIDGE = 2  # samples below the low threshold that do not part an event
 
 
