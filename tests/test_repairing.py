@@ -16,7 +16,7 @@ def snr(clean: np.ndarray, other: np.ndarray) -> float:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_of_damage_is_repaired_and_nothing_beside_events_changes(kind: str) -> None:
-    clean = np.concatenate([noisy_music(), noisy_music(seed=1)])
+    clean = np.concatenate([noisy_music(2.0), noisy_music(2.0, seed=1)])
     clean *= 0.5 / np.abs(clean).max()
     clean = np.rint(clean * 2**15) / 2**15
     damaged, _ = damage_locally(clean, RATE, kind, np.random.default_rng(3))  # type: ignore[arg-type]

@@ -41,7 +41,7 @@ class GapUNetConfig:
 
 
 class GapUNet(nn.Module):
-    """A residual U-Net whose output is a correction to the logarithm of the interpolation; untrained, it interpolates."""
+    """A residual U-Net whose output corrects the logarithm of the interpolation; untrained, it interpolates."""
 
     num_inputs = 6  # log and root of the interpolation, root of the known frames, lost, distance before, distance after
 
