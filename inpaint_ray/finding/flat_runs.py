@@ -59,7 +59,8 @@ class FlatRuns:
     def _decide(self, window: Window) -> list[Event]:
         events = []
         for channel, samples in enumerate(window.samples):
-            for start, stop, kind, confidence in self._look_at(np.nan_to_num(samples.astype(np.float64))):
+            sound = np.nan_to_num(samples.astype(np.float64), posinf=0.0, neginf=0.0)
+            for start, stop, kind, confidence in self._look_at(sound):
                 if window.start <= start < window.stop:
                     events.append(Event(channel, window.first + start, window.first + stop, kind, confidence))
         return events
