@@ -131,5 +131,5 @@ def _extent(sound: Signal, start: int, stop: int, step: float) -> tuple[int, int
 
 
 def _confidence(run: _Run) -> float:
-    """The chance that a run is real, by its evidence and its ratio: fitted on the tuning half."""
+    """The chance that a run is real, by its evidence and its ratio: set by hand, as no false one was there to fit."""
     return 1 / (1 + math.exp(-(0.06 * (run.evidence - MIN_EVIDENCE) + 0.5 * (run.ratio - MIN_RATIO) + 1.0)))
