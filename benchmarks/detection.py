@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from inpaint_ray.audio.damage import draw_gaps
 from inpaint_ray.audio.decode import Recording, read_recording
-from inpaint_ray.audio.runs import Gap, find_runs, mark_gaps
+from inpaint_ray.audio.runs import Event, find_runs, mark_gaps
 from inpaint_ray.errors import AudioDecodeError
 from inpaint_ray.finding.detection import find_gaps
 
@@ -73,7 +73,7 @@ def damage(channel: NDArray[np.float32], lost: NDArray[np.bool_], kind: str, rat
     return round_to_16_bits(damaged)
 
 
-def compare(clean: NDArray[np.float32], lost: NDArray[np.bool_], found: list[Gap], count: Count) -> None:
+def compare(clean: NDArray[np.float32], lost: NDArray[np.bool_], found: list[Event], count: Count) -> None:
     """Add one channel to the counts."""
     marked = mark_gaps(found, 1, 0, len(clean))[0]
     for start, stop in zip(*find_runs(lost), strict=True):

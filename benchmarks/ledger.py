@@ -78,7 +78,9 @@ def note(source: SourceFile, config: RestoreConfig, record: RecordWriter, size: 
     row = asdict(start_row(source, config, "")) | {"status": "restored", "seconds": 1.0, "sample_rate": RATE}
     row |= {"channels": 1, "gaps": 1, "samples_replaced": GAP, "gap_rows": 1, "record": record.name}
     output = source.name if size else ""
-    gap = FilledGap(source.name, 0, 0, GAP, 0.0, GAP / RATE, "linear", -99.0, -20.0, "int32", bytes(4 * GAP))
+    gap = FilledGap(
+        source.name, 0, 0, GAP, "marked", 1.0, 0.0, GAP / RATE, "linear", -99.0, -20.0, "int32", bytes(4 * GAP)
+    )
     record.add(asdict(gap))
     return source.entry(output=output, output_size=size, row=row | {"output": output, "output_size": size})
 

@@ -1,10 +1,13 @@
-"""Runs of lost samples: as masks, and as gaps of channels."""
+"""Runs of lost samples: as masks, and as events of channels."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+
+Kind = Literal["zeros", "stuck", "dither", "not_finite", "held", "muted", "lossy", "click", "clipped", "marked"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Gap(NamedTuple):
@@ -15,24 +18,43 @@ class Gap(NamedTuple):
     stop: int  # one past the last
 
 
+class Event(NamedTuple):
+    """A damaged stretch of one channel, in samples, whose gap is to be filled."""
+
+    channel: int  # from 0
+    start: int
+    stop: int  # one past the last
+    kind: Kind = "marked"
+    confidence: float = 1.0  # the chance that it is real, 0 to 1
+
+
 def find_runs(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """First sample, and one past the last, of every run of True in (n,): two arrays of (runs,)."""
     edges = np.flatnonzero(np.diff(mask, prepend=False, append=False))
     return edges[::2], edges[1::2]
 
 
-def join_gaps(gaps: list[Gap]) -> list[Gap]:
-    """The same lost samples as gaps that do not touch in any channel, by start and channel."""
-    joined: list[Gap] = []
-    for gap in sorted(gaps):
-        if joined and joined[-1].channel == gap.channel and gap.start <= joined[-1].stop:
-            joined[-1] = joined[-1]._replace(stop=max(joined[-1].stop, gap.stop))
+def join_events(events: Iterable[Event]) -> list[Event]:
+    """The same lost samples as events that do not touch in any channel, by start and channel.
+
+    Events that touch become one, of the kind that most of their samples have, with the greatest confidence.
+    """
+    joined: list[Event] = []
+    lengths: dict[Kind, int] = {}
+    for event in sorted(set(events)):
+        if joined and joined[-1].channel == event.channel and event.start <= joined[-1].stop:
+            last = joined[-1]
+            lengths[event.kind] = lengths.get(event.kind, 0) + event.stop - event.start
+            kind = max(sorted(lengths), key=lengths.__getitem__)
+            stop, confidence = max(last.stop, event.stop), max(last.confidence, event.confidence)
+            joined[-1] = Event(last.channel, last.start, stop, kind, confidence)
         else:
-            joined.append(gap)
-    return sorted(joined, key=lambda gap: (gap.start, gap.channel))
+            joined.append(event)
+            lengths = {event.kind: event.stop - event.start}
+    return sorted(joined, key=lambda event: (event.start, event.channel))
 
 
-def mark_gaps(gaps: Iterable[Gap], num_channels: int, start: int, stop: int) -> NDArray[np.bool_]:
+def mark_gaps(gaps: Iterable[Event | Gap], num_channels: int, start: int, stop: int) -> NDArray[np.bool_]:
     """Lost samples from `start` to `stop`: (num_channels, stop - start)."""
     lost = np.zeros((num_channels, stop - start), dtype=bool)
     for gap in gaps:

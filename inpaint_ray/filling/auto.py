@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint_ray.audio.runs import Gap, join_gaps
+from inpaint_ray.audio.runs import Event, Gap, join_events
 from inpaint_ray.audio.stft import Grid
 from inpaint_ray.audio.wiener import wiener_frames
 from inpaint_ray.filling.autoregressive import fill_gaps
@@ -91,7 +91,7 @@ def retrieve(
 
 def _joined(gaps: list[Gap]) -> list[tuple[int, int]]:
     """The stretches in which any channel has a gap, in order."""
-    return [(gap.start, gap.stop) for gap in join_gaps([gap._replace(channel=0) for gap in gaps])]
+    return [(gap.start, gap.stop) for gap in join_events(Event(0, gap.start, gap.stop) for gap in gaps)]
 
 
 class _Search:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint_ray.audio.runs import Gap, find_runs, join_gaps
+from inpaint_ray.audio.runs import Event, Kind, find_runs, join_events
 
 MIN_GAP_S = 0.001
 MARGIN_S = 0.05  # of sound on either side that is looked at
@@ -29,11 +29,12 @@ NOISE_RATIO = 32  # of the sound on either side to the noise of dither: quiet mu
 STEADY = 8  # samples of one value near the end of a gap: it holds no noise
 TRIM = 4  # samples at either end of a gap that may be small by chance
 MOST_GAPS = 1_000_000
+CONFIDENCE = 0.99  # of an event; samples that are not finite are surely lost: benchmarks.detection has false alarms
 
 
 def find_gaps(
     blocks: Iterable[NDArray], sample_rate: int, *, min_gap_s: float | None = MIN_GAP_S, floor: float = 0.0
-) -> list[Gap]:
+) -> list[Event]:
     """Where audio is missing: samples that are not finite, and stretches that stand still inside sound.
 
     Such a stretch is a gap when it is long enough, does not touch the start or end of the file, and sound breaks off
@@ -56,17 +57,31 @@ def find_gaps(
     Raises:
         ValueError: there are more than a million.
     """
-    channels: list[_Channel] = []
-    found: list[Gap] = []
+    detector, found = Standstills(sample_rate, min_gap_s=min_gap_s, floor=floor), list[Event]()
     for block in blocks:
-        channels = channels or [_Channel(sample_rate, min_gap_s, floor) for _ in block]
-        for number, (channel, samples) in enumerate(zip(channels, block, strict=True)):
-            found += [Gap(number, *run) for run in channel.look(samples)]
+        found += detector.look(block)
         if len(found) > MOST_GAPS:
             raise ValueError(f"more than {MOST_GAPS:,} gaps: this is noise, or no recording")
-    for number, channel in enumerate(channels):
-        found += [Gap(number, *run) for run in channel.look(np.zeros(0), last=True)]
-    return join_gaps(found)
+    return join_events([*found, *detector.finish()])
+
+
+class Standstills:
+    """The detector of zeros, stuck values, dither and samples that are not finite, which share one scan."""
+
+    def __init__(self, sample_rate: int, *, min_gap_s: float | None = MIN_GAP_S, floor: float = 0.0) -> None:
+        self._make = lambda: _Channel(sample_rate, min_gap_s, floor)
+        self._channels: list[_Channel] = []
+
+    def look(self, block: NDArray) -> list[Event]:
+        """Events that the next block, (channels, n), decides of."""
+        self._channels = self._channels or [self._make() for _ in block]
+        pairs = enumerate(zip(self._channels, block, strict=True))
+        return [Event(number, *run, CONFIDENCE) for number, (each, samples) in pairs for run in each.look(samples)]
+
+    def finish(self) -> list[Event]:
+        """Events that the end of the stream decides of."""
+        pairs = enumerate(self._channels)
+        return [Event(number, *run, CONFIDENCE) for number, each in pairs for run in each.look(np.zeros(0), last=True)]
 
 
 @dataclass(frozen=True)
@@ -75,6 +90,7 @@ class _Edge:
 
     place: int  # of the gap's border, in samples into the run
     breaks: bool  # sound breaks off there
+    kind: Kind = "zeros"
     longest_still: int = 0  # where a value sticks: samples that the longest other one does nearby
 
 
@@ -91,14 +107,15 @@ class _Channel:
         self.first = 0
         self.open: tuple[int, _Edge] | None = None  # start and left end of a long run that `kept` begins within
 
-    def look(self, samples: NDArray, *, last: bool = False) -> list[tuple[int, int]]:
-        """Starts and stops of the gaps of which this block decides."""
+    def look(self, samples: NDArray, *, last: bool = False) -> list[tuple[int, int, Kind]]:
+        """Starts, stops and kinds of the gaps of which this block decides."""
         end = self.first + len(self.kept)
-        found: list[tuple[int, int]] = []
+        found: list[tuple[int, int, Kind]] = []
         finite = np.isfinite(samples)
         if not finite.all():
             starts, stops = find_runs(~finite)
-            found = list(zip((starts + end).tolist(), (stops + end).tolist(), strict=True))
+            runs_lost = zip((starts + end).tolist(), (stops + end).tolist(), strict=True)
+            found = [(start, stop, "not_finite") for start, stop in runs_lost]
             samples = np.where(finite, samples, 0.0)
         if self.shortest is None:
             self.first += len(samples)
@@ -125,7 +142,7 @@ class _Channel:
             chosen &= starts > 0  # what the kept samples begin within was decided before
         return list(zip(starts[chosen].tolist(), stops[chosen].tolist(), strict=True))
 
-    def _judge(self, sound: NDArray, start: int, stop: int, shortest: int) -> tuple[int, int] | None:
+    def _judge(self, sound: NDArray, start: int, stop: int, shortest: int) -> tuple[int, int, Kind] | None:
         """The gap that a run is, if it is one."""
         opened = self.open if start == 0 else None
         begin, left = opened or (self.first + start, self._look_at(sound[:start], sound[start:stop]))
@@ -135,7 +152,7 @@ class _Channel:
             return None
         stands_out = STUCK_RATIO * max(left.longest_still, right.longest_still) <= length
         is_gap = left.breaks and right.breaks and stands_out
-        return (begin + left.place, self.first + stop - right.place) if is_gap else None
+        return (begin + left.place, self.first + stop - right.place, left.kind) if is_gap else None
 
     def _look_at(self, before: NDArray, run: NDArray) -> _Edge:
         """The beginning of a run, (n,), and the sound before it, of which only the nearest is looked at."""
@@ -153,15 +170,17 @@ class _Channel:
         level = _rms(heard[-self.local :][heard[-self.local :] > self.floor])
         loud = max(EDGE_RATIO * self.floor, EDGE_STEPS * step)
         if heard[-self.edge :].max() > max(MIN_EDGE, loud, MIN_EDGE_SHARE * level):
-            return _Edge(place=place, breaks=not noisy or level > NOISE_RATIO * self.floor)
+            return _Edge(
+                place, breaks=not noisy or level > NOISE_RATIO * self.floor, kind="dither" if noisy else "zeros"
+            )
         around, near = _rms(heard[: -self.worn]), heard[-self.worn :]
-        return _Edge(place=place, breaks=not noisy and near.max() > max(MIN_WORN, loud, 0.5 * around))
+        return _Edge(place, breaks=not noisy and near.max() > max(MIN_WORN, loud, 0.5 * around))
 
     def _look_at_stuck(self, before: NDArray[np.float64]) -> _Edge:
         starts, stops = find_runs(before[1:] == before[:-1])
         longest = int((stops - starts).max(initial=0)) + 1
         moves = np.ptp(before[-self.worn :]) > max(MIN_MOVE, 8 * self.floor, EDGE_STEPS * _step(before))
-        return _Edge(place=0, breaks=bool(moves), longest_still=longest)
+        return _Edge(place=0, breaks=bool(moves), kind="stuck", longest_still=longest)
 
     def _keep(self, sound: NDArray, undecided: tuple[int, int] | None) -> None:
         """Forget what no later decision needs; of a long run, all but its end."""

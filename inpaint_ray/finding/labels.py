@@ -6,11 +6,12 @@ import json
 import math
 import re
 from collections import defaultdict
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from inpaint_ray.audio.runs import Gap, join_gaps
+from inpaint_ray.audio.runs import KINDS, Event, Kind, join_events
 
-_CHANNEL = re.compile(r"channel (\d+)")  # a label's text, of a gap in one channel only
+# A label's text, of a gap in one channel only, or of what was found: "channel 1 click 0.93"
+_NAME = re.compile(rf"(?:channel (\d+))?(?: ?({'|'.join(KINDS)}) (0\.\d+|1\.0+))?")
 _COMMA = "; a decimal comma? write 1.5, not 1,5"
 PAST_END_S = 0.1  # so far a label may reach past the end of the sound, as one that was drawn by hand does
 
@@ -26,15 +27,18 @@ class Label(NamedTuple):
     stop: float  # seconds
     channel: int | None = None  # from 0; None for all
     place: str = ""  # where it stands in its file, for messages: "line 3"
+    kind: Kind = "marked"
+    confidence: float = 1.0
 
 
 def read_labels(text: str) -> list[Label]:
     """The stretches of an Audacity label track or of a JSON list, in order.
 
     A line of a label track is start, stop and a name, separated by tabs; the name `channel 0` marks a gap of one
-    channel only. Lines that begin with a backslash hold frequencies and are passed over, and so are blank ones. JSON
-    is a list of {"start": seconds, "end": seconds, "channel": from 0}, the channel only where it is one. A label
-    without extent marks a place and no gap: it is left out.
+    channel only, `click 0.93` or `channel 0 click 0.93` an event as `write_labels` writes it. Lines that begin with a
+    backslash hold frequencies and are passed over, and so are blank ones. JSON is a list of {"start": seconds, "end":
+    seconds, "channel": from 0}, the channel only where it is one. A label without extent marks a place and no gap: it
+    is left out.
 
     Raises:
         LabelError: something is not a label.
@@ -44,14 +48,16 @@ def read_labels(text: str) -> list[Label]:
     return sorted((label for label in labels if label.stop > label.start), key=lambda label: label[:2])
 
 
-def write_labels(gaps: list[Gap], num_channels: int, sample_rate: int) -> str:
-    """A label track that Audacity opens; gaps that all channels have are one label."""
-    by_place: dict[tuple[int, int], list[int]] = defaultdict(list)
+def write_labels(gaps: list[Event], num_channels: int, sample_rate: int) -> str:
+    """A label track that Audacity opens, with kinds and confidences; events that all channels have are one label."""
+    by_place: dict[tuple[int, int, str], list[int]] = defaultdict(list)
     for gap in gaps:
-        by_place[gap.start, gap.stop].append(gap.channel)
+        found = "" if gap.kind == "marked" else f"{gap.kind} {gap.confidence:.2f}"
+        by_place[gap.start, gap.stop, found].append(gap.channel)
     lines = []
-    for (start, stop), channels in sorted(by_place.items()):
-        names = ["gap"] if len(channels) == num_channels else [f"channel {channel}" for channel in channels]
+    for (start, stop, found), channels in sorted(by_place.items()):
+        whole = len(channels) == num_channels
+        names = [found or "gap"] if whole else [f"channel {channel} {found}".rstrip() for channel in channels]
         lines += [f"{start / sample_rate:.6f}\t{stop / sample_rate:.6f}\t{name}\n" for name in names]
     return "".join(lines)
 
@@ -91,7 +97,7 @@ def read_gap_list(text: str) -> dict[str, ListedGaps]:
     return {name: ListedGaps(json.dumps(labels), lines[name]) for name, labels in found.items()}
 
 
-def place_labels(labels: list[Label], num_channels: int, num_samples: int, sample_rate: int) -> list[Gap]:
+def place_labels(labels: list[Label], num_channels: int, num_samples: int, sample_rate: int) -> list[Event]:
     """Convert labels to gaps of at least one sample each; what lies up to 0.1 s beyond the end is cut.
 
     Raises:
@@ -109,8 +115,8 @@ def place_labels(labels: list[Label], num_channels: int, num_samples: int, sampl
         start = round(label.start * sample_rate)
         stop = min(max(round(label.stop * sample_rate), start + 1), num_samples)
         channels = range(num_channels) if label.channel is None else [label.channel]
-        gaps += [Gap(channel, start, stop) for channel in channels if start < stop]
-    return join_gaps(gaps)
+        gaps += [Event(each, start, stop, label.kind, label.confidence) for each in channels if start < stop]
+    return join_events(gaps)
 
 
 def _read_track(text: str) -> list[Label]:
@@ -124,8 +130,10 @@ def _read_track(text: str) -> list[Label]:
         except ValueError:
             comma = _COMMA if "," in "".join(fields[:2]) else ""
             raise LabelError(f"line {number} is not START<tab>STOP<tab>NAME{comma}: {line[:40]!r}") from None
-        channel = _CHANNEL.fullmatch(fields[2].strip()) if len(fields) > 2 else None
-        labels.append(_checked(Label(start, stop, int(channel[1]) if channel else None, f"line {number}")))
+        name = _NAME.fullmatch(fields[2].strip()) if len(fields) > 2 else None
+        channel, kind, confidence = name.groups() if name else (None, None, None)
+        found = (cast(Kind, kind), float(confidence)) if kind and confidence else ()
+        labels.append(_checked(Label(start, stop, int(channel) if channel else None, f"line {number}", *found)))
     return labels
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from inpaint_ray.filling.waveform import MAX_GAP_S, NEEDS_MODEL, Effort, Method
+from inpaint_ray.finding.registry import SENSITIVITY, Find, chosen_groups
 from inpaint_ray.ledger.actors import Actors
 
 OutputFormat = Literal["same", "flac", "wav"]
@@ -11,6 +12,7 @@ OutputFormat = Literal["same", "flac", "wav"]
 AUTO = "auto"  # gaps are found
 BESIDE = "beside"  # gaps are marked in label tracks beside the files
 GPU_SHARE = 1 / 8  # of an actor: a minute of FLAC costs its core 155 ms without a gap, a long gap the GPU about 1 ms
+MOST_HEADROOM_DB = 40.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +33,16 @@ class RestoreConfig:
     gaps: str = AUTO
     """`auto` finds them; `beside` reads label tracks beside the files, NAME.txt (Audacity) or NAME.json; or a folder of
     such tracks; or one .csv of name,start,end[,channel] in seconds for the whole archive."""
+    find: tuple[Find, ...] = ("dropouts",)
+    """Damage that `auto` looks for: `dropouts` (zeros, stuck values, dither, held and muted samples), `clicks` (crackle
+    and scratches, too), `clipping`, or `all`; several may be named."""
+    sensitivity: float = SENSITIVITY
+    """The greatest chance that an event is false, from 0 (certain ones alone) to 1; of all kinds."""
     min_gap_ms: float = 1.0
-    """The shortest gap that `auto` looks for, in milliseconds."""
+    """The shortest gap of zeros, stuck values or dither that `auto` looks for, in milliseconds."""
+    headroom_db: float = 0.0
+    """Lower the whole of a file with clipping by so much, so that integers hold what is restored; such a file cannot be
+    undone. At 0 it becomes WAV of floats where it must, and every other sample stays as it is."""
     output_format: OutputFormat = "same"
     """`same` keeps lossless formats and makes NAME.mp3.flac of NAME.mp3; files without a gap are always copied."""
     retry_failed: bool = False
@@ -49,5 +59,10 @@ class RestoreConfig:
             raise ValueError(f"--method {self.method} needs --checkpoint; or use --method auto")
         if not 0 < self.min_gap_ms <= 1000 * MAX_GAP_S:
             raise ValueError(f"--min-gap-ms must be above 0 and at most {1000 * MAX_GAP_S:g}, got {self.min_gap_ms:g}")
+        chosen_groups(self.find)
+        if not 0 <= self.sensitivity <= 1:
+            raise ValueError(f"--sensitivity must be from 0 to 1, got {self.sensitivity:g}")
+        if not 0 <= self.headroom_db <= MOST_HEADROOM_DB:
+            raise ValueError(f"--headroom-db must be from 0 to {MOST_HEADROOM_DB:g}, got {self.headroom_db:g}")
         if self.actors.use_gpu and self.checkpoint is None:
             raise ValueError("--use-gpu needs --checkpoint: without a model nothing runs on a GPU")

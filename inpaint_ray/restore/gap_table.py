@@ -24,6 +24,8 @@ SCHEMA = pa.schema(
         "channel": pa.int32(),
         "start": pa.int64(),
         "stop": pa.int64(),
+        "kind": pa.string(),
+        "confidence": pa.float64(),
         "start_s": pa.float64(),
         "seconds": pa.float64(),
         "method": pa.string(),
@@ -46,6 +48,8 @@ class FilledGap:
     channel: int  # from 0
     start: int  # samples
     stop: int  # one past the last
+    kind: str  # of the damage: see `audio.runs.Kind`
+    confidence: float  # the chance that it is real, 0 to 1
     start_s: float
     seconds: float
     method: str

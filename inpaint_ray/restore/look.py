@@ -37,7 +37,7 @@ class Looker:
 
     def _look(self, path: Path, source: SourceFile, start: ManifestRow) -> ManifestRow:
         output_name(source)
-        survey = survey_file(path, source.labels, min_gap_s=self.config.min_gap_ms / 1000)
+        survey = survey_file(path, source.labels, self.config)
         if survey.gaps:
             text = write_labels(survey.gaps, len(survey.sound.samples), survey.sound.sample_rate)
             storage.write_bytes(storage.join(self.config.output, f"{source.name}.txt"), text.encode())

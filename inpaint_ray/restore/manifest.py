@@ -1,7 +1,7 @@
 """OUTPUT/_restore/manifest.parquet: what became of every file, one row each; a view of the ledger's records."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -30,6 +30,9 @@ SCHEMA = pa.schema(
         "samples_replaced": pa.int64(),
         "gap_rows": pa.int64(),
         "longest_gap_s": pa.float64(),
+        "kinds": pa.map_(pa.string(), pa.int64()),
+        "least_confidence": pa.float64(),
+        "headroom_db": pa.float64(),
         "source_size": pa.int64(),
         "source_etag": pa.string(),
         "output": pa.string(),
@@ -65,6 +68,9 @@ class ManifestRow:
     samples_replaced: int = 0  # summed over channels
     gap_rows: int = 0  # in the record; 0 where the output is a copy
     longest_gap_s: float = 0.0
+    kinds: dict[str, int] = field(default_factory=dict)  # kind of damage -> events, each channel's by itself
+    least_confidence: float = 0.0  # of the events; 0 where there is none
+    headroom_db: float = 0.0  # by which the whole file was lowered, on request
     output: str = ""  # name relative to the output; empty where nothing was written
     output_size: int = 0  # bytes
     sha256: str = ""  # of the output
@@ -79,7 +85,8 @@ class ManifestRow:
 
 def rows_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     """Return rows as a part of the manifest."""
-    return pa.Table.from_pylist(list(rows), schema=SCHEMA)
+    listed = [{**row, "kinds": list(row["kinds"].items())} for row in rows]
+    return pa.Table.from_pylist(listed, schema=SCHEMA)
 
 
 def make_rows(ledger: Ledger, record: str, counting: list[str] | None) -> pa.Table:
@@ -118,4 +125,4 @@ def read_manifest(output: str) -> tuple[pa.Table, str] | None:
 
 def manifest_rows(table: pa.Table) -> list[ManifestRow]:
     """Return rows of the manifest one by one."""
-    return [ManifestRow(**row) for row in table.to_pylist()]
+    return [ManifestRow(**{**row, "kinds": dict(row["kinds"] or ())}) for row in table.to_pylist()]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from inpaint_ray.audio.decode import Recording
-from inpaint_ray.audio.runs import Gap
+from inpaint_ray.audio.runs import Event
 from inpaint_ray.filling.choice import SHORTEST_RETRIEVAL_S
 from inpaint_ray.filling.waveform import MAX_GAP_S
 
@@ -28,15 +28,15 @@ class Piece:
     start: int
     stop: int
     window: tuple[int, int]  # with the sound around it
-    gaps: list[Gap]  # all that reach into the window
+    gaps: list[Event]  # all that reach into the window
     searched: tuple[int, int]  # what is held, at least: the window, or minutes around a long gap
-    lost: list[Gap]  # all that reach into it
+    lost: list[Event]  # all that reach into it
 
 
 FillWindow = Callable[[Recording, Piece, Recording], Recording]
 
 
-def plan_pieces(gaps: list[Gap], sample_rate: int, num_channels: int = 1) -> list[Piece]:
+def plan_pieces(gaps: list[Event], sample_rate: int, num_channels: int = 1) -> list[Piece]:
     """The stretches to fill, in order: neighbouring gaps together, and long ones in parts.
 
     Args:
@@ -69,12 +69,12 @@ def plan_pieces(gaps: list[Gap], sample_rate: int, num_channels: int = 1) -> lis
 class _Reaching:
     """Gaps by what they reach into."""
 
-    def __init__(self, gaps: list[Gap]) -> None:
+    def __init__(self, gaps: list[Event]) -> None:
         self._gaps = gaps
         self._starts, stops = (np.array([getattr(gap, name) for gap in gaps], np.int64) for name in ("start", "stop"))
         self._reached = np.maximum.accumulate(stops)  # of several channels, an earlier gap may end later
 
-    def into(self, start: int, stop: int) -> list[Gap]:
+    def into(self, start: int, stop: int) -> list[Event]:
         """Those that reach into a stretch."""
         first, last = np.searchsorted(self._reached, start, side="right"), np.searchsorted(self._starts, stop)
         return [gap for gap in self._gaps[first:last] if gap.stop > start]
@@ -123,7 +123,7 @@ def fill_blocks(
         yield block, block
 
 
-def _parts(gap: Gap, longest: int) -> list[tuple[int, int]]:
+def _parts(gap: Event, longest: int) -> list[tuple[int, int]]:
     return [(start, min(start + longest, gap.stop)) for start in range(gap.start, gap.stop, longest)]
 
 

@@ -8,24 +8,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint_ray.audio.decode import Recording
+from inpaint_ray.audio.decode import INTEGER_SUBTYPES, Recording
 from inpaint_ray.audio.encode import to_integers, write_blocks
 from inpaint_ray.audio.runs import mark_gaps
 from inpaint_ray.filling.expectation import in_a_word
-from inpaint_ray.filling.waveform import (
-    MAX_GAP_S,
-    Effort,
-    Fill,
-    Method,
-    RestoreMagnitudes,
-    Sources,
-    fill_with_notes,
-)
+from inpaint_ray.filling.waveform import MAX_GAP_S, Effort, Fill, Method, RestoreMagnitudes, Sources
 from inpaint_ray.ledger.records import RecordWriter
+from inpaint_ray.repairing import fill_events
 from inpaint_ray.restore.formats import Target, convert
 from inpaint_ray.restore.gap_table import FilledGap
 from inpaint_ray.restore.pieces import Piece, fill_blocks, plan_pieces
 from inpaint_ray.restore.survey import Survey
+
+DECLIPPED = Fill(0, 0, 0, "declip", np.nan)  # what clipped samples are noted as; nobody knows how near they are
 
 
 def repair_file(
@@ -39,7 +34,7 @@ def repair_file(
     effort: Effort,
     restore_magnitudes: RestoreMagnitudes | None,
     record: RecordWriter,
-) -> int:
+) -> tuple[int, int]:
     """Write a file again with its gaps filled and noted; every other sample is the input's, bit for bit.
 
     Args:
@@ -54,16 +49,18 @@ def repair_file(
         record: takes the gaps.
 
     Returns:
-        How many rows the gaps are.
+        How many rows the gaps are, and how many restored samples integers cut off at full scale.
     """
-    num_rows = 0
+    num_rows = num_clamped = 0
     pieces = plan_pieces(survey.gaps, survey.sound.sample_rate, len(survey.sound.samples))
 
     def fill_window(window: Recording, piece: Piece, searched: Recording) -> Recording:
-        nonlocal num_rows
+        nonlocal num_rows, num_clamped
         restored, fills = fill_lost(
             window, piece, searched, method=method, effort=effort, restore_magnitudes=restore_magnitudes
         )
+        if target.subtype in INTEGER_SUBTYPES:
+            num_clamped += _count_beyond(restored, piece, 10 ** (target.headroom_db / 20))
         for gap in _filled_gaps(window, restored, piece, survey, target, fills):
             record.add(vars(replace(gap, name=name)))
             num_rows += 1
@@ -72,7 +69,15 @@ def repair_file(
     with closing(survey.read_again(path)) as blocks:
         restored = (convert(each, target) for _, each in fill_blocks(blocks, pieces, fill_window))
         write_blocks(written, restored)
-    return num_rows
+    return num_rows, num_clamped
+
+
+def _count_beyond(restored: Recording, piece: Piece, most: float) -> int:
+    """Count the filled samples of a piece that are above a level."""
+    lost = mark_gaps(piece.gaps, len(restored.samples), piece.start, piece.stop)
+    first = piece.window[0]
+    sound = restored.cut(piece.start - first, piece.stop - first).to_float()
+    return int(np.count_nonzero(np.abs(sound[lost[:, : sound.shape[1]]]) > most))
 
 
 def fill_lost(
@@ -84,24 +89,34 @@ def fill_lost(
     effort: Effort = "normal",
     restore_magnitudes: RestoreMagnitudes | None = None,
 ) -> tuple[Recording, list[Fill]]:
-    """Return the sound of a piece's window with its lost samples filled, and what with, in samples of the window."""
-    lost = mark_gaps(piece.gaps, len(window.samples), piece.window[0], piece.window[0] + window.num_samples)
+    """Return the sound of a piece's window with its lost samples filled, and what with, in samples of the window.
+
+    Integers become floats where there is clipping, which may be restored beyond full scale; they hold integers exactly.
+    """
+    start = piece.window[0]
     sources = None
     if method == "auto" and piece.searched[1] > piece.window[1]:
         first = piece.searched[0]
         elsewhere = mark_gaps(piece.lost, len(window.samples), first, first + searched.num_samples)
-        sources = Sources(searched.to_float(), elsewhere, offset=piece.window[0] - first)
-    filled, fills = fill_with_notes(
+        sources = Sources(searched.to_float(), elsewhere, offset=start - first)
+    filled, fills = fill_events(
         window.to_float(),
         window.sample_rate,
-        lost,
+        piece.gaps,
+        first=start,
         method=method,
         effort=effort,
         restore_magnitudes=restore_magnitudes,
         sources=sources,
     )
+    lost = mark_gaps(piece.gaps, len(window.samples), start, start + window.num_samples)
     samples = window.samples.copy()
-    samples[lost] = to_integers(filled[lost], window.subtype) if samples.dtype == np.int32 else filled[lost]
+    if samples.dtype != np.int32:
+        samples[lost] = filled[lost]
+    elif any(gap.kind == "clipped" for gap in piece.gaps):
+        return replace(window, samples=filled, subtype="DOUBLE" if filled.dtype == np.float64 else "FLOAT"), fills
+    else:
+        samples[lost] = to_integers(filled[lost], window.subtype)
     return replace(window, samples=samples), fills
 
 
@@ -121,7 +136,7 @@ def _filled_gaps(
         start, stop = max(gap.start, piece.start), min(gap.stop, piece.stop)
         if start >= stop:
             continue
-        note = noted[gap.channel, max(gap.start, first)]
+        note = noted.get((gap.channel, max(gap.start, first)), DECLIPPED)
         silent = gap.stop - gap.start > longest  # which a window may cut short
         expected = 0.0 if silent else note.expected_snr_db
         before, after = (each.cut(start - first, stop - first) for each in (window, restored))
@@ -131,6 +146,8 @@ def _filled_gaps(
             channel=gap.channel,
             start=start,
             stop=stop,
+            kind=gap.kind,
+            confidence=gap.confidence,
             start_s=start / rate,
             seconds=(stop - start) / rate,
             method="silence" if silent else note.method,

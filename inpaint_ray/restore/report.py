@@ -59,6 +59,7 @@ def write_report(
         gaps=summary.gaps,
         seconds=format_duration(summary.seconds),
         filled_s=summary.filled_s,
+        kinds=summary.kinds_text,
         examples=[made[name] for name in repaired if name in made],
         duration=format_duration,
         wall=format_duration(wall_s),

@@ -25,13 +25,15 @@ from inpaint_ray.metrics import count, reject
 from inpaint_ray.names import one_line
 from inpaint_ray.restore.archive import SourceFile, output_name
 from inpaint_ray.restore.config import RestoreConfig
-from inpaint_ray.restore.formats import LOSSLESS, Target, choose_target
+from inpaint_ray.restore.formats import FLOAT_BYTES, LOSSLESS, Target, choose_target
 from inpaint_ray.restore.gap_table import SCHEMA
 from inpaint_ray.restore.manifest import ManifestRow
 from inpaint_ray.restore.repair import repair_file
 from inpaint_ray.restore.survey import Survey, describe, survey_file
 
 MEMORY_GIB = 0.85  # of an actor: benchmarks.restore
+SAFE_PEAK = 0.25  # -12 dB: what is restored of clipping at a lower level is hardly ever above full scale
+KEEPS_ALL = "--output-format wav"
 NOT_AGAIN = (AudioDecodeError, LabelError, ValueError, soundfile.SoundFileError)  # the same file fails the same way
 
 
@@ -70,7 +72,7 @@ class Restorer:
     def _restore(self, path: Path, source: SourceFile, start: ManifestRow, record: RecordWriter) -> ManifestRow:
         """Write the output and note the gaps."""
         output_name(source)  # a name that leads out is refused before anything else
-        survey = survey_file(path, source.labels, min_gap_s=self.config.min_gap_ms / 1000)
+        survey = survey_file(path, source.labels, self.config)
         row = describe(start, survey)
         if survey.to_fill() or not survey.finite:
             return self._repair(path, source, row, survey, record)
@@ -83,10 +85,18 @@ class Restorer:
     ) -> ManifestRow:
         with path.open("rb") as file:
             other_bytes = length_of(read_chunks(file)[0])
-        target = choose_target(survey.sound, survey.num_samples, self.config.output_format, more_bytes=other_bytes)
+        headroom_db = self.config.headroom_db if survey.has_clipping else 0.0
+        target = choose_target(
+            survey.sound,
+            survey.num_samples,
+            self.config.output_format,
+            more_bytes=other_bytes,
+            beyond=survey.has_clipping and not headroom_db and survey.peak > SAFE_PEAK,
+            headroom_db=headroom_db,
+        )
         name = output_name(source, target.suffix)
         with storage.output_path(storage.join(self.config.output, name)) as written:
-            num_rows = repair_file(
+            num_rows, num_clamped = repair_file(
                 path,
                 written,
                 survey,
@@ -97,8 +107,9 @@ class Restorer:
                 restore_magnitudes=self.restore_magnitudes,
                 record=record,
             )
-            notes = [row.error, copy_tags(path, written), _note_target(survey, target)]
+            notes = [row.error, copy_tags(path, written), _note_target(survey, target, num_clamped)]
             row = replace(row, error="; ".join(filter(None, notes)), gap_rows=num_rows, record=record.name)
+            row = replace(row, headroom_db=headroom_db)
             return _seal(row, name, written)
 
 
@@ -166,8 +177,14 @@ def _seal(row: ManifestRow, name: str, written: Path) -> ManifestRow:
     return replace(row, output=name, output_size=written.stat().st_size, sha256=digest)
 
 
-def _note_target(survey: Survey, target: Target) -> str:
-    """Return a remark on the output's format where it differs from the source's, or ""."""
+def _note_target(survey: Survey, target: Target, num_clamped: int) -> str:
+    """Return a remark on the output's format or level where they differ from the source's, or ""."""
+    if num_clamped:
+        return f"{num_clamped} restored samples above full scale were cut off there; use --headroom-db or {KEEPS_ALL}"
+    if target.headroom_db:
+        return f"the whole file is {target.headroom_db:g} dB lower, as --headroom-db asks; it cannot be undone"
+    if survey.sound.subtype in INTEGER_SUBTYPES and target.subtype in FLOAT_BYTES:
+        return "clipped samples are restored above full scale: written as floats; --headroom-db keeps integers"
     if target.container == "RF64" and survey.sound.container != "RF64":
         return "longer than 4 GiB, which WAV cannot be: written as RF64"
     if survey.num_over and target.subtype in INTEGER_SUBTYPES and survey.sound.subtype not in LOSSLESS:

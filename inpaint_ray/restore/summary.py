@@ -1,5 +1,6 @@
 """What became of an archive, from its manifest: for the last lines of the job and for the page."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ class Summary:
     gaps: int
     filled_s: float  # seconds of audio, mean over channels
     seconds: float
+    kinds: dict[str, int]  # events, each channel's by itself
 
     def to_text(self, *, dry: bool = False) -> str:
         """Format for the job's last lines."""
@@ -29,18 +31,29 @@ class Summary:
         return (
             f"{self.files} files{' would be' if dry else ''}: {counts}\n"
             f"{self.gaps} gaps, {self.filled_s:.2f}s {'to fill' if dry else 'filled'} in {whole} of audio"
+            + (f"\nevents: {self.kinds_text}" if self.kinds else "")
         )
+
+    @property
+    def kinds_text(self) -> str:
+        """Counts of events by kind, the most frequent first."""
+        ordered = sorted(self.kinds.items(), key=lambda item: (-item[1], item[0]))
+        return ", ".join(f"{count} {kind}" for kind, count in ordered)
 
 
 def summarise(table: pa.Table) -> Summary:
     """Sum up a manifest."""
     found = {str(each["values"]): each["counts"] for each in table["status"].value_counts().to_pylist()}
+    kinds: Counter[str] = Counter()
+    for each in table["kinds"].to_pylist():
+        kinds.update(dict(each or ()))
     return Summary(
         files=len(table),
         counts={status: found.get(status, 0) for status in STATUSES},
         gaps=pc.sum(table["gaps"]).as_py() or 0,
         filled_s=pc.sum(_filled_s(table)).as_py() or 0.0,
         seconds=pc.sum(table["seconds"]).as_py() or 0.0,
+        kinds=dict(kinds),
     )
 
 

@@ -1,5 +1,6 @@
 """The first reading of a file: what there is to restore in it."""
 
+from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -9,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_ray.audio.decode import INTEGER_SUBTYPES, Recording, read_blocks
-from inpaint_ray.audio.runs import Gap, join_gaps
+from inpaint_ray.audio.runs import Event, join_events
 from inpaint_ray.filling.waveform import MAX_GAP_S
 from inpaint_ray.finding.detection import find_gaps
 from inpaint_ray.finding.labels import place_labels, read_labels
+from inpaint_ray.finding.registry import find_events
+from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.manifest import ManifestRow
 
 FLOOR_STEPS = 4  # of the samples: dither is no louder
@@ -27,10 +30,11 @@ class Survey:
 
     sound: Recording  # a block without samples: rate, channels and format
     num_samples: int
-    gaps: list[Gap]
+    gaps: list[Event]
     silent: bool  # every sample is zero
     finite: bool
     num_over: int  # samples above full scale, which integers cannot hold
+    peak: float = 0.0  # the largest magnitude of a finite sample, full scale 1
     kept: list[Recording] | None = None  # all of a short file
 
     def read_again(self, path: Path) -> Generator[Recording, None, None]:
@@ -41,13 +45,18 @@ class Survey:
         while self.kept:
             yield self.kept.pop(0)
 
-    def to_fill(self) -> list[Gap]:
+    @property
+    def has_clipping(self) -> bool:
+        """Whether clipped samples are to be restored, which may come out above full scale."""
+        return any(event.kind == "clipped" for event in self.to_fill())
+
+    def to_fill(self) -> list[Event]:
         """Return the gaps to fill: those up to the longest that is filled, with sound left in their channel."""
         longest = MAX_GAP_S * self.sound.sample_rate
         return [gap for gap in self.gaps if gap.stop - gap.start <= min(longest, self.num_samples - 1)]
 
 
-def survey_file(path: Path, labels: str | None, *, min_gap_s: float) -> Survey:
+def survey_file(path: Path, labels: str | None, config: RestoreConfig) -> Survey:
     """Look for what is lost in a file: the gaps that labels mark, or, where they are None, those that are found.
 
     Samples that are not finite are always lost.
@@ -59,11 +68,11 @@ def survey_file(path: Path, labels: str | None, *, min_gap_s: float) -> Survey:
     """
     blocks = read_blocks(path)
     first = next(blocks)
-    num_samples, num_over, silent, num_bad = 0, 0, True, 0
+    num_samples, num_over, silent, num_bad, peak = 0, 0, True, 0, 0.0
     kept: list[Recording] | None = []
 
     def floats() -> Iterator[NDArray]:
-        nonlocal num_samples, num_over, silent, num_bad, kept
+        nonlocal num_samples, num_over, silent, num_bad, peak, kept
         block: Recording | None = first
         while block is not None:
             num_samples += block.num_samples
@@ -72,18 +81,29 @@ def survey_file(path: Path, labels: str | None, *, min_gap_s: float) -> Survey:
             if block.samples.dtype != np.int32:
                 num_bad += int(np.count_nonzero(~np.isfinite(block.samples)))
                 num_over += int(np.count_nonzero(np.abs(block.samples) > 1))
-            yield block.to_float()
+            sound = block.to_float()
+            peak = max(peak, float(np.abs(sound).max(initial=0.0, where=np.isfinite(sound))))
+            yield sound
             block = next(blocks, None)
 
     with closing(blocks):
-        shortest = min_gap_s if labels is None else None
-        gaps = find_gaps(floats(), first.sample_rate, min_gap_s=shortest, floor=_floor(first))
+        if labels is None:
+            gaps = find_events(
+                floats(),
+                first.sample_rate,
+                kinds=config.find,
+                sensitivity=config.sensitivity,
+                min_gap_s=config.min_gap_ms / 1000,
+                floor=_floor(first),
+            )
+        else:
+            gaps = find_gaps(floats(), first.sample_rate, min_gap_s=None)
     if labels is not None:
         marked = place_labels(read_labels(labels), len(first.samples), num_samples, first.sample_rate)
-        gaps = join_gaps([*gaps, *marked])
+        gaps = join_events([*gaps, *marked])
     if sum(gap.stop - gap.start for gap in gaps) == num_samples * len(first.samples):
         raise ValueError("all of it is lost: nothing to restore from")
-    return Survey(first.cut(0, 0), num_samples, gaps, silent, num_bad == 0, num_over, kept)
+    return Survey(first.cut(0, 0), num_samples, gaps, silent, num_bad == 0, num_over, peak, kept)
 
 
 def describe(row: ManifestRow, survey: Survey) -> ManifestRow:
@@ -106,6 +126,8 @@ def describe(row: ManifestRow, survey: Survey) -> ManifestRow:
         gaps=len(spans),
         longest_gap_s=max((stop - start for start, stop in spans), default=0) / rate,
         samples_replaced=sum(gap.stop - gap.start for gap in fillable),
+        kinds=dict(sorted(Counter(gap.kind for gap in survey.gaps).items())),
+        least_confidence=min((gap.confidence for gap in survey.gaps), default=0.0),
     )
 
 
@@ -115,6 +137,6 @@ def _floor(sound: Recording) -> float:
     return min(FLOOR_STEPS / 2 ** (bits - 1), HIGHEST_FLOOR)
 
 
-def _spans(gaps: list[Gap]) -> list[tuple[int, int]]:
+def _spans(gaps: list[Event]) -> list[tuple[int, int]]:
     """Return the stretches in which any channel is lost."""
-    return [(gap.start, gap.stop) for gap in join_gaps([gap._replace(channel=0) for gap in gaps])]
+    return [(gap.start, gap.stop) for gap in join_events([gap._replace(channel=0) for gap in gaps])]

@@ -96,6 +96,8 @@ def put_back(blocks: Iterator[Recording], gaps: Iterator[dict[str, Any]]) -> Ite
 def _undo_file(config: UndoConfig, ledger: Ledger, row: ManifestRow) -> str:
     """Write one file as it came; what is wrong, or ""."""
     restored, target = storage.join(config.output, row.output), storage.join(config.to, row.output)
+    if row.headroom_db:
+        return f"was lowered by {row.headroom_db:g} dB, which rounds its samples; restore it without --headroom-db"
     try:
         with storage.local_file(restored) as path, storage.output_path(target) as written:
             with path.open("rb") as file:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from inpaint_ray.audio.damage import draw_gaps
-from inpaint_ray.audio.runs import Gap, find_runs, join_gaps, mark_gaps
+from inpaint_ray.audio.runs import Event, find_runs, join_events, mark_gaps
 from inpaint_ray.finding.detection import find_gaps
 
 RATE = 44_100
@@ -76,7 +76,8 @@ def test_a_value_that_sticks_is_a_gap_and_a_square_wave_is_none() -> None:
     samples = music()
     samples[0, 5000:5200] = samples[0, 4999]
     samples[0, 9000:9300] = 0.9
-    assert find_gaps([samples], RATE) == [Gap(0, 4999, 5200), Gap(0, 9000, 9300)]
+    stuck = [Event(0, 4999, 5200, "stuck", 0.99), Event(0, 9000, 9300, "stuck", 0.99)]
+    assert find_gaps([samples], RATE) == stuck
     square = 0.2 * np.sign(np.sin(2 * np.pi * 110.3 * np.arange(RATE) / RATE + 0.1))[None]
     assert find_gaps([square], RATE) == find_gaps([np.clip(3 * music(), -0.5, 0.5)], RATE) == []
 
@@ -137,7 +138,7 @@ def test_where_blocks_are_cut_does_not_matter(gaps: list[tuple[int, int, str]], 
     blocks = np.split(samples, sorted(cuts), axis=1)
     rate = 8000
     whole = find_gaps([samples], rate, floor=2 / 2**15)
-    assert find_gaps(blocks, rate, floor=2 / 2**15) == whole == join_gaps(whole)
+    assert find_gaps(blocks, rate, floor=2 / 2**15) == whole == join_events(whole)
 
 
 @given(st.lists(st.booleans(), max_size=30))

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from inpaint_ray.audio.decode import Recording
 from inpaint_ray.audio.encode import to_integers
-from inpaint_ray.audio.runs import Gap, join_gaps, mark_gaps
+from inpaint_ray.audio.runs import Event, join_events, mark_gaps
 from inpaint_ray.filling.waveform import fill
 from inpaint_ray.restore.pieces import CONTEXT_S, MOST_SEARCHED, PIECE_S, SEARCH_S, Piece, fill_blocks, plan_pieces
 from inpaint_ray.restore.repair import fill_lost
@@ -29,7 +29,7 @@ def add_one(window: Recording, piece: Piece, searched: Recording) -> Recording:
 )
 @settings(deadline=None)
 def test_every_lost_sample_is_filled_once_and_no_other(gaps: list[tuple[int, int, int]], cuts: list[int]) -> None:
-    lost_gaps = join_gaps([Gap(channel, start, min(start + length, 20_000)) for channel, start, length in gaps])
+    lost_gaps = join_events([Event(channel, start, min(start + length, 20_000)) for channel, start, length in gaps])
     samples = np.arange(40_000).reshape(2, -1)
     blocks = map(recording, np.split(samples, sorted(cuts), axis=1))
     pairs = list(fill_blocks(blocks, plan_pieces(lost_gaps, RATE), add_one))
@@ -39,7 +39,7 @@ def test_every_lost_sample_is_filled_once_and_no_other(gaps: list[tuple[int, int
 
 
 def test_pieces_have_their_context_and_stay_short() -> None:
-    gaps = [Gap(0, 10_000 + 50 * number, 10_010 + 50 * number) for number in range(200)] + [Gap(1, 50_000, 90_000)]
+    gaps = [Event(0, 10_000 + 50 * number, 10_010 + 50 * number) for number in range(200)] + [Event(1, 50_000, 90_000)]
     pieces = plan_pieces(gaps, RATE)
     assert max(piece.stop - piece.start for piece in pieces) <= PIECE_S * RATE
     for piece in pieces:
@@ -53,7 +53,13 @@ def test_filling_by_pieces_is_filling_the_whole(method: str) -> None:
     time = np.arange(8 * rate) / rate
     tones = [0.3 * np.sin(2 * np.pi * hz * time) + 0.1 * np.sin(2 * np.pi * 3 * hz * time + 1) for hz in (220, 247)]
     samples = to_integers(np.array(tones), "PCM_16")
-    gaps = [Gap(0, 8000, 8200), Gap(0, 9000, 9100), Gap(1, 9050, 9300), Gap(0, 30_000, 45_000), Gap(1, 63_900, 64_000)]
+    gaps = [
+        Event(0, 8000, 8200),
+        Event(0, 9000, 9100),
+        Event(1, 9050, 9300),
+        Event(0, 30_000, 45_000),
+        Event(1, 63_900, 64_000),
+    ]
     lost = mark_gaps(gaps, 2, 0, len(time))
     samples[lost] = 0
 
@@ -73,7 +79,7 @@ def test_a_long_gap_is_filled_from_the_same_music_far_from_its_window() -> None:
     rate = 8000
     bar = 0.1 * np.random.default_rng(0).standard_normal((1, 20 * rate))
     clean = to_integers(np.tile(bar, 4), "PCM_16")
-    gaps = [Gap(0, 12_000, 12_100), Gap(0, 30 * rate, 30 * rate + 1600)]
+    gaps = [Event(0, 12_000, 12_100), Event(0, 30 * rate, 30 * rate + 1600)]
     lost = mark_gaps(gaps, 1, 0, clean.shape[1])
     damaged = np.where(lost, 0, clean).astype(np.int32)
     noted, held = [], []
@@ -97,9 +103,9 @@ def test_a_long_gap_is_filled_from_the_same_music_far_from_its_window() -> None:
 
 def test_only_what_a_long_gap_needs_is_held() -> None:
     rate = 44_100
-    short = plan_pieces([Gap(0, 10**7, 10**7 + 2000)], rate)
+    short = plan_pieces([Event(0, 10**7, 10**7 + 2000)], rate)
     assert short[0].searched == short[0].window
-    several = plan_pieces([Gap(0, 10**7, 10**7 + 2000), Gap(0, 10**7 + 20 * rate, 10**7 + 20 * rate + 5000)], rate)
+    several = plan_pieces([Event(0, 10**7, 10**7 + 2000), Event(0, 10**7 + 20 * rate, 10**7 + 20 * rate + 5000)], rate)
     assert several[0].searched[0] == several[1].searched[0] == several[1].start - round(SEARCH_S * rate)
-    finer = plan_pieces([Gap(0, 10**9, 10**9 + 50_000)], 192_000, 8)
+    finer = plan_pieces([Event(0, 10**9, 10**9 + 50_000)], 192_000, 8)
     assert finer[0].searched[1] - finer[0].searched[0] == 2 * MOST_SEARCHED // 8 + 50_000

@@ -7,7 +7,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from inpaint_ray.audio.runs import Gap
+from inpaint_ray.audio.runs import Event
+from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.survey import survey_file
 
 RATE = 16_000
@@ -56,9 +57,9 @@ SOUNDS = {
 }
 
 
-def gaps_of(folder: Path, sound: NDArray[np.float64], container: str, subtype: str, rate: int = RATE) -> list[Gap]:
+def gaps_of(folder: Path, sound: NDArray[np.float64], container: str, subtype: str, rate: int = RATE) -> list[Event]:
     soundfile.write(folder / "a.x", sound, rate, format=container, subtype=subtype)
-    return survey_file(folder / "a.x", None, min_gap_s=0.001).gaps
+    return survey_file(folder / "a.x", None, RestoreConfig(input="a", output="b")).gaps
 
 
 @pytest.mark.parametrize(("subtype", "container"), {**SUBTYPES, **LOSSY}.items())

@@ -29,6 +29,8 @@ def gap(name: str, channel: int, start: int, samples: np.ndarray) -> FilledGap:
         channel=channel,
         start=start,
         stop=start + len(samples),
+        kind="marked",
+        confidence=1.0,
         start_s=0.0,
         seconds=0.0,
         method="linear",

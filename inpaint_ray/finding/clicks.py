@@ -1,0 +1,106 @@
+"""Clicks, crackle and scratches: samples to which something was added, by a small network over prediction errors.
+
+The network gives every sample a logit. Neighbouring samples above a threshold are one event, whose confidence follows
+from its logits and its length by a fit on music that the network was not trained on.
+"""
+
+import json
+import math
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+
+from inpaint_ray.audio.runs import Event, find_runs
+from inpaint_ray.finding.network import UNIT, ClickNetwork
+from inpaint_ray.finding.residuals import features
+from inpaint_ray.finding.windows import Window, Windows
+
+WEIGHTS = Path(__file__).parent / "pretrained" / "clicks.safetensors"
+HOP = 2**16  # samples that are decided at a time
+MARGIN = 2**13
+LOW = 1.0  # logit of the samples of an event
+BRIDGE = 2  # samples below the low threshold that do not part an event
+
+
+class Calibration(NamedTuple):
+    """Logit of an event's confidence: bias + by_peak * highest + by_mean * mean + by_length * ln(length)."""
+
+    bias: float
+    by_peak: float
+    by_mean: float
+    by_length: float
+
+
+class Clicks:
+    """The detector of `click` events, crackle and scratches among them."""
+
+    def __init__(self, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
+        self._windows = Windows(HOP, MARGIN)
+
+    def look(self, block: NDArray) -> list[Event]:
+        """Events that the next block, (channels, n), decides of."""
+        return [event for window in self._windows.push(block) for event in self._decide(window)]
+
+    def finish(self) -> list[Event]:
+        """Events that the end of the stream decides of."""
+        return [event for window in self._windows.finish() for event in self._decide(window)]
+
+    def _decide(self, window: Window) -> list[Event]:
+        events = []
+        for channel, logits in enumerate(click_logits(window.samples, self.sample_rate)):
+            for start, stop, confidence in _events_of(logits):
+                if window.start <= start < window.stop:
+                    events.append(Event(channel, window.first + start, window.first + stop, "click", confidence))
+        return events
+
+
+def click_logits(samples: NDArray, sample_rate: int) -> NDArray[np.float32]:
+    """Logits that something was added to a sample: (channels, n) -> (channels, n)."""
+    num_samples = samples.shape[1]
+    sound = np.nan_to_num(samples.astype(np.float64), posinf=0.0, neginf=0.0)
+    known = features(sound, sample_rate)
+    padded = np.pad(known, ((0, 0), (0, 0), (0, -num_samples % UNIT)))
+    with torch.inference_mode():
+        logits = [_network()(torch.from_numpy(each[None]))[0, :num_samples].numpy() for each in padded]
+    return np.stack(logits)
+
+
+def runs_above(logits: NDArray[np.float32], low: float) -> list[tuple[int, int]]:
+    """Starts and stops of the runs of logits above a threshold; gaps of a sample or two do not part them."""
+    inside = logits > low
+    starts, stops = find_runs(inside)
+    for stop, start in zip(stops[:-1], starts[1:], strict=True):
+        if start - stop <= BRIDGE:
+            inside[stop:start] = True
+    starts, stops = find_runs(inside)
+    return list(zip(starts.tolist(), stops.tolist(), strict=True))
+
+
+def _events_of(logits: NDArray[np.float32]) -> list[tuple[int, int, float]]:
+    """Start, stop and confidence of the events of one channel."""
+    events, fit = [], _calibration()
+    for start, stop in runs_above(logits, LOW):
+        part = logits[start:stop]
+        logit = fit.bias + fit.by_peak * float(part.max()) + fit.by_mean * float(part.mean())
+        events.append((start, stop, 1 / (1 + math.exp(-logit - fit.by_length * math.log(stop - start)))))
+    return events
+
+
+@cache
+def _network() -> ClickNetwork:
+    network = ClickNetwork()
+    with safe_open(WEIGHTS, "pt") as file:
+        network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    return network.eval()
+
+
+@cache
+def _calibration() -> Calibration:
+    with safe_open(WEIGHTS, "pt") as file:
+        return Calibration(**json.loads(file.metadata()["calibration"]))
