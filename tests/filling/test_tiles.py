@@ -38,7 +38,7 @@ def test_the_network_is_never_given_more_than_some_tiles() -> None:
     model = Squarer()
     predict(model, torch.rand(1, 1, 1000, 64))
     assert sum(model.counts) == 124 * 15
-    assert max(model.counts) == tiles.AT_ONCE
+    assert max(model.counts) == tiles.CPU_PATCHES
 
 
 def test_tiles_fade_into_each_other() -> None:
