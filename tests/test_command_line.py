@@ -66,7 +66,9 @@ def test_help_lists_every_flag_with_its_text(capsys: pytest.CaptureFixture[str])
         parse(TrainConfig, ["--help"], "What it does.")
     text = capsys.readouterr().out
     assert exit_info.value.code == 0
-    assert "--learning-rate" in text and "After the warm-up; 0.015 to 0.04 for Muon." in text and "What it does." in text
+    assert (
+        "--learning-rate" in text and "After the warm-up; 0.015 to 0.04 for Muon." in text and "What it does." in text
+    )
 
 
 def test_a_job_without_flags_says_what_to_give() -> None:
