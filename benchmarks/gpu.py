@@ -64,10 +64,12 @@ def pack_music(music: Path, folder: Path, room: int) -> None:
         tracks = sorted(csv.DictReader(file), key=lambda row: row["split"], reverse=True)  # validation first
     total, seconds = 0, 0.0
     with zipfile.ZipFile(folder / "music.zip", "w") as archive, ProcessPoolExecutor() as pool:
-        for number, (track, (data, length)) in enumerate(
-            zip(tracks, pool.map(_encode, [track["uri"] for track in tracks]), strict=True)
-        ):
-            if data and total + len(data) < room:
+        encoded = pool.map(_encode, [track["uri"] for track in tracks])
+        for number, (track, (data, length)) in enumerate(zip(tracks, encoded, strict=True)):
+            if total + len(data) > room:
+                pool.shutdown(cancel_futures=True)
+                break
+            if data:
                 archive.writestr(f"{track['split']}/{track['genre']}/{number}.opus", data)
                 total, seconds = total + len(data), seconds + length
     print(f"packed {seconds / 3600:.2f} hours of music in {total / 1e6:.1f} MB: {folder}")
