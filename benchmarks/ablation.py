@@ -1,4 +1,4 @@
-"""What each part of Wiener_Tower's recipe is worth: the same time without it, some seeds, a small size, one thread.
+"""The worth of each part of Wiener_Tower's recipe: the same time without it, some seeds, a small size, one thread.
 
     OMP_NUM_THREADS=1 python -m benchmarks.ablation --data MORE_SHARDS --less SHARDS --seconds 240 --seeds 3
 

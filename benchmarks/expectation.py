@@ -1,4 +1,4 @@
-"""What the expected SNR of fills is made of, and how far it holds: fitted on the tuning half, drawn on the test half.
+"""The expected SNR of fills: its coefficients and how far they hold, fitted on the tuning half, drawn on the test half.
 
     python -m benchmarks.expectation scores.csv --plot docs/expected_snr.png
 
@@ -54,7 +54,7 @@ def print_fit(rows: list[dict[str, str]]) -> None:
 
 
 def print_check(rows: list[dict[str, str]]) -> None:
-    """How far the expectations hold, in Markdown."""
+    """The table of how far the expectations hold, in Markdown."""
     print("| expected | gaps | true SNR, mean | a tenth is below | half | a tenth is above |")
     print("|---|--:|--:|--:|--:|--:|")
     for word in WORDS:

@@ -25,7 +25,7 @@ Signal = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Score:
-    """How one gap was filled."""
+    """Scores of one fill."""
 
     half: str
     recording: str

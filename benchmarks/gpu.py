@@ -1,4 +1,4 @@
-"""What a GPU makes of it: tests, throughput beside a loop over its own memory, and two trainings of the same length.
+"""A GPU tried and measured: tests, throughput beside a loop over its own memory, and two trainings of the same length.
 
     python -m benchmarks.gpu pack --music FOLDER/tracks.csv --folder runs/gpu        where there is a network
     python -m benchmarks.gpu run --folder runs/gpu --output OUT --minutes 9          on the machine with the GPU
@@ -106,7 +106,7 @@ def _unpack_wheels(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is done."""
+    """The extent of a run."""
 
     minutes: float
     smoke: bool
@@ -237,7 +237,7 @@ def _patches_of(clip: Any, device: Any) -> Any:
 
 
 def _can_compile(device: Any) -> bool:
-    """Whether torch.compile works here: it needs a C compiler beside Triton."""
+    """Try torch.compile, which needs a C compiler beside Triton."""
     import torch
 
     try:

@@ -1,4 +1,4 @@
-"""How many patches a second a training worker is fed: into a learner that does nothing, by source and batch size.
+"""Patches a second that a training worker is given: into a learner that does nothing, by source and batch size.
 
     python -m benchmarks.loader --data SHARDS --work FOLDER
 

@@ -1,4 +1,4 @@
-"""How gaps are made: drawn from a seed and the identity of what is damaged, the same on any machine."""
+"""Damage for training and tests: drawn from a seed and the identity of what is damaged, the same on any machine."""
 
 import re
 from dataclasses import dataclass
@@ -129,7 +129,7 @@ def _draw_frames(seed: int, *identity: Identity, num_frames: int) -> NDArray[np.
 def _draw_stretches(
     damage: Damage, patch_ms: float, seed: int, *identity: Identity
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
-    """Where stretches of the signal begin, in ms from the patch's beginning, which of them are lost, and their length.
+    """Draw stretches of the signal: their beginnings in ms from the patch's, which are lost, and their length.
 
     Returns:
         (..., stretches), (..., stretches) bool, (...) in ms.

@@ -39,7 +39,7 @@ class Batch:
         return replace(self, **moved)
 
     def without_patches(self) -> "Batch":
-        """Who they are, without what holds memory."""
+        """Keep the identity of the patches and let go of what holds memory."""
         nothing = torch.empty(0)
         return replace(self, target=nothing, damaged=nothing, lost=nothing)
 

@@ -65,7 +65,7 @@ class PatchCache:
             os.close(self._file)
 
     def has(self, uri: str, row_group: int) -> bool:
-        """Whether a row group of a shard is whole."""
+        """Return True where a row group of a shard is whole."""
         return bool(self._done[self._first[uri] + row_group])
 
     def read(self, uri: str, row_group: int, num_rows: int) -> PatchRows:

@@ -1,4 +1,4 @@
-"""What `auto` adds to autoregressive fills: the same music elsewhere in the recording, then the energy they lack.
+"""The additions of `auto` to autoregressive fills: the same music elsewhere in the recording, then lacking energy.
 
 Shapes: c = channels, n = samples.
 """
@@ -35,7 +35,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a gap's fill beside its samples."""
+    """Evidence of how good a gap's fill is."""
 
     method: str
     level_db: float | None = None  # SNR that the power of the autoregressive fill suggests, before others lent it some
@@ -126,7 +126,7 @@ class _Search:
 
 
 def _known(filled: NDArray, lost: NDArray[np.bool_], gaps: list[Gap], sample_rate: int, match: Match | None) -> Known:
-    """What autoregressive fills and the match tell of gaps that share a source."""
+    """Evidence from autoregressive fills and the match, for gaps that share a source."""
     levels = [_level(filled, gap, sample_rate)[0] for gap in gaps]
     longest = max(gap.stop - gap.start for gap in gaps) / sample_rate
     level, trust = float(np.mean(levels)), -np.inf if match is None else match.trust_db

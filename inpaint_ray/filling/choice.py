@@ -1,4 +1,4 @@
-"""What `auto` does with a gap, by its length: one table, whose every row is measured in docs/filling.md.
+"""The choices of `auto` by the length of a gap: one table, whose every row is measured in docs/filling.md.
 
 A gap throughout which another channel is known is filled from there (`channels`). Else the first row that is long
 enough holds: autoregression first; the same music elsewhere in the recording, if the row says so and it is trusted;
@@ -11,7 +11,7 @@ from math import inf
 
 @dataclass(frozen=True)
 class Row:
-    """What is done with gaps up to a length."""
+    """The treatment of gaps up to a length."""
 
     longest_s: float
     retrieval: bool
@@ -39,7 +39,7 @@ def row_of(seconds: float) -> Row:
 
 
 def is_trusted(trust_db: float, level_db: float, pseudo_db: float = -inf) -> bool:
-    """Whether the same music elsewhere is taken in place of the autoregressive fill.
+    """Decide if the same music elsewhere is taken in place of the autoregressive fill.
 
     Args:
         trust_db: of the match.

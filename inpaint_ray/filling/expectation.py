@@ -66,7 +66,7 @@ def pseudo_gaps(lost: NDArray[np.bool_], start: int, stop: int) -> list[tuple[in
 
 
 def fill_pseudo_gap(filled: Signal, start: int, stop: int, sample_rate: int, fill: Fill) -> Signal:
-    """What a fill makes of a stretch that is known."""
+    """Fill a stretch that is known: (stop - start,)."""
     context = round(PSEUDO_CONTEXT_S * sample_rate)
     first, last = max(start - context, 0), min(stop + context, len(filled))
     gap = np.zeros(last - first, dtype=bool)

@@ -46,7 +46,7 @@ class _Fit:
         return solve(self.gram + ridge * np.eye(self.gram.shape[1]), self.crossed[..., None], assume_a="pos")[..., 0]
 
     def snr_db(self, taps: Signal) -> float:
-        """What filters leave of this side."""
+        """The part of this side that filters leave."""
         error = self.power - 2 * np.sum(taps * self.crossed, axis=1) + np.einsum("ci,cij,cj->c", taps, self.gram, taps)
         return float(10 * np.log10(max(self.power.sum(), 1e-20) / max(error.sum(), 1e-20)))
 

@@ -31,7 +31,7 @@ MAX_GAP_S = 1.0
 
 @dataclass(frozen=True)
 class Fill:
-    """What a gap was filled with."""
+    """A note on a filled gap."""
 
     channel: int
     start: int

@@ -20,7 +20,7 @@ NUM_FEATURES = 8
 
 
 def features(samples: NDArray, sample_rate: int) -> NDArray[np.float32]:
-    """What is known of every sample, by inverse hyperbolic sine, so that large values keep an order: (c, 8, n).
+    """Features of every sample, by inverse hyperbolic sine, so that large values keep an order: (c, 8, n).
 
     The forward and the backward prediction error over their scale, the sample over its own, the local scale over that
     of 65 ms, the first three of the loudest other channel, and 1 where there is another one.

@@ -1,4 +1,4 @@
-"""What our own networks share: they correct an interpolation of lost frames, at the level of the known ones.
+"""The parts that our own networks share: they correct an interpolation of lost frames, at the level of the known ones.
 
 Shapes: (B, C, T, F), time before frequency.
 """
@@ -113,7 +113,7 @@ def draw_last_weights(model: nn.Module, std: float = 0.02) -> None:
 
 
 def places(lost: Tensor, shape: torch.Size) -> list[Tensor]:
-    """Whether a frame is lost, and how far the nearest known ones before and after it are, as three inputs."""
+    """Three inputs: lost frames, and the distances to the nearest known ones before and after each frame."""
     before, after = nearest_known(lost)
     time = torch.arange(lost.shape[-1], device=lost.device)
     distances = (torch.log1p(frames.float()) / 4 for frames in (time - before, after - time))

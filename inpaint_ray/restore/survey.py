@@ -47,7 +47,7 @@ class Survey:
 
     @property
     def has_clipping(self) -> bool:
-        """Whether clipped samples are to be restored, which may come out above full scale."""
+        """True where clipped samples are to be restored, which may come out above full scale."""
         return any(event.kind == "clipped" for event in self.to_fill())
 
     def to_fill(self) -> list[Event]:

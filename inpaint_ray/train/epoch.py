@@ -190,6 +190,6 @@ def genre_gains(sums: Tensor, genres: list[str]) -> dict[str, float]:
 
 
 def _tracks(batch: Batch) -> str:
-    """Which patches a batch has, for people."""
+    """The patches of a batch, for people."""
     patches = [f"{track}:{patch}" for track, patch in zip(batch.track_id.tolist(), batch.patch.tolist(), strict=True)]
     return f"track:patch {', '.join(patches)}"

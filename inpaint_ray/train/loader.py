@@ -26,7 +26,7 @@ ASK_AGAIN_S = 0.5  # whether anybody still wants them
 
 @dataclass(frozen=True, kw_only=True)
 class BatchMaker:
-    """What turns patches into batches."""
+    """Settings that turn patches into batches."""
 
     scale: float  # the data set's
     seed: int  # of the damage
@@ -51,7 +51,7 @@ class BatchMaker:
 
 
 class Step(NamedTuple):
-    """What one step of training takes."""
+    """A batch and its weight: one step of training."""
 
     batch: Batch
     weight: float = 1.0  # see `Learner.step`
@@ -120,7 +120,7 @@ class Prefetch:
         self._thread.start()
 
     def __iter__(self) -> Iterator[Step]:
-        """What is left of the pass that is next."""
+        """Yield the rest of the pass that is next."""
         while True:
             step, ready = self._made.get()
             if isinstance(step, Exception):

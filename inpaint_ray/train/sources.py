@@ -1,4 +1,4 @@
-"""Where the magnitudes of batches come from: the memory of the node, or of the device. Plain torch, no Ray.
+"""Sources of the magnitudes of batches: the memory of the node, or of the device. Plain torch, no Ray.
 
 Shapes: B = patches of a batch, T = frames, F = bins.
 """

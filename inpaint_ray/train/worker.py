@@ -103,8 +103,8 @@ class _Run:
         self.noticed: ray.train.PreemptionInfo | None = None  # the last loss of nodes that was saved for
 
     def to_the_end(self) -> None:
-        worker = f"worker {self.rank + 1} of {self.num_workers}"
-        print(f"train  {self.config.name}: {worker} on {self.device}  (node {node_address()})", flush=True)
+        who = f"{self.config.name}: worker {self.rank + 1} of {self.num_workers}"
+        print(f"train  {who} on {self.device}  (node {node_address()})", flush=True)
         with Prefetch(self._training(), self.device) as ahead:
             self._epochs(ahead)
 

@@ -1,4 +1,4 @@
-"""What a GPU could break: all families in both precisions, eager and compiled; sources, resuming, memory, two ranks.
+"""All that a GPU could break: families, precisions, compilers; sources, resuming, memory, two ranks.
 
 Neither Ray nor the other tests' fixtures are needed, so that it runs on a bare machine:
 
