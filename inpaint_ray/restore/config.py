@@ -26,7 +26,7 @@ class RestoreConfig:
     checkpoint: str | None = None
     """Checkpoint folder of a model for longer gaps, or `pretrained`, the one that ships; without one, none is used."""
     method: Method = "auto"
-    """How gaps are filled; `auto` is autoregressive, from 50 ms on the same music elsewhere in the recording where that
+    """The filling of gaps; `auto` is autoregressive, from 50 ms on the same music elsewhere in the recording where that
     is trusted, and brings what is too quiet to its level by the model, if there is one: docs/filling.md."""
     effort: Effort = "normal"
     """`best` weighs several autoregressive fills of each gap up to 0.1 s, at about twenty times the cost."""
