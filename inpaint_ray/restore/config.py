@@ -25,6 +25,8 @@ class RestoreConfig:
     """Folder or bucket prefix of the restored audio, under the same names, with _restore/report.html beside it."""
     checkpoint: str | None = None
     """Checkpoint folder of a model for longer gaps, or `pretrained`, the one that ships; without one, none is used."""
+    tta: bool = False
+    """Take the model's mean over both directions of time, at twice the cost."""
     method: Method = "auto"
     """The filling of gaps; `auto` is autoregressive, from 50 ms on the same music elsewhere in the recording where that
     is trusted, and brings what is too quiet to its level by the model, if there is one: docs/filling.md."""
@@ -57,6 +59,8 @@ class RestoreConfig:
                 raise ValueError(f"{flag} is empty; give a folder or s3://BUCKET/PREFIX")
         if self.method in NEEDS_MODEL and self.checkpoint is None:
             raise ValueError(f"--method {self.method} needs --checkpoint; or use --method auto")
+        if self.tta and self.checkpoint is None:
+            raise ValueError("--tta needs --checkpoint: it is the mean of what a model makes of both directions")
         if not 0 < self.min_gap_ms <= 1000 * MAX_GAP_S:
             raise ValueError(f"--min-gap-ms must be above 0 and at most {1000 * MAX_GAP_S:g}, got {self.min_gap_ms:g}")
         chosen_groups(self.find)

@@ -47,7 +47,9 @@ class Restorer:
         torch.set_num_threads(1)  # the cores are busy with other files
         self.config, self.model = config, model
         checkpoint, use_gpu = config.checkpoint, config.actors.use_gpu
-        self.restore_magnitudes = None if checkpoint is None else open_restorer(checkpoint, use_gpu=use_gpu)
+        self.restore_magnitudes = None
+        if checkpoint is not None:
+            self.restore_magnitudes = open_restorer(checkpoint, use_gpu=use_gpu, tta=config.tta)
 
     def __call__(self, source: SourceFile, earlier: Entry | None, record: RecordWriter) -> Entry:
         """Restore a file; one that cannot be is failed, and what an earlier attempt made of it stands."""

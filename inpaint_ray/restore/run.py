@@ -49,7 +49,7 @@ def restore(config: RestoreConfig) -> int:
     started = time.monotonic()
     config = _absolute(config)
     check_apart("--output", config.output, "--input", config.input)
-    model = identify(open_checkpoint(config.checkpoint) if config.checkpoint else None)
+    model = identify(open_checkpoint(config.checkpoint, tta=config.tta) if config.checkpoint else None)
     files = list_archive(config)
     _check_files(config, files)
     marks = None if config.gaps == AUTO else read_marks(config, files)
