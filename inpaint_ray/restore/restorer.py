@@ -75,9 +75,9 @@ class Restorer:
         """Write the output and note the gaps."""
         output_name(source)  # a name that leads out is refused before anything else
         survey = survey_file(path, source.labels, self.config)
-        row = describe(start, survey)
         if survey.to_fill() or not survey.finite:
-            return self._repair(path, source, row, survey, record)
+            return self._repair(path, source, start, survey, record)
+        row = describe(start, survey, silent=())
         with storage.output_path(storage.join(self.config.output, source.name)) as target:
             shutil.copyfile(path, target)
             return _seal(row, source.name, target)
@@ -98,7 +98,7 @@ class Restorer:
         )
         name = output_name(source, target.suffix)
         with storage.output_path(storage.join(self.config.output, name)) as written:
-            num_rows, num_clamped = repair_file(
+            num_rows, num_clamped, silent = repair_file(
                 path,
                 written,
                 survey,
@@ -109,6 +109,7 @@ class Restorer:
                 restore_magnitudes=self.restore_magnitudes,
                 record=record,
             )
+            row = describe(row, survey, silent)
             notes = [row.error, copy_tags(path, written), _note_target(survey, target, num_clamped)]
             row = replace(row, error="; ".join(filter(None, notes)), gap_rows=num_rows, record=record.name)
             row = replace(row, headroom_db=headroom_db)
