@@ -26,6 +26,7 @@ def find(
     sensitivity: float = SENSITIVITY,
     *,
     bits: int = 16,
+    lossy: bool = False,
 ) -> list[Event]:
     """Find the damage of a waveform.
 
@@ -35,6 +36,7 @@ def find(
         kinds: of `dropouts`, `clicks`, `clipping`, `all`; see `finding.registry.find_events`.
         sensitivity: 0 to 1; the greatest chance that an event is false.
         bits: that the samples were stored with; the dither of dropouts is sought up to four of their steps.
+        lossy: they were decoded from MP3, Vorbis or Opus, which smear the edges of dropouts.
 
     Returns:
         The events by start and channel: channel, start, stop, kind, confidence.
@@ -46,7 +48,15 @@ def find(
     rows = np.atleast_2d(samples)
     blocks = (rows[:, first : first + BLOCK] for first in range(0, rows.shape[1], BLOCK))
     floor = min(FLOOR_STEPS / 2 ** (bits - 1), HIGHEST_FLOOR)
-    return find_events(blocks, sample_rate, kinds=kinds, sensitivity=sensitivity, min_gap_s=MIN_GAP_S, floor=floor)
+    return find_events(
+        blocks,
+        sample_rate,
+        kinds=kinds,
+        sensitivity=sensitivity,
+        min_gap_s=MIN_GAP_S,
+        floor=floor,
+        lossy=lossy,
+    )
 
 
 def repair(

@@ -21,6 +21,7 @@ from inpaint_ray.restore.manifest import ManifestRow
 FLOOR_STEPS = 4  # of the samples: dither is no louder
 HIGHEST_FLOOR = 4 / 2**15  # of coarser samples than 16 bits, whose steps are music
 FINEST_BITS = 24
+TRANSFORM_CODECS = ("MPEG_LAYER", "VORBIS", "OPUS")  # subtypes that smear the edges of dropouts
 MOST_KEPT = 2**23  # samples of all channels that are kept for the second reading; a longer file is decoded again
 
 
@@ -99,6 +100,7 @@ def survey_file(path: Path, labels: str | None, config: RestoreConfig) -> Survey
                 sensitivity=config.sensitivity,
                 min_gap_s=config.min_gap_ms / 1000,
                 floor=_floor(first),
+                lossy=first.subtype.startswith(TRANSFORM_CODECS),
             )
         else:
             gaps = find_gaps(floats(), first.sample_rate, min_gap_s=None)
