@@ -9,16 +9,15 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint_ray.audio.grid import Grid
 from inpaint_ray.audio.runs import Event, Gap, join_events
-from inpaint_ray.audio.stft import Grid
-from inpaint_ray.audio.wiener import wiener_frames
 from inpaint_ray.filling.autoregressive import fill_gaps
 from inpaint_ray.filling.choice import MOST_KNOWN_DB, SHORTEST_RETRIEVAL_S, is_trusted, row_of
 from inpaint_ray.filling.expectation import expected_db, level_db, power_around, pseudo_db
 from inpaint_ray.filling.matching import Match, Surroundings
+from inpaint_ray.filling.methods import RestoreMagnitudes
 from inpaint_ray.filling.mixture import mix_bands
 from inpaint_ray.filling.retrieval import Index, find_places, make_index
-from inpaint_ray.filling.synthesis import RestoreMagnitudes, synthesise_gaps
 
 SEARCH_S = 300.0  # of the recording on either side of a gap, at the most
 LEFT_CONTEXT_S = 0.37  # on either side of what a source leaves to fill: what autoregression looks at
@@ -210,6 +209,9 @@ def mix(
         wanting = {(gap.start, gap.stop): gap for gap in here if budgets[gap] > 0}
         if not wanting:
             continue
+        from inpaint_ray.audio.wiener import wiener_frames  # torch is loaded where it is needed
+        from inpaint_ray.filling.synthesis import synthesise_gaps
+
         whole, name = filled[channel].astype(np.float64), "model" if restore_magnitudes else "wiener"
         frames = restore_magnitudes or wiener_frames
         for start, stop, other in synthesise_gaps(whole, lost[channel], list(wanting), Grid(sample_rate), frames):

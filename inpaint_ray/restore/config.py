@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from inpaint_ray.filling.waveform import MAX_GAP_S, NEEDS_MODEL, Effort, Method
-from inpaint_ray.finding.registry import SENSITIVITY, Find, chosen_groups
+from inpaint_ray.filling.methods import MAX_GAP_S, NEEDS_MODEL, Effort, Method
+from inpaint_ray.finding.kinds import SENSITIVITY, Find, chosen_groups
 from inpaint_ray.ledger.actors import Actors
 
 OutputFormat = Literal["same", "flac", "wav"]
@@ -66,3 +66,16 @@ class RestoreConfig:
             raise ValueError(f"--headroom-db must be from 0 to {MOST_HEADROOM_DB:g}, got {self.headroom_db:g}")
         if self.actors.use_gpu and self.checkpoint is None:
             raise ValueError("--use-gpu needs --checkpoint: without a model nothing runs on a GPU")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UndoConfig:
+    """Write restored files with the samples in their gaps as they came."""
+
+    output: str
+    """Folder or bucket prefix that a restoration was written to."""
+    to: str
+    """Folder or bucket prefix for the files as they came, under their names in the output: a new or empty one, apart
+    from the output and its input, or one that an earlier undo of the same output wrote to."""
+    name: str | None = None
+    """One file's name in the input, such as 1968/tape.wav; default: every file that has gaps."""
