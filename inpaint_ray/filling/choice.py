@@ -29,6 +29,8 @@ AUTO = (
 )
 SHORTEST_RETRIEVAL_S = next(before.longest_s for before, row in zip(AUTO, AUTO[1:], strict=False) if row.retrieval)
 
+SHIPPED_ABOVE_S = 0.15  # the shipped network beats Wiener's frames by SNR and LSD: docs/filling.md
+
 LEAST_TRUST_DB = 3.0  # where pseudo gaps are asked
 MOST_KNOWN_DB = 10.0  # of a level, or of pseudo gaps; above it the energy is true already
 

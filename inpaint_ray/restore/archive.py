@@ -57,6 +57,8 @@ def list_archive(config: RestoreConfig) -> list[StoredFile]:
         there = [file for file in storage.list_files(config.input) if not file.name.startswith(f"{FOLDER}/")]
         files = [file for file in there if is_audio(file.name)]
         _say_passed_over([file.name for file in there if not is_audio(file.name)])
+    if not files and (absent := storage.why_absent(config.input)):
+        raise UsageError(f"--input {config.input}: {absent}")
     if not files:
         raise UsageError(
             f"--input {config.input}: no audio file there; give the folder, prefix or list that has the archive"

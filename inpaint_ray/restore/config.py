@@ -23,8 +23,9 @@ class RestoreConfig:
     """Folder or bucket prefix of the damaged audio, one file, or a .txt or .csv list of files, one a line."""
     output: str
     """Folder or bucket prefix of the restored audio, under the same names, with _restore/report.html beside it."""
-    checkpoint: str | None = None
-    """Checkpoint folder of a model for longer gaps, or `pretrained`, the one that ships; without one, none is used."""
+    checkpoint: str | None = AUTO
+    """A network for what is too quiet: `auto` takes the one that ships for gaps above 150 ms, where it measures better;
+    `pretrained` for all; or a checkpoint folder; `None` takes none."""
     method: Method = "auto"
     """The filling of gaps; `auto` is autoregressive, from 50 ms on the same music elsewhere in the recording where that
     is trusted, and brings what is too quiet to its level by the model, if there is one: docs/filling.md."""
@@ -55,7 +56,7 @@ class RestoreConfig:
         for flag, value in (("--input", self.input), ("--output", self.output), ("--gaps", self.gaps)):
             if not value.strip():
                 raise ValueError(f"{flag} is empty; give a folder or s3://BUCKET/PREFIX")
-        if self.method in NEEDS_MODEL and self.checkpoint is None:
+        if self.method in NEEDS_MODEL and self.checkpoint in (None, AUTO):
             raise ValueError(f"--method {self.method} needs --checkpoint; or use --method auto")
         if not 0 < self.min_gap_ms <= 1000 * MAX_GAP_S:
             raise ValueError(f"--min-gap-ms must be above 0 and at most {1000 * MAX_GAP_S:g}, got {self.min_gap_ms:g}")
@@ -64,7 +65,7 @@ class RestoreConfig:
             raise ValueError(f"--sensitivity must be from 0 to 1, got {self.sensitivity:g}")
         if not 0 <= self.headroom_db <= MOST_HEADROOM_DB:
             raise ValueError(f"--headroom-db must be from 0 to {MOST_HEADROOM_DB:g}, got {self.headroom_db:g}")
-        if self.actors.use_gpu and self.checkpoint is None:
+        if self.actors.use_gpu and self.checkpoint in (None, AUTO):
             raise ValueError("--use-gpu needs --checkpoint: without a model nothing runs on a GPU")
 
 

@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,13 +17,15 @@ from inpaint_ray.audio.chunks import length_of, read_chunks
 from inpaint_ray.audio.decode import INTEGER_SUBTYPES
 from inpaint_ray.audio.tags import copy_tags
 from inpaint_ray.errors import AudioDecodeError, UnreadableError
+from inpaint_ray.filling.choice import SHIPPED_ABOVE_S
+from inpaint_ray.filling.methods import ForLongGaps, RestoreMagnitudes
 from inpaint_ray.finding.labels import LabelError
 from inpaint_ray.ledger.items import Item
 from inpaint_ray.ledger.records import Entry, RecordWriter
 from inpaint_ray.metrics import count
 from inpaint_ray.names import one_line
 from inpaint_ray.restore.archive import SourceFile, output_name
-from inpaint_ray.restore.config import RestoreConfig
+from inpaint_ray.restore.config import AUTO, RestoreConfig
 from inpaint_ray.restore.formats import FLOAT_BYTES, LOSSLESS, Target, choose_target
 from inpaint_ray.restore.gap_table import SCHEMA
 from inpaint_ray.restore.manifest import ManifestRow
@@ -43,12 +46,7 @@ class Restorer:
 
     def __init__(self, config: RestoreConfig, model: str) -> None:
         self.config, self.model = config, model
-        checkpoint, use_gpu = config.checkpoint, config.actors.use_gpu
-        self.restore_magnitudes = None
-        if checkpoint is not None:
-            from inpaint_ray.checkpoints import open_restorer  # torch is loaded where it is needed
-
-            self.restore_magnitudes = open_restorer(checkpoint, use_gpu=use_gpu)
+        self.restore_magnitudes = _network(config)
 
     def __call__(self, source: SourceFile, earlier: Entry | None, record: RecordWriter) -> Entry:
         """Restore a file; one that cannot be is failed, and what an earlier attempt made of it stands."""
@@ -112,6 +110,24 @@ class Restorer:
             row = replace(row, error="; ".join(filter(None, notes)), gap_rows=num_rows, record=record.name)
             row = replace(row, headroom_db=headroom_db)
             return _seal(row, name, written)
+
+
+def _network(config: RestoreConfig) -> RestoreMagnitudes | None:
+    """Open the network that --checkpoint names; that of `auto` when a gap asks for it."""
+    if config.checkpoint is None or (config.checkpoint == AUTO and config.method != "auto"):
+        return None
+    if config.checkpoint == AUTO:
+        return ForLongGaps(_shipped, SHIPPED_ABOVE_S)
+    from inpaint_ray.checkpoints import open_restorer  # torch is loaded where it is needed
+
+    return open_restorer(config.checkpoint, use_gpu=config.actors.use_gpu)
+
+
+@cache
+def _shipped() -> RestoreMagnitudes:
+    from inpaint_ray.checkpoints import PRETRAINED, open_restorer
+
+    return open_restorer(PRETRAINED, use_gpu=False)
 
 
 def start_row(source: SourceFile, config: RestoreConfig, model: str) -> ManifestRow:

@@ -50,7 +50,8 @@ def restore(config: RestoreConfig) -> int:
     started = time.monotonic()
     config = _absolute(config)
     check_apart("--output", config.output, "--input", config.input)
-    model = identify(open_checkpoint(config.checkpoint) if config.checkpoint else None)
+    named = config.checkpoint not in (None, AUTO)
+    model = identify(open_checkpoint(config.checkpoint)) if named and config.checkpoint else config.checkpoint or ""
     files = list_archive(config)
     _check_files(config, files)
     marks = None if config.gaps == AUTO else read_marks(config, files)
@@ -140,7 +141,7 @@ def _absolute(config: RestoreConfig) -> RestoreConfig:
         input=storage.absolute(config.input),
         output=storage.absolute(config.output),
         gaps=config.gaps if config.gaps in (AUTO, BESIDE) else storage.absolute(config.gaps),
-        checkpoint=absolute_checkpoint(config.checkpoint),
+        checkpoint=config.checkpoint if config.checkpoint == AUTO else absolute_checkpoint(config.checkpoint),
     )
 
 
