@@ -104,6 +104,7 @@ def fill_events(
     method: Method = "auto",
     effort: Effort = "normal",
     restore_magnitudes: RestoreMagnitudes | None = None,
+    max_found_s: float | None = None,
     sources: Sources | None = None,
 ) -> tuple[NDArray, list[Fill]]:
     """The samples with events filled: clipped ones consistently with their level, all others as gaps.
@@ -116,6 +117,7 @@ def fill_events(
         method: see `filling.waveform.fill_with_notes`, as for all that follows.
         effort: as there.
         restore_magnitudes: as there.
+        max_found_s: as there.
         sources: as there.
 
     Returns:
@@ -131,6 +133,7 @@ def fill_events(
         method=method,
         effort=effort,
         restore_magnitudes=restore_magnitudes,
+        max_found_s=max_found_s,
         sources=sources,
     )
     return (declip(filled, clipped, sample_rate) if clipped.any() else filled), notes

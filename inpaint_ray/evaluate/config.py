@@ -30,6 +30,8 @@ class EvaluateConfig:
     checkpoint: tuple[str, ...] = ()
     """Checkpoint folders, or `pretrained`, the one that ships. On shards several are compared side by side; on audio at
     most one is taken, and without one the methods that need a network are left out."""
+    tta: bool = False
+    """Give each network's mean over both directions of time, at twice the cost."""
     split: Literal["auto", "train", "validation", "test"] = "auto"
     """On shards: `auto` takes test, or validation where there is no test split."""
     damage: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from inpaint_ray.audio.grid import Grid
 from inpaint_ray.audio.runs import Event, Gap, join_events
 from inpaint_ray.filling.autoregressive import fill_gaps
-from inpaint_ray.filling.choice import MOST_KNOWN_DB, SHORTEST_RETRIEVAL_S, is_trusted, row_of
+from inpaint_ray.filling.choice import MOST_KNOWN_DB, SHORTEST_RETRIEVAL_S, row_of
 from inpaint_ray.filling.expectation import expected_db, level_db, power_around, pseudo_db
 from inpaint_ray.filling.matching import Match, Surroundings
 from inpaint_ray.filling.methods import ForLongGaps, RestoreMagnitudes
@@ -79,7 +79,8 @@ def retrieve(
         inside = [gap for gap in gaps if start <= gap.start < stop]
         match, surroundings = search.match(start, stop)
         known = _known(filled, lost, inside, sample_rate, match)
-        if match is not None and is_trusted(match.trust_db, known.level_db or 0.0, known.pseudo_db):
+        row = row_of((stop - start) / sample_rate)
+        if match is not None and row.trusts(match.trust_db, known.level_db or 0.0, known.pseudo_db):
             known = replace(known, method="retrieval")
             first, last = _window(start, stop, filled.shape[1], sample_rate)
             source = surroundings.source(match, first + sources.offset, last + sources.offset)
@@ -130,7 +131,7 @@ def _known(filled: NDArray, lost: NDArray[np.bool_], gaps: list[Gap], sample_rat
     longest = max(gap.stop - gap.start for gap in gaps) / sample_rate
     level, trust = float(np.mean(levels)), -np.inf if match is None else match.trust_db
     pseudo = -np.inf
-    if row_of(longest).pseudo and is_trusted(trust, level):
+    if (row := row_of(longest)).pseudo and row.trusts(trust, level):
         pseudo = float(np.mean([_pseudo(filled, lost, gap, sample_rate) for gap in gaps]))
     return Known(method="autoregressive", level_db=level, trust_db=trust, pseudo_db=pseudo)
 

@@ -12,8 +12,6 @@ Method = Literal["auto", "autoregressive", "model", "griffin_lim", "linear", "si
 METHODS: tuple[Method, ...] = get_args(Method)
 NEEDS_MODEL: tuple[Method, ...] = ("model", "griffin_lim")
 
-MAX_GAP_S = 1.0
-
 
 @dataclass(frozen=True)
 class ForLongGaps:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from inpaint_ray.filling.methods import MAX_GAP_S, NEEDS_MODEL, Effort, Method
+from inpaint_ray.filling.choice import MAX_GAP_S
+from inpaint_ray.filling.methods import NEEDS_MODEL, Effort, Method
 from inpaint_ray.finding.kinds import SENSITIVITY, Find, chosen_groups
 from inpaint_ray.ledger.actors import Actors
 
@@ -26,6 +27,8 @@ class RestoreConfig:
     checkpoint: str | None = AUTO
     """A network for what is too quiet: `auto` takes the one that ships for gaps above 150 ms, where it measures better;
     `pretrained` for all; or a checkpoint folder; `None` takes none."""
+    tta: bool = False
+    """Take the model's mean over both directions of time, at twice the cost."""
     method: Method = "auto"
     """The filling of gaps; `auto` is autoregressive, from 50 ms on the same music elsewhere in the recording where that
     is trusted, and brings what is too quiet to its level by the model, if there is one: docs/filling.md."""
@@ -58,6 +61,8 @@ class RestoreConfig:
                 raise ValueError(f"{flag} is empty; give a folder or s3://BUCKET/PREFIX")
         if self.method in NEEDS_MODEL and self.checkpoint in (None, AUTO):
             raise ValueError(f"--method {self.method} needs --checkpoint; or use --method auto")
+        if self.tta and self.checkpoint in (None, AUTO):
+            raise ValueError("--tta needs --checkpoint: it is the mean of what a model makes of both directions")
         if not 0 < self.min_gap_ms <= 1000 * MAX_GAP_S:
             raise ValueError(f"--min-gap-ms must be above 0 and at most {1000 * MAX_GAP_S:g}, got {self.min_gap_ms:g}")
         chosen_groups(self.find)

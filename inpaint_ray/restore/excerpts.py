@@ -7,7 +7,7 @@ from inpaint_ray import storage
 from inpaint_ray.audio.decode import Recording, join_blocks, read_blocks
 from inpaint_ray.audio.runs import Event, join_events
 from inpaint_ray.errors import AudioDecodeError
-from inpaint_ray.filling.waveform import MAX_GAP_S
+from inpaint_ray.filling.choice import MAX_FOUND_S
 from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.restore.gap_table import read_gaps
 from inpaint_ray.restore.manifest import ManifestRow
@@ -31,7 +31,7 @@ def cut_excerpts(ledger: Ledger, row: ManifestRow, source: str) -> tuple[Recordi
     rows = [each for table in tables for each in table.to_pylist()]
     gaps = join_events([Event(each["channel"], each["start"], each["stop"]) for each in rows])
     length, num_samples = round(EXCERPT_S * row.sample_rate), round(row.seconds * row.sample_rate)
-    filled = [gap for gap in gaps if gap.stop - gap.start <= min(MAX_GAP_S * row.sample_rate, num_samples - 1)]
+    filled = [gap for gap in gaps if gap.stop - gap.start <= min(MAX_FOUND_S * row.sample_rate, num_samples - 1)]
     longest = max(filled, key=lambda gap: gap.stop - gap.start)
     first = max(min((longest.start + longest.stop - length) // 2, num_samples - length), 0)
     damaged = _cut(source, first, first + length)

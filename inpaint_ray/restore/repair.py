@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from inpaint_ray.audio.decode import INTEGER_SUBTYPES, Recording
 from inpaint_ray.audio.encode import to_integers, write_blocks
-from inpaint_ray.audio.runs import mark_gaps
+from inpaint_ray.audio.runs import Event, mark_gaps
+from inpaint_ray.filling.choice import MAX_FOUND_S, MAX_GAP_S
 from inpaint_ray.filling.expectation import in_a_word
-from inpaint_ray.filling.waveform import MAX_GAP_S, Effort, Fill, Method, RestoreMagnitudes, Sources
+from inpaint_ray.filling.waveform import Effort, Fill, Method, RestoreMagnitudes, Sources
 from inpaint_ray.ledger.records import RecordWriter
 from inpaint_ray.repairing import fill_events
 from inpaint_ray.restore.formats import Target, convert
@@ -34,7 +35,7 @@ def repair_file(
     effort: Effort,
     restore_magnitudes: RestoreMagnitudes | None,
     record: RecordWriter,
-) -> tuple[int, int]:
+) -> tuple[int, int, set[Event]]:
     """Write a file again with its gaps filled and noted; every other sample is the input's, bit for bit.
 
     Args:
@@ -49,9 +50,11 @@ def repair_file(
         record: takes the gaps.
 
     Returns:
-        How many rows the gaps are, and how many restored samples integers cut off at full scale.
+        How many rows the gaps are, how many restored samples integers cut off at full scale, and the gaps that are
+        left silent.
     """
     num_rows = num_clamped = 0
+    silent: set[Event] = set()
     pieces = plan_pieces(survey.gaps, survey.sound.sample_rate, len(survey.sound.samples))
 
     def fill_window(window: Recording, piece: Piece, searched: Recording) -> Recording:
@@ -61,15 +64,17 @@ def repair_file(
         )
         if target.subtype in INTEGER_SUBTYPES:
             num_clamped += _count_beyond(restored, piece, 10 ** (target.headroom_db / 20))
-        for gap in _filled_gaps(window, restored, piece, survey, target, fills):
-            record.add(vars(replace(gap, name=name)))
+        for gap, row in _filled_gaps(window, restored, piece, survey, target, fills):
+            record.add(vars(replace(row, name=name)))
             num_rows += 1
+            if row.method == "silence":
+                silent.add(gap)
         return restored
 
     with closing(survey.read_again(path)) as blocks:
         restored = (convert(each, target) for _, each in fill_blocks(blocks, pieces, fill_window))
         write_blocks(written, restored)
-    return num_rows, num_clamped
+    return num_rows, num_clamped, silent
 
 
 def _count_beyond(restored: Recording, piece: Piece, most: float) -> int:
@@ -99,6 +104,8 @@ def fill_lost(
         first = piece.searched[0]
         elsewhere = mark_gaps(piece.lost, len(window.samples), first, first + searched.num_samples)
         sources = Sources(searched.to_float(), elsewhere, offset=start - first)
+    # A window may cut what is too long to be filled short, but never to what is predicted.
+    too_long = any(gap.stop - gap.start > MAX_FOUND_S * window.sample_rate for gap in piece.gaps)
     filled, fills = fill_events(
         window.to_float(),
         window.sample_rate,
@@ -107,6 +114,7 @@ def fill_lost(
         method=method,
         effort=effort,
         restore_magnitudes=restore_magnitudes,
+        max_found_s=MAX_GAP_S if too_long else None,
         sources=sources,
     )
     lost = mark_gaps(piece.gaps, len(window.samples), start, start + window.num_samples)
@@ -127,36 +135,39 @@ def _filled_gaps(
     survey: Survey,
     target: Target,
     fills: list[Fill],
-) -> Iterator[FilledGap]:
-    """Yield the gaps of a piece, or the parts of them that lie in it; their `name` is still to come."""
+) -> Iterator[tuple[Event, FilledGap]]:
+    """Yield the gaps of a piece, each with what its part there is filled with; its `name` is still to come."""
     rate, first = window.sample_rate, piece.window[0]
     noted = {(fill.channel, fill.start + first): fill for fill in fills}
-    longest = min(MAX_GAP_S * rate, survey.num_samples - 1)
+    longest = min(MAX_FOUND_S * rate, survey.num_samples - 1)
     for gap in piece.gaps:
         start, stop = max(gap.start, piece.start), min(gap.stop, piece.stop)
         if start >= stop:
             continue
         note = noted.get((gap.channel, max(gap.start, first)), DECLIPPED)
-        silent = gap.stop - gap.start > longest  # which a window may cut short
+        silent = gap.stop - gap.start > longest or note.method == "silence"
         expected = 0.0 if silent else note.expected_snr_db
         before, after = (each.cut(start - first, stop - first) for each in (window, restored))
         original = convert(before, target).samples[gap.channel]
-        yield FilledGap(
-            name="",
-            channel=gap.channel,
-            start=start,
-            stop=stop,
-            kind=gap.kind,
-            confidence=gap.confidence,
-            start_s=start / rate,
-            seconds=(stop - start) / rate,
-            method="silence" if silent else note.method,
-            expected_snr_db=None if np.isnan(expected) else expected,
-            trust="" if np.isnan(expected) else in_a_word(expected),
-            level_before_db=_level_db(before.to_float()[gap.channel]),
-            level_after_db=_level_db(after.to_float()[gap.channel]),
-            dtype=str(original.dtype),
-            replaced=original.tobytes(),
+        yield (
+            gap,
+            FilledGap(
+                name="",
+                channel=gap.channel,
+                start=start,
+                stop=stop,
+                kind=gap.kind,
+                confidence=gap.confidence,
+                start_s=start / rate,
+                seconds=(stop - start) / rate,
+                method="silence" if silent else note.method,
+                expected_snr_db=None if np.isnan(expected) else expected,
+                trust="" if np.isnan(expected) else in_a_word(expected),
+                level_before_db=_level_db(before.to_float()[gap.channel]),
+                level_after_db=_level_db(after.to_float()[gap.channel]),
+                dtype=str(original.dtype),
+                replaced=original.tobytes(),
+            ),
         )
 
 

@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -36,6 +37,10 @@ MEMORY_GIB = 0.85  # of an actor: benchmarks.restore
 SAFE_PEAK = 0.25  # -12 dB: what is restored of clipping at a lower level is hardly ever above full scale
 KEEPS_ALL = "--output-format wav"
 NOT_AGAIN = (AudioDecodeError, LabelError, ValueError, soundfile.SoundFileError)  # the same file fails the same way
+
+
+class _NothingFilledError(Exception):
+    """All gaps of a file are too long to be predicted and found nowhere else: it is copied as it is."""
 
 
 class Restorer:
@@ -72,9 +77,10 @@ class Restorer:
         """Write the output and note the gaps."""
         output_name(source)  # a name that leads out is refused before anything else
         survey = survey_file(path, source.labels, self.config)
-        row = describe(start, survey)
         if survey.to_fill() or not survey.finite:
-            return self._repair(path, source, row, survey, record)
+            with suppress(_NothingFilledError):
+                return self._repair(path, source, start, survey, record)
+        row = describe(start, survey, silent=survey.to_fill())
         with storage.output_path(storage.join(self.config.output, source.name)) as target:
             shutil.copyfile(path, target)
             return _seal(row, source.name, target)
@@ -95,7 +101,7 @@ class Restorer:
         )
         name = output_name(source, target.suffix)
         with storage.output_path(storage.join(self.config.output, name)) as written:
-            num_rows, num_clamped = repair_file(
+            num_rows, num_clamped, silent = repair_file(
                 path,
                 written,
                 survey,
@@ -106,6 +112,9 @@ class Restorer:
                 restore_magnitudes=self.restore_magnitudes,
                 record=record,
             )
+            if survey.finite and silent.issuperset(survey.gaps):
+                raise _NothingFilledError
+            row = describe(row, survey, silent)
             notes = [row.error, copy_tags(path, written), _note_target(survey, target, num_clamped)]
             row = replace(row, error="; ".join(filter(None, notes)), gap_rows=num_rows, record=record.name)
             row = replace(row, headroom_db=headroom_db)
@@ -120,7 +129,7 @@ def _network(config: RestoreConfig) -> RestoreMagnitudes | None:
         return ForLongGaps(_shipped, SHIPPED_ABOVE_S)
     from inpaint_ray.checkpoints import open_restorer  # torch is loaded where it is needed
 
-    return open_restorer(config.checkpoint, use_gpu=config.actors.use_gpu)
+    return open_restorer(config.checkpoint, use_gpu=config.actors.use_gpu, tta=config.tta)
 
 
 @cache

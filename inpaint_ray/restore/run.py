@@ -50,8 +50,8 @@ def restore(config: RestoreConfig) -> int:
     started = time.monotonic()
     config = _absolute(config)
     check_apart("--output", config.output, "--input", config.input)
-    named = config.checkpoint not in (None, AUTO)
-    model = identify(open_checkpoint(config.checkpoint)) if named and config.checkpoint else config.checkpoint or ""
+    named = config.checkpoint if config.checkpoint != AUTO else None
+    model = identify(open_checkpoint(named, tta=config.tta)) if named else config.checkpoint or ""
     files = list_archive(config)
     _check_files(config, files)
     marks = None if config.gaps == AUTO else read_marks(config, files)

@@ -1,7 +1,7 @@
 """The first reading of a file: what there is to restore in it."""
 
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from inpaint_ray.audio.decode import INTEGER_SUBTYPES, Recording, read_blocks
 from inpaint_ray.audio.runs import Event, join_events
-from inpaint_ray.filling.waveform import MAX_GAP_S
+from inpaint_ray.filling.choice import MAX_FOUND_S, MAX_GAP_S
 from inpaint_ray.finding.detection import find_gaps
 from inpaint_ray.finding.labels import place_labels, read_labels
 from inpaint_ray.finding.registry import find_events
@@ -51,9 +51,13 @@ class Survey:
         return any(event.kind == "clipped" for event in self.to_fill())
 
     def to_fill(self) -> list[Event]:
-        """Return the gaps to fill: those up to the longest that is filled, with sound left in their channel."""
-        longest = MAX_GAP_S * self.sound.sample_rate
-        return [gap for gap in self.gaps if gap.stop - gap.start <= min(longest, self.num_samples - 1)]
+        """Return the gaps to fill: those up to the longest that may be filled, with sound left in their channel."""
+        return self.up_to(MAX_FOUND_S)
+
+    def up_to(self, longest_s: float) -> list[Event]:
+        """Return the gaps up to a length, in seconds, with sound left in their channel."""
+        longest = min(longest_s * self.sound.sample_rate, self.num_samples - 1)
+        return [gap for gap in self.gaps if gap.stop - gap.start <= longest]
 
 
 def survey_file(path: Path, labels: str | None, config: RestoreConfig) -> Survey:
@@ -106,16 +110,27 @@ def survey_file(path: Path, labels: str | None, config: RestoreConfig) -> Survey
     return Survey(first.cut(0, 0), num_samples, gaps, silent, num_bad == 0, num_over, peak, kept)
 
 
-def describe(row: ManifestRow, survey: Survey) -> ManifestRow:
-    """Return the row of a file, as far as the first reading tells."""
-    rate, fillable = survey.sound.sample_rate, set(survey.to_fill())
+def describe(row: ManifestRow, survey: Survey, silent: Collection[Event] | None = None) -> ManifestRow:
+    """Return the row of a file.
+
+    Args:
+        row: as far as it is known.
+        survey: of the file.
+        silent: gaps that were left silent; None before any is filled, when long ones may still be found elsewhere.
+    """
+    rate = survey.sound.sample_rate
+    if silent is None:
+        fillable = set(survey.up_to(MAX_GAP_S))
+    else:
+        fillable = set(survey.to_fill()).difference(silent)
     spans = _spans(survey.gaps)
     left = _spans([gap for gap in survey.gaps if gap not in fillable])
     error = "silent: nothing in it can be told to be lost" if survey.silent and not survey.gaps else ""
     if left:
         count = "1 gap" if len(left) == 1 else f"{len(left)} gaps"
         seconds = sum(stop - start for start, stop in left) / rate
-        error = f"left silent: {count} longer than {MAX_GAP_S:g} s, {seconds:.2f} s in all"
+        what = "left silent" if silent is not None else "silent unless another channel or passage has it"
+        error = f"{what}: {count} longer than {MAX_GAP_S:g} s, {seconds:.2f} s in all"
     return replace(
         row,
         status="unchanged" if not spans else "partly" if left else "restored",

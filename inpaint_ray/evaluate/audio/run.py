@@ -38,7 +38,7 @@ def evaluate_archive(config: EvaluateConfig) -> list[TaskResults]:
     config = complete(config)
     if config.visqol:
         Visqol()  # says at once that it is absent
-    checkpoint = open_checkpoint(config.checkpoint[0]) if config.checkpoint else None
+    checkpoint = open_checkpoint(config.checkpoint[0], tta=config.tta) if config.checkpoint else None
     architecture = checkpoint.architecture if checkpoint else ""
     files = [file for file in storage.list_files(config.data) if is_audio(file.name)]
     say(f"evaluate  {len(files)} files, {', '.join(config.damage)}: {', '.join(config.methods)}")

@@ -103,7 +103,9 @@ class AudioScorer:
 
 def load_model(config: EvaluateConfig) -> RestoreMagnitudes | None:
     """Open the checkpoint's model on the device that the configuration asks for; None without a checkpoint."""
-    return open_restorer(config.checkpoint[0], use_gpu=config.actors.use_gpu) if config.checkpoint else None
+    if not config.checkpoint:
+        return None
+    return open_restorer(config.checkpoint[0], use_gpu=config.actors.use_gpu, tta=config.tta)
 
 
 def cases_of(config: EvaluateConfig) -> Iterator[tuple[Task, str]]:
