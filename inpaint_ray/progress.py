@@ -21,6 +21,8 @@ class Progress:
         self.started = self.last_line = time.monotonic()
         self.first: tuple[float, int] | None = None  # when something was done first, and how much: starting is no work
         self.as_bar = is_terminal()
+        if self.as_bar:
+            self.last_line -= BAR_EVERY_S  # people see at once that something is at work
 
     def add(self, count: int, note: str = "") -> None:
         """Say that `count` more are done; the note ends the line."""

@@ -16,10 +16,10 @@ from inpaint_ray.local.plan import Task, plan
 from inpaint_ray.local.work import Outcome, Repairer, failed
 from inpaint_ray.names import printable, to_path
 from inpaint_ray.progress import Progress, format_duration
-from inpaint_ray.terminal import say
+from inpaint_ray.terminal import is_terminal, say
 
 SERIAL_BYTES = 40_000_000  # of all files; less is done before a second process has started
-LONG_S = 30.0  # of a recording; a shorter one is done before a bar can be read
+LONG_S = 30.0  # of a recording; of a shorter one nothing is said before it is done, unless it is to a terminal
 DIED = "the process that repaired it died: not enough memory, perhaps"
 
 _repairer: Repairer | None = None  # of a process of the pool
@@ -59,7 +59,7 @@ def repair(config: RepairConfig) -> int:
 def _watched(repairer: Repairer, task: Task) -> Outcome:
     """Repair a file with a bar, if it is long."""
     seconds = _duration(task)
-    if seconds < LONG_S:
+    if seconds < LONG_S and not is_terminal():
         return repairer(task)
     progress = Progress(task.shown, round(seconds), "s")
     progress.add(0, "looking for damage")
