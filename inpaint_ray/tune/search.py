@@ -74,7 +74,7 @@ def search(config: TuneConfig) -> list[Entry]:
     say(
         f"best: {winner.trial}, gain {winner.gain:.2f} dB (interpolation {winner.interpolation_gain:.2f} dB); "
         f"searched in {format_duration(time.monotonic() - started)}: {run_uri}/best  {run_uri}/leaderboard.html\n"
-        f"use it: python jobs/restore.py --input ARCHIVE --output RESTORED --checkpoint {run_uri}/best",
+        f"use it: inpaint-ray restore --input ARCHIVE --output RESTORED --checkpoint {run_uri}/best",
     )
     return entries
 
