@@ -44,7 +44,7 @@ class Progress:
         """Return the rate and the time that is left, or, at the end, that it took."""
         spent = now - self.started
         rate = (self.done - self.done_before) / max(spent, 1e-9)
-        shown = f"{rate:.1f} {self.unit}/s"
+        shown = f"{rate:.1f} {self.unit}/s" if rate >= 1 else f"{60 * rate:.1f} {self.unit}/min"
         if self.done >= self.total:
             return [shown, f"in {format_duration(spent)}"]
         left = self.seconds_left(now)
