@@ -49,8 +49,8 @@ def build() -> Any:
             kinds = gradio.CheckboxGroup(list(FINDS[:-1]), value=["dropouts"], label="damage that is looked for")
             sensitivity = gradio.Slider(0, 1, SENSITIVITY, label="greatest chance that an event is false")
             button = gradio.Button("repair", variant="primary")
-        said = gradio.Textbox(label="found and filled", interactive=False)
-        picture = gradio.Plot(label="before, and what was filled in red")
+        said = gradio.Textbox(label="found and filled", interactive=False, lines=2)
+        picture = gradio.Plot(show_label=False)
         download = gradio.File(label="the repaired file", interactive=False)
         button.click(repair_one, [given, kinds, sensitivity], [said, picture, repaired, download])
     return page
@@ -89,5 +89,6 @@ def draw(before: Path, after: Path) -> "Figure":
     changed = np.logical_or.reduceat(old != new, edges[:-1])
     low, high = np.minimum.reduceat(new, edges[:-1]), np.maximum.reduceat(new, edges[:-1])
     axes.vlines(times[changed], low[changed], high[changed], color="crimson", linewidth=1)
+    axes.set_title("before, and what was filled in red", loc="left", fontsize="medium")
     axes.set(xlabel="seconds", xlim=(0, len(old) / damaged.sample_rate))
     return figure

@@ -1,4 +1,4 @@
-"""`inpaint-ray app` in a browser: a file is dropped, repaired, heard and offered; nothing comes from elsewhere."""
+"""`inpaint-ray app` in a browser: a file is dropped, repaired, played and offered."""
 
 import shutil
 import socket
