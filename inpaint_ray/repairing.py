@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_ray.audio.runs import Event, mark_gaps
-from inpaint_ray.filling.calls import restorer_of
 from inpaint_ray.filling.clipped import declip
-from inpaint_ray.filling.waveform import Effort, Fill, Method, RestoreMagnitudes, Sources, fill_with_notes
+from inpaint_ray.filling.methods import Effort, Method, RestoreMagnitudes
+from inpaint_ray.filling.waveform import Fill, Sources, fill_with_notes
 from inpaint_ray.finding.detection import MIN_GAP_S
-from inpaint_ray.finding.registry import SENSITIVITY, find_events
-from inpaint_ray.models.checkpoint import load_checkpoint
+from inpaint_ray.finding.kinds import SENSITIVITY
+from inpaint_ray.finding.registry import find_events
 
 BLOCK = 2**18  # samples that detectors are given at a time
 FLOOR_STEPS = 4  # of the samples: dither is no louder
@@ -93,7 +93,12 @@ def repair(
     """
     _check(samples)
     found = find(samples, sample_rate, kinds, sensitivity) if events is None else events
-    model = None if checkpoint is None else restorer_of(load_checkpoint(checkpoint))
+    model = None
+    if checkpoint is not None:
+        from inpaint_ray.filling.calls import restorer_of  # torch is loaded where it is needed
+        from inpaint_ray.models.checkpoint import load_checkpoint
+
+        model = restorer_of(load_checkpoint(checkpoint))
     filled, _ = fill_events(
         np.atleast_2d(samples), sample_rate, found, method=method, effort=effort, restore_magnitudes=model
     )

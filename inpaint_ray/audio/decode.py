@@ -14,8 +14,6 @@ from typing import BinaryIO
 
 import numpy as np
 import soundfile
-import torch
-import torchaudio.functional
 from numpy.typing import NDArray
 
 from inpaint_ray.audio.chunks import announced_size, mend_stream
@@ -243,4 +241,7 @@ def _resample(samples: NDArray, unit: int, wanted_unit: int) -> NDArray:
         import scipy.signal  # here: music at common rates is prepared without it
 
         return scipy.signal.resample_poly(samples, wanted_unit, unit, axis=1).astype(np.float32)
+    import torch  # here: most files are read at their own rate
+    import torchaudio.functional
+
     return torchaudio.functional.resample(torch.from_numpy(samples), unit, wanted_unit).numpy()

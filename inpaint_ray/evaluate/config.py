@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from inpaint_ray.audio.damage import Damage
-from inpaint_ray.evaluate.audio.methods import MethodName
 from inpaint_ray.ledger.actors import Actors
 
+MethodName = Literal[
+    "silence", "linear", "interpolation", "wiener", "janssen", "griffin_lim", "autoregressive", "model", "auto"
+]
 Task = Literal["samples", "columns"]
 FOLDER = "_evaluate"  # below the output; the ledger's
 SHARD_DAMAGE = ("frames",)

@@ -48,6 +48,8 @@ AUTO = (
 )
 SHORTEST_RETRIEVAL_S = next(before.longest_s for before, row in zip(AUTO, AUTO[1:], strict=False) if row.retrieval)
 
+SHIPPED_ABOVE_S = 0.15  # the shipped network beats Wiener's frames by SNR and LSD: docs/filling.md
+
 
 def row_of(seconds: float) -> Row:
     """The row for a gap of a length; beyond the last, the last."""

@@ -6,26 +6,32 @@ Shapes: n = samples, T = frames, F = bins.
 """
 
 from dataclasses import dataclass
-from typing import Literal, TypedDict, Unpack, get_args
+from typing import TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint_ray.audio.grid import Grid
 from inpaint_ray.audio.runs import Gap, find_runs
-from inpaint_ray.audio.stft import Grid
 from inpaint_ray.filling.auto import Known, Sources, mix, retrieve
 from inpaint_ray.filling.autoregressive import fill_gaps
 from inpaint_ray.filling.channels import fill_from_others, known_elsewhere
 from inpaint_ray.filling.choice import MAX_FOUND_S, MAX_GAP_S
+from inpaint_ray.filling.methods import METHODS, NEEDS_MODEL, Effort, Method, RestoreMagnitudes
+from inpaint_ray.filling.mixture import join_weight
 from inpaint_ray.filling.stacking import fill_stacked
-from inpaint_ray.filling.synthesis import RestoreMagnitudes, join_weight, lost_frames, synthesise_gaps
 
-__all__ = ["METHODS", "Fill", "Method", "RestoreMagnitudes", "Sources", "fill", "fill_with_notes", "lost_frames"]
-
-Effort = Literal["normal", "best"]
-Method = Literal["auto", "autoregressive", "model", "griffin_lim", "linear", "silence"]
-METHODS: tuple[Method, ...] = get_args(Method)
-NEEDS_MODEL: tuple[Method, ...] = ("model", "griffin_lim")
+__all__ = [
+    "METHODS",
+    "NEEDS_MODEL",
+    "Effort",
+    "Fill",
+    "Method",
+    "RestoreMagnitudes",
+    "Sources",
+    "fill",
+    "fill_with_notes",
+]
 
 
 @dataclass(frozen=True)
@@ -210,6 +216,8 @@ def _fill_channel(
     filled = fill_all(known, lost, grid.sample_rate, max_gap_s=max_gap_s)
     if method not in NEEDS_MODEL or restore_magnitudes is None:
         return filled
+    from inpaint_ray.filling.synthesis import synthesise_gaps  # torch is loaded where it is needed
+
     starts, stops = find_runs(lost)
     chosen = stops - starts <= max_gap_s * grid.sample_rate
     gaps = list(zip(starts[chosen].tolist(), stops[chosen].tolist(), strict=True))

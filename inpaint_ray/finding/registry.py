@@ -1,7 +1,7 @@
 """The detectors, by what is asked for, and the list of events that they give together."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, Protocol, get_args
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +11,8 @@ from inpaint_ray.finding.clicks import Clicks
 from inpaint_ray.finding.clipping import Clipping
 from inpaint_ray.finding.detection import MIN_GAP_S, MOST_GAPS, Standstills
 from inpaint_ray.finding.flat_runs import FlatRuns
+from inpaint_ray.finding.kinds import SENSITIVITY, chosen_groups
 from inpaint_ray.finding.smeared import Smeared
-
-Find = Literal["dropouts", "clicks", "clipping", "all"]
-FINDS: tuple[Find, ...] = get_args(Find)
-SENSITIVITY = 0.3
 
 
 class Detector(Protocol):
@@ -83,19 +80,6 @@ def find_events(
     for detector in others:
         found += [event for event in detector.finish() if 1 - event.confidence <= sensitivity]
     return join_events([*standing, *_apart(found, standing)])
-
-
-def chosen_groups(kinds: Sequence[str]) -> list[str]:
-    """The groups of detectors that are asked for, each once, in the order of the registry.
-
-    Raises:
-        ValueError: there is no such group, or none is named.
-    """
-    unknown = [kind for kind in kinds if kind not in FINDS]
-    if unknown or not kinds:
-        named = ", ".join(unknown) or "nothing"
-        raise ValueError(f"find: give one or more of {', '.join(FINDS)}, got {named}")
-    return [group for group in DETECTORS if group in kinds or "all" in kinds]
 
 
 def _apart(events: list[Event], standing: list[Event]) -> list[Event]:

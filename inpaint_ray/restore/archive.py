@@ -17,12 +17,15 @@ from inpaint_ray.data.tracks import is_audio
 from inpaint_ray.errors import UsageError
 from inpaint_ray.finding.labels import LabelError, read_labels
 from inpaint_ray.ledger.items import Item
+from inpaint_ray.names import printable
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.manifest import FOLDER
 from inpaint_ray.restore.marks import Marks
 from inpaint_ray.storage import StoredFile
+from inpaint_ray.terminal import say
 from inpaint_ray.version import VERSION
 
+MOST_NAMES = 3  # of files that are passed over
 LISTS = (".txt", ".csv")  # of the input: what names its files
 
 
@@ -51,16 +54,24 @@ def list_archive(config: RestoreConfig) -> list[StoredFile]:
     elif is_audio(config.input) and (single := storage.find_file(config.input, PurePosixPath(config.input).name)):
         files = [single]
     else:
-        files = [
-            file
-            for file in storage.list_files(config.input)
-            if is_audio(file.name) and not file.name.startswith(f"{FOLDER}/")
-        ]
+        there = [file for file in storage.list_files(config.input) if not file.name.startswith(f"{FOLDER}/")]
+        files = [file for file in there if is_audio(file.name)]
+        _say_passed_over([file.name for file in there if not is_audio(file.name)])
+    if not files and (absent := storage.why_absent(config.input)):
+        raise UsageError(f"--input {config.input}: {absent}")
     if not files:
         raise UsageError(
             f"--input {config.input}: no audio file there; give the folder, prefix or list that has the archive"
         )
     return files
+
+
+def _say_passed_over(names: list[str]) -> None:
+    """Say which files are left out because their names are no audio's."""
+    if names:
+        shown = ", ".join(map(printable, sorted(names)[:MOST_NAMES])) + (", ..." if len(names) > MOST_NAMES else "")
+        count = "1 file whose name is" if len(names) == 1 else f"{len(names)} files whose names are"
+        say(f"passed over: {count} no audio's ({shown})")
 
 
 def fingerprint(config: RestoreConfig, model: str, labels: str | None = None) -> str:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from inpaint_ray.filling.waveform import MAX_GAP_S, NEEDS_MODEL, Effort, Method
-from inpaint_ray.finding.registry import SENSITIVITY, Find, chosen_groups
+from inpaint_ray.filling.choice import MAX_GAP_S
+from inpaint_ray.filling.methods import NEEDS_MODEL, Effort, Method
+from inpaint_ray.finding.kinds import SENSITIVITY, Find, chosen_groups
 from inpaint_ray.ledger.actors import Actors
 
 OutputFormat = Literal["same", "flac", "wav"]
@@ -23,8 +24,9 @@ class RestoreConfig:
     """Folder or bucket prefix of the damaged audio, one file, or a .txt or .csv list of files, one a line."""
     output: str
     """Folder or bucket prefix of the restored audio, under the same names, with _restore/report.html beside it."""
-    checkpoint: str | None = None
-    """Checkpoint folder of a model for longer gaps, or `pretrained`, the one that ships; without one, none is used."""
+    checkpoint: str | None = AUTO
+    """A network for what is too quiet: `auto` takes the one that ships for gaps above 150 ms, where it measures better;
+    `pretrained` for all; or a checkpoint folder; `None` takes none."""
     tta: bool = False
     """Take the model's mean over both directions of time, at twice the cost."""
     method: Method = "auto"
@@ -57,9 +59,9 @@ class RestoreConfig:
         for flag, value in (("--input", self.input), ("--output", self.output), ("--gaps", self.gaps)):
             if not value.strip():
                 raise ValueError(f"{flag} is empty; give a folder or s3://BUCKET/PREFIX")
-        if self.method in NEEDS_MODEL and self.checkpoint is None:
+        if self.method in NEEDS_MODEL and self.checkpoint in (None, AUTO):
             raise ValueError(f"--method {self.method} needs --checkpoint; or use --method auto")
-        if self.tta and self.checkpoint is None:
+        if self.tta and self.checkpoint in (None, AUTO):
             raise ValueError("--tta needs --checkpoint: it is the mean of what a model makes of both directions")
         if not 0 < self.min_gap_ms <= 1000 * MAX_GAP_S:
             raise ValueError(f"--min-gap-ms must be above 0 and at most {1000 * MAX_GAP_S:g}, got {self.min_gap_ms:g}")
@@ -68,5 +70,18 @@ class RestoreConfig:
             raise ValueError(f"--sensitivity must be from 0 to 1, got {self.sensitivity:g}")
         if not 0 <= self.headroom_db <= MOST_HEADROOM_DB:
             raise ValueError(f"--headroom-db must be from 0 to {MOST_HEADROOM_DB:g}, got {self.headroom_db:g}")
-        if self.actors.use_gpu and self.checkpoint is None:
+        if self.actors.use_gpu and self.checkpoint in (None, AUTO):
             raise ValueError("--use-gpu needs --checkpoint: without a model nothing runs on a GPU")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UndoConfig:
+    """Write restored files with the samples in their gaps as they came."""
+
+    output: str
+    """Folder or bucket prefix that a restoration was written to."""
+    to: str
+    """Folder or bucket prefix for the files as they came, under their names in the output: a new or empty one, apart
+    from the output and its input, or one that an earlier undo of the same output wrote to."""
+    name: str | None = None
+    """One file's name in the input, such as 1968/tape.wav; default: every file that has gaps."""

@@ -15,6 +15,7 @@ from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.ledger.records import open_rows, record_uri
 from inpaint_ray.names import printable
 from inpaint_ray.restore.manifest import FOLDER
+from inpaint_ray.terminal import say
 
 GAPS = f"{FOLDER}/gaps.parquet"
 
@@ -68,7 +69,7 @@ def write_gaps(ledger: Ledger, manifest: pa.Table) -> None:
     for record in chosen.keys() - ledger.list_records():  # those of earlier results of files that have failed since
         names = chosen.pop(record)
         shown = ", ".join(map(printable, names))
-        print(f"{record_uri(ledger.records, record)}: gone; the gaps of {shown} cannot be undone", flush=True)
+        say(f"{record_uri(ledger.records, record)}: gone; the gaps of {shown} cannot be undone")
     schema = pa.schema([SCHEMA.field(name) for name in SHOWN])
     with (
         storage.open_output(storage.join(ledger.output, GAPS)) as stream,

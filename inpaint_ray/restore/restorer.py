@@ -6,26 +6,27 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
 import pyarrow as pa
 import soundfile
-import torch
 
 from inpaint_ray import storage
 from inpaint_ray.audio.chunks import length_of, read_chunks
 from inpaint_ray.audio.decode import INTEGER_SUBTYPES
 from inpaint_ray.audio.tags import copy_tags
-from inpaint_ray.checkpoints import open_restorer
 from inpaint_ray.errors import AudioDecodeError, UnreadableError
+from inpaint_ray.filling.choice import SHIPPED_ABOVE_S
+from inpaint_ray.filling.methods import ForLongGaps, RestoreMagnitudes
 from inpaint_ray.finding.labels import LabelError
 from inpaint_ray.ledger.items import Item
 from inpaint_ray.ledger.records import Entry, RecordWriter
-from inpaint_ray.metrics import count, reject
+from inpaint_ray.metrics import count
 from inpaint_ray.names import one_line
 from inpaint_ray.restore.archive import SourceFile, output_name
-from inpaint_ray.restore.config import RestoreConfig
+from inpaint_ray.restore.config import AUTO, RestoreConfig
 from inpaint_ray.restore.formats import FLOAT_BYTES, LOSSLESS, Target, choose_target
 from inpaint_ray.restore.gap_table import SCHEMA
 from inpaint_ray.restore.manifest import ManifestRow
@@ -49,12 +50,8 @@ class Restorer:
     schema: ClassVar[pa.Schema] = SCHEMA
 
     def __init__(self, config: RestoreConfig, model: str) -> None:
-        torch.set_num_threads(1)  # the cores are busy with other files
         self.config, self.model = config, model
-        checkpoint, use_gpu = config.checkpoint, config.actors.use_gpu
-        self.restore_magnitudes = None
-        if checkpoint is not None:
-            self.restore_magnitudes = open_restorer(checkpoint, use_gpu=use_gpu, tta=config.tta)
+        self.restore_magnitudes = _network(config)
 
     def __call__(self, source: SourceFile, earlier: Entry | None, record: RecordWriter) -> Entry:
         """Restore a file; one that cannot be is failed, and what an earlier attempt made of it stands."""
@@ -65,7 +62,7 @@ class Restorer:
             row = _keep_earlier(row, earlier, self.config.output)
         row = replace(row, wall_s=round(time.monotonic() - started, 3))
         if row.status == "failed":
-            reject("restore", row.name, row.error)
+            count("restore", rejects=1)
         else:
             count("restore", tracks=1, gaps=row.gaps, restored_seconds=row.filled_s)
         return source.entry(
@@ -124,6 +121,24 @@ class Restorer:
             return _seal(row, name, written)
 
 
+def _network(config: RestoreConfig) -> RestoreMagnitudes | None:
+    """Open the network that --checkpoint names; that of `auto` when a gap asks for it."""
+    if config.checkpoint is None or (config.checkpoint == AUTO and config.method != "auto"):
+        return None
+    if config.checkpoint == AUTO:
+        return ForLongGaps(_shipped, SHIPPED_ABOVE_S)
+    from inpaint_ray.checkpoints import open_restorer  # torch is loaded where it is needed
+
+    return open_restorer(config.checkpoint, use_gpu=config.actors.use_gpu, tta=config.tta)
+
+
+@cache
+def _shipped() -> RestoreMagnitudes:
+    from inpaint_ray.checkpoints import PRETRAINED, open_restorer
+
+    return open_restorer(PRETRAINED, use_gpu=False)
+
+
 def start_row(source: SourceFile, config: RestoreConfig, model: str) -> ManifestRow:
     """Return the row of a file of which nothing is known yet."""
     return ManifestRow(
@@ -155,7 +170,9 @@ def try_file(source: SourceFile, start: ManifestRow, act: Callable[[Path], Manif
         error_text = "not there, or gone since the archive was listed"
     except PermissionError:
         error_text = "no permission to read it"
-    except (MemoryError, torch.OutOfMemoryError):
+    except (MemoryError, RuntimeError) as cause:
+        if not isinstance(cause, MemoryError) and type(cause).__name__ != "OutOfMemoryError":  # torch's, of a GPU
+            raise
         error_text = "not enough memory on this machine; run again to try it again"
     except (UnreadableError, OSError) as cause:
         error_text = f"{one_line(str(cause))}; run again to try it again"

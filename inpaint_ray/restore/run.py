@@ -35,8 +35,9 @@ from inpaint_ray.restore.manifest import (
 from inpaint_ray.restore.marks import Marks, read_marks
 from inpaint_ray.restore.report import REPORT, write_report
 from inpaint_ray.restore.restorer import MEMORY_GIB, Restorer
-from inpaint_ray.restore.summary import failures_to_text, summarise
+from inpaint_ray.restore.summary import WOULD_BE, failures_to_text, summarise
 from inpaint_ray.storage import StoredFile
+from inpaint_ray.terminal import say
 
 
 def restore(config: RestoreConfig) -> int:
@@ -49,7 +50,8 @@ def restore(config: RestoreConfig) -> int:
     started = time.monotonic()
     config = _absolute(config)
     check_apart("--output", config.output, "--input", config.input)
-    model = identify(open_checkpoint(config.checkpoint, tta=config.tta) if config.checkpoint else None)
+    named = config.checkpoint if config.checkpoint != AUTO else None
+    model = identify(open_checkpoint(named, tta=config.tta)) if named else config.checkpoint or ""
     files = list_archive(config)
     _check_files(config, files)
     marks = None if config.gaps == AUTO else read_marks(config, files)
@@ -64,13 +66,11 @@ def restore(config: RestoreConfig) -> int:
     views = {GAPS, REPORT} <= past.outputs.keys()
     if not todo and views and (table := _standing(config, digest(done, marks and marks.unmatched))) is not None:
         _print_summary(table)
-        print(f"{config.output} has all of this already; nothing to do")
+        say(f"{config.output} has all of this already; nothing to do")
         return _exit_code(table)
     del past  # of all files
     already = f", {len(files) - len(todo)} done already" if len(todo) < len(files) else ""
-    print(
-        f"restore  {len(todo)} of {len(files)} files{already}, method {config.method}, to {config.output}", flush=True
-    )
+    say(f"restore  {len(todo)} of {len(files)} files{already}, method {config.method}, to {config.output}")
     fresh = ledger.run(
         todo,
         Restorer,
@@ -83,8 +83,8 @@ def restore(config: RestoreConfig) -> int:
     )
     table = _make_views(config, ledger, done | fresh, marks, files, started)
     _print_summary(table)
-    print(f"restored to {config.output} in {format_duration(time.monotonic() - started)}")
-    print(f"report: {storage.join(config.output, REPORT)}")
+    say(f"restored to {config.output} in {format_duration(time.monotonic() - started)}")
+    say(f"report: {storage.join(config.output, REPORT)}")
     return _exit_code(table)
 
 
@@ -124,12 +124,13 @@ def _look(config: RestoreConfig, rows: pa.Table, marks: Marks | None, started: f
     shown = manifest_rows(table)
     width = max(len(printable(row.name)) for row in shown)
     for row in shown:
+        word = WOULD_BE[row.status]
         figures = f"{row.gaps:>6} gaps  {row.filled_s:>9.3f} s to fill  longest {row.longest_gap_s:.3f} s"
-        print(f"  {printable(row.name):<{width}}  {row.status:<9}  {figures}  {row.error}".rstrip())
+        say(f"  {printable(row.name):<{width}}  {word:<22}  {figures}  {row.error}".rstrip())
     _print_summary(table, dry=True)
     marked = sum(row.gaps > 0 for row in shown)
     took = format_duration(time.monotonic() - started)
-    print(f"nothing was restored; {marked} label tracks in {config.output}; {took}")
+    say(f"nothing was restored; {marked} label tracks in {config.output}; {took}")
     return _exit_code(table)
 
 
@@ -140,7 +141,7 @@ def _absolute(config: RestoreConfig) -> RestoreConfig:
         input=storage.absolute(config.input),
         output=storage.absolute(config.output),
         gaps=config.gaps if config.gaps in (AUTO, BESIDE) else storage.absolute(config.gaps),
-        checkpoint=absolute_checkpoint(config.checkpoint),
+        checkpoint=config.checkpoint if config.checkpoint == AUTO else absolute_checkpoint(config.checkpoint),
     )
 
 
@@ -181,9 +182,9 @@ def _unmatched(config: RestoreConfig, marks: Marks | None) -> pa.Table:
 
 
 def _print_summary(table: pa.Table, *, dry: bool = False) -> None:
-    print(summarise(table).to_text(dry=dry))
-    if failures := failures_to_text(table):
-        print(failures)
+    say(summarise(table).to_text(dry=dry))
+    if not dry and (failures := failures_to_text(table)):  # a dry run has said them
+        say(failures)
 
 
 def _exit_code(table: pa.Table) -> int:

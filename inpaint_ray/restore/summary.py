@@ -10,6 +10,12 @@ import pyarrow.compute as pc
 from inpaint_ray.progress import MOST_LINES, failure_lines, format_duration
 from inpaint_ray.restore.manifest import ManifestRow, manifest_rows
 
+WOULD_BE = {  # in a dry run
+    "failed": "failed",
+    "partly": "to restore in part",
+    "restored": "to restore",
+    "unchanged": "without gaps",
+}
 STATUSES = ("failed", "partly", "restored", "unchanged")  # in the order of lines and page
 
 
@@ -26,10 +32,11 @@ class Summary:
 
     def to_text(self, *, dry: bool = False) -> str:
         """Format for the job's last lines."""
-        counts = ", ".join(f"{self.counts[status]} {status}" for status in STATUSES)
+        words = WOULD_BE if dry else dict(zip(STATUSES, STATUSES, strict=True))
+        counts = ", ".join(f"{self.counts[status]} {words[status]}" for status in STATUSES)
         whole = format_duration(self.seconds)
         return (
-            f"{self.files} files{' would be' if dry else ''}: {counts}\n"
+            f"{self.files} files: {counts}\n"
             f"{self.gaps} gaps, {self.filled_s:.2f}s {'to fill' if dry else 'filled'} in {whole} of audio"
             + (f"\nevents: {self.kinds_text}" if self.kinds else "")
         )

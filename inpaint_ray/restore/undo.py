@@ -4,7 +4,7 @@ import hashlib
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,23 +18,12 @@ from inpaint_ray.ledger.claims import check_apart, claim, read_claim
 from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.ledger.records import DamagedRecord, record_uri
 from inpaint_ray.names import one_line, printable
+from inpaint_ray.restore.config import UndoConfig
 from inpaint_ray.restore.gap_table import read_gaps
 from inpaint_ray.restore.manifest import FOLDER, MANIFEST, ManifestRow, manifest_rows, read_manifest
+from inpaint_ray.terminal import say
 
 UNDONE = "_undo"  # below --to: the folder of the claim
-
-
-@dataclass(frozen=True, kw_only=True)
-class UndoConfig:
-    """Write restored files with the samples in their gaps as they came."""
-
-    output: str
-    """Folder or bucket prefix that a restoration was written to."""
-    to: str
-    """Folder or bucket prefix for the files as they came, under their names in the output: a new or empty one, apart
-    from the output and its input, or one that an earlier undo of the same output wrote to."""
-    name: str | None = None
-    """One file's name in the input, such as 1968/tape.wav; default: every file that has gaps."""
 
 
 def undo(config: UndoConfig) -> int:
@@ -50,6 +39,8 @@ def undo(config: UndoConfig) -> int:
     config = replace(config, output=storage.absolute(config.output), to=storage.absolute(config.to))
     check_apart("--to", config.to, "--output", config.output)
     found = read_manifest(config.output)
+    if found is None and (absent := storage.why_absent(config.output)):
+        raise UsageError(f"--output {config.output}: {absent}")
     if found is None:
         raise UsageError(
             f"--output {config.output}: no {MANIFEST} there; run the restoration again, which makes it anew"
@@ -67,9 +58,9 @@ def undo(config: UndoConfig) -> int:
     for row in chosen:
         error = _undo_file(config, ledger, row)
         num_failed += bool(error)
-        print(f"  {printable(row.output)}" + (f": failed: {error}" if error else ""), flush=True)
+        say(f"  {printable(row.output)}" + (f": failed: {error}" if error else ""))
     failed = f"; {num_failed} failed" if num_failed else ""
-    print(f"{len(chosen) - num_failed} files as they came, in {config.to}{failed}")
+    say(f"{len(chosen) - num_failed} files as they came, in {config.to}{failed}")
     return SOME_FAILED if num_failed else 0
 
 

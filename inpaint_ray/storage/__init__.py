@@ -18,7 +18,7 @@ from inpaint_ray.storage.files import (
     read_tail,
     write_bytes,
 )
-from inpaint_ray.storage.listing import StoredFile, find_file, list_files
+from inpaint_ray.storage.listing import StoredFile, find_file, list_files, why_absent
 from inpaint_ray.storage.prefixes import delete_files, delete_unfinished, local_copy, publish_folder
 from inpaint_ray.storage.s3 import S3_ENVIRONMENT
 from inpaint_ray.storage.uris import absolute, is_local, join, locate
@@ -46,5 +46,6 @@ __all__ = [
     "read_bytes",
     "read_tail",
     "safe_name",
+    "why_absent",
     "write_bytes",
 ]
