@@ -16,6 +16,17 @@ MOST_HEADROOM_DB = 40.0
 
 
 @dataclass(frozen=True, kw_only=True)
+class Proof:
+    """What is left beside the restored audio for those who check it, or take single repairs back."""
+
+    difference: bool = False
+    """Write NAME.removed.EXT beside each file that is changed: output + removed = input, exactly: docs/proof.md."""
+    decisions: str | None = None
+    """A .csv of name,channel,start,stop,decision, as the report saves it: repairs to keep, to undo, or to do again by
+    another method, which is named; all others are done as they were."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RestoreConfig:
     """Fill the gaps of every recording in an archive; all other samples stay as they are, bit for bit."""
 
@@ -49,6 +60,7 @@ class RestoreConfig:
     """Try files again that failed in an earlier run although neither they nor the settings have changed."""
     dry_run: bool = False
     """Restore nothing; write the gaps of every file to the output, a folder apart, as Audacity label tracks."""
+    proof: Proof = field(default_factory=Proof)
     actors: Actors = field(default_factory=lambda: Actors(gpu_share=GPU_SHARE))
 
     def __post_init__(self) -> None:
@@ -64,5 +76,7 @@ class RestoreConfig:
             raise ValueError(f"--sensitivity must be from 0 to 1, got {self.sensitivity:g}")
         if not 0 <= self.headroom_db <= MOST_HEADROOM_DB:
             raise ValueError(f"--headroom-db must be from 0 to {MOST_HEADROOM_DB:g}, got {self.headroom_db:g}")
+        if self.headroom_db and self.proof.difference:
+            raise ValueError("--headroom-db lowers whole files: no --difference adds up to the input; leave one out")
         if self.actors.use_gpu and self.checkpoint is None:
             raise ValueError("--use-gpu needs --checkpoint: without a model nothing runs on a GPU")
