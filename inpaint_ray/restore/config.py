@@ -21,6 +21,9 @@ class Proof:
 
     difference: bool = False
     """Write NAME.removed.EXT beside each file that is changed: output + removed = input, exactly: docs/proof.md."""
+    md5: bool = False
+    """Write the MD5 of the sound, as BWF MetaEdit does, into every WAV file that is changed; it is always written where
+    one was, or a bext chunk is."""
     decisions: str | None = None
     """A .csv of name,channel,start,stop,decision, as the report saves it: repairs to keep, to undo, or to do again by
     another method, which is named; all others are done as they were."""

@@ -116,6 +116,10 @@ class Restorer:
                 storage.move_file(removed, storage.join(self.config.output, row.removed))
         return row
 
+    def _copy_tags(self, path: Path, written: Path, row: ManifestRow) -> str:
+        treatment = f"inpaint_ray {row.version}; {row.gaps} gaps filled; method {row.method}"
+        return copy_tags(path, written, treatment=treatment, md5=self.config.proof.md5)
+
     def _write(
         self,
         path: Path,
@@ -141,7 +145,7 @@ class Restorer:
                 decided=from_text(source.decided),
                 removed=removed,
             )
-            notes = [row.error, copy_tags(path, written), _note_target(survey, target, outcome.num_clamped)]
+            notes = [row.error, self._copy_tags(path, written, row), _note_target(survey, target, outcome.num_clamped)]
             row = replace(row, headroom_db=target.headroom_db, sound_sha256=outcome.sound_sha256)
             row = _note_decisions(row, outcome)
             if outcome.removed is not None and removed is not None:

@@ -26,6 +26,7 @@ from inpaint_ray.restore.manifest import FOLDER, MANIFEST, ManifestRow, manifest
 from inpaint_ray.restore.replaced import put_back_some, read_replaced
 from inpaint_ray.restore.selection import Selection, read_selection
 from inpaint_ray.restore.undone import UNDONE, Undone
+from inpaint_ray.version import VERSION
 
 FAILED = "failed: "  # begins what is said of a file that failed
 NOTHING = "nothing"  # is said of a file in which nothing is chosen
@@ -159,7 +160,8 @@ def _undo_file(config: UndoConfig, selection: Selection, ledger: Ledger, row: Ma
         if chosen is not None and row.removed:
             spool = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="inpaint-")), "removed")
         sound, removed = _write(path, written, ledger, row, chosen, spool)
-        copy_tags(path, written)
+        what = "all repairs" if chosen is None else f"{len(chosen)} of {row.gap_rows} repairs"
+        copy_tags(path, written, treatment=f"inpaint_ray {VERSION}; {what} taken back")
         num_samples = sum(each.stop - each.start for each in chosen or ())
         new = replace(
             _seal(row, written),
