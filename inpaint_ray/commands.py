@@ -67,6 +67,14 @@ COMMANDS = {
             "--output restored --to as_they_came",
         ),
         Command(
+            "show",
+            "List the least certain repairs of a restoration, and write what was there before and after each.",
+            "inpaint_ray.restore.config:ShowConfig",
+            "inpaint_ray.restore.show:show",
+            "--output restored",
+            on_ray=False,
+        ),
+        Command(
             "stage-fma",
             "Copy FMA's zips into storage member by member, each checked, without unpacking them to disk.",
             "inpaint_ray.fma.config:StageConfig",

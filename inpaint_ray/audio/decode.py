@@ -7,7 +7,7 @@ import io
 import math
 import os
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -90,6 +90,27 @@ def read_blocks(source: bytes | Path) -> Generator[Recording, None, None]:
                 subtype=file.subtype,
                 endian=file.endian,
             )
+
+
+def read_stretch(source: bytes | Path, start: int, stop: int) -> Recording:
+    """Read what lies between two samples of a file, or of a file's bytes, and nothing behind it.
+
+    Raises:
+        AudioDecodeError: as for `read_blocks`, or it ends before the first.
+    """
+    parts: list[Recording] = []
+    first = 0
+    with closing(read_blocks(source)) as blocks:
+        for block in blocks:
+            last = first + block.num_samples
+            if last > start:
+                parts.append(block.cut(max(start - first, 0), min(stop - first, block.num_samples)))
+            first = last
+            if last >= stop:
+                break
+    if not parts:
+        raise AudioDecodeError(f"ends before sample {start}")
+    return join_blocks(parts)
 
 
 def join_blocks(blocks: Sequence[Recording]) -> Recording:

@@ -42,6 +42,8 @@ LATEST = pa.schema(
         "failed": pa.bool_(),
         "output": pa.string(),
         "output_size": pa.int64(),
+        "beside": pa.string(),
+        "beside_size": pa.int64(),
     }
 )
 

@@ -17,6 +17,20 @@ MOST_HEADROOM_DB = 40.0
 
 
 @dataclass(frozen=True, kw_only=True)
+class Proof:
+    """What is left beside the restored audio for those who check it, or take single repairs back."""
+
+    difference: bool = False
+    """Write NAME.removed.EXT beside each file that is changed: output + removed = input, exactly: docs/proof.md."""
+    md5: bool = False
+    """Write the MD5 of the sound, as BWF MetaEdit does, into every WAV file that is changed; it is always written where
+    one was, or a bext chunk is."""
+    decisions: str | None = None
+    """A .csv of name,channel,start,stop,decision, as the report saves it: repairs to keep, to undo, or to do again by
+    another method, which is named; all others are done as they were."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RestoreConfig:
     """Fill the gaps of every recording in an archive; all other samples stay as they are, bit for bit."""
 
@@ -53,6 +67,7 @@ class RestoreConfig:
     """Try files again that failed in an earlier run although neither they nor the settings have changed."""
     dry_run: bool = False
     """Restore nothing; write the gaps of every file to the output, a folder apart, as Audacity label tracks."""
+    proof: Proof = field(default_factory=Proof)
     actors: Actors = field(default_factory=lambda: Actors(gpu_share=GPU_SHARE))
 
     def __post_init__(self) -> None:
@@ -70,18 +85,48 @@ class RestoreConfig:
             raise ValueError(f"--sensitivity must be from 0 to 1, got {self.sensitivity:g}")
         if not 0 <= self.headroom_db <= MOST_HEADROOM_DB:
             raise ValueError(f"--headroom-db must be from 0 to {MOST_HEADROOM_DB:g}, got {self.headroom_db:g}")
+        if self.headroom_db and self.proof.difference:
+            raise ValueError("--headroom-db lowers whole files: no --difference adds up to the input; leave one out")
         if self.actors.use_gpu and self.checkpoint in (None, AUTO):
             raise ValueError("--use-gpu needs --checkpoint: without a model nothing runs on a GPU")
 
 
 @dataclass(frozen=True, kw_only=True)
 class UndoConfig:
-    """Write restored files with the samples in their gaps as they came."""
+    """Write restored files with the samples in their gaps as they came: in all of them, or in those that are chosen."""
 
     output: str
     """Folder or bucket prefix that a restoration was written to."""
     to: str
-    """Folder or bucket prefix for the files as they came, under their names in the output: a new or empty one, apart
-    from the output and its input, or one that an earlier undo of the same output wrote to."""
+    """Folder or bucket prefix for the files, under their names in the output: a new or empty one, apart from the output
+    and its input, or one that an earlier undo of the same output wrote to."""
     name: str | None = None
     """One file's name in the input, such as 1968/tape.wav; default: every file that has gaps."""
+    only: str | None = None
+    """A .csv of name,channel,start,stop,decision, as the report saves it: repairs whose decision is `undo` are taken
+    back, and all others stay."""
+    where: str | None = None
+    """Take back the repairs that this holds of, such as "expected_snr_db < 3 and seconds > 0.1", with the columns of
+    gaps.parquet (docs/proof.md); all others stay."""
+    kind: str | None = None
+    """Take back the repairs of this kind of damage, such as click; all others stay."""
+    all: bool = False
+    """Copy all other files of the output, too, so that the archive is whole."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShowConfig:
+    """List the least certain repairs of a restoration, and write what was there before and after each."""
+
+    output: str
+    """Folder or bucket prefix that a restoration was written to."""
+    file: str | None = None
+    """One file's name in the manifest, such as 1968/tape.wav; default: all."""
+    count: int = 20
+    """The number of repairs."""
+    to: str = "excerpts"
+    """Folder or bucket prefix for the excerpts, two WAV files a repair: a second of sound on either side of it."""
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ValueError(f"--count must be at least 1, got {self.count}")

@@ -1,10 +1,7 @@
 """A few seconds around the longest gap of a file, before and after, cut from source and output for the page."""
 
-from collections.abc import Iterator
-from contextlib import closing
-
 from inpaint_ray import storage
-from inpaint_ray.audio.decode import Recording, join_blocks, read_blocks
+from inpaint_ray.audio.decode import Recording, read_stretch
 from inpaint_ray.audio.runs import Event, join_events
 from inpaint_ray.errors import AudioDecodeError
 from inpaint_ray.filling.choice import MAX_FOUND_S
@@ -42,20 +39,5 @@ def cut_excerpts(ledger: Ledger, row: ManifestRow, source: str) -> tuple[Recordi
 
 
 def _cut(uri: str, start: int, stop: int) -> Recording:
-    with storage.local_file(uri) as path, closing(read_blocks(path)) as blocks:
-        parts = list(_parts(blocks, start, stop))
-    if not parts:
-        raise AudioDecodeError(f"{uri}: ends before {start} samples")
-    return join_blocks(parts)
-
-
-def _parts(blocks: Iterator[Recording], start: int, stop: int) -> Iterator[Recording]:
-    """Yield what lies between two samples, and read no further."""
-    first = 0
-    for block in blocks:
-        last = first + block.num_samples
-        if last > start:
-            yield block.cut(max(start - first, 0), min(stop - first, block.num_samples))
-        if last >= stop:
-            return
-        first = last
+    with storage.local_file(uri) as path:
+        return read_stretch(path, start, stop)

@@ -34,11 +34,13 @@ SCHEMA = pa.schema(
         "trust": pa.string(),
         "level_before_db": pa.float64(),
         "level_after_db": pa.float64(),
+        "decision": pa.string(),
         "dtype": pa.string(),
         "replaced": pa.large_binary(),
     }
 )
 SHOWN = [name for name in SCHEMA.names if name not in ("dtype", "replaced")]  # what was replaced stays in the records
+SHOWN_SCHEMA = pa.schema([SCHEMA.field(name) for name in SHOWN])
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class FilledGap:
     replaced: bytes  # the samples that were there, in the output's own format
     expected_snr_db: float | None = None  # of the fill; None where nothing tells
     trust: str = ""  # the same in a word: sure, likely or guess
+    decision: str = ""  # of a person: keep, undo or a method; "" where there was none
 
 
 def write_gaps(ledger: Ledger, manifest: pa.Table) -> None:
@@ -70,10 +73,9 @@ def write_gaps(ledger: Ledger, manifest: pa.Table) -> None:
         names = chosen.pop(record)
         shown = ", ".join(map(printable, names))
         say(f"{record_uri(ledger.records, record)}: gone; the gaps of {shown} cannot be undone")
-    schema = pa.schema([SCHEMA.field(name) for name in SHOWN])
     with (
         storage.open_output(storage.join(ledger.output, GAPS)) as stream,
-        pq.ParquetWriter(stream, schema, compression="zstd") as writer,
+        pq.ParquetWriter(stream, SHOWN_SCHEMA, compression="zstd") as writer,
     ):
         for table in ledger.rows(chosen, SHOWN):
             writer.write_table(table)

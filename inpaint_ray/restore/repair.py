@@ -1,27 +1,43 @@
 """The second reading of a file: it is written again with its gaps filled. Samples and lost are (channels, n)."""
 
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import replace
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint_ray.audio.decode import INTEGER_SUBTYPES, Recording
-from inpaint_ray.audio.encode import to_integers, write_blocks
+from inpaint_ray.audio.checksums import SoundDigest
+from inpaint_ray.audio.decode import INTEGER_SUBTYPES, Recording, read_blocks
+from inpaint_ray.audio.encode import Writer, to_integers
 from inpaint_ray.audio.runs import Event, mark_gaps
 from inpaint_ray.filling.choice import MAX_FOUND_S, MAX_GAP_S
 from inpaint_ray.filling.expectation import in_a_word
 from inpaint_ray.filling.waveform import Effort, Fill, Method, RestoreMagnitudes, Sources
 from inpaint_ray.ledger.records import RecordWriter
 from inpaint_ray.repairing import fill_events
+from inpaint_ray.restore.decisions import KEEP, UNDO, Decided, Repair, decide, repairs_of
+from inpaint_ray.restore.difference import DifferenceWriter, Removed
 from inpaint_ray.restore.formats import Target, convert
 from inpaint_ray.restore.gap_table import FilledGap
 from inpaint_ray.restore.pieces import Piece, fill_blocks, plan_pieces
 from inpaint_ray.restore.survey import Survey
 
 DECLIPPED = Fill(0, 0, 0, "declip", np.nan)  # what clipped samples are noted as; nobody knows how near they are
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The account of a repair."""
+
+    num_rows: int  # that the gaps are
+    num_clamped: int  # restored samples that integers cut off at full scale
+    silent: set[Event]  # gaps that are left silent
+    undone: list[Repair]  # taken back, as people decided
+    redone: list[Repair]  # done by another method, as people decided
+    sound_sha256: str  # of the restored samples
+    removed: Removed | None  # the difference, if one was asked for
 
 
 def repair_file(
@@ -35,7 +51,9 @@ def repair_file(
     effort: Effort,
     restore_magnitudes: RestoreMagnitudes | None,
     record: RecordWriter,
-) -> tuple[int, int, set[Event]]:
+    decided: Decided | None = None,
+    removed: Path | None = None,
+) -> Outcome:
     """Write a file again with its gaps filled and noted; every other sample is the input's, bit for bit.
 
     Args:
@@ -48,33 +66,81 @@ def repair_file(
         effort: how much is spent on each.
         restore_magnitudes: the model, if there is one.
         record: takes the gaps.
+        decided: what people decided of single repairs.
+        removed: where the difference goes; None: it is not written.
 
-    Returns:
-        How many rows the gaps are, how many restored samples integers cut off at full scale, and the gaps that are
-        left silent.
+    Raises:
+        ValueError: something is decided of a repair that there is not.
     """
     num_rows = num_clamped = 0
+    decided = decided or {}
+    met: set[Repair] = set()
     silent: set[Event] = set()
     pieces = plan_pieces(survey.gaps, survey.sound.sample_rate, len(survey.sound.samples))
 
     def fill_window(window: Recording, piece: Piece, searched: Recording) -> Recording:
         nonlocal num_rows, num_clamped
-        restored, fills = fill_lost(
-            window, piece, searched, method=method, effort=effort, restore_magnitudes=restore_magnitudes
-        )
+
+        def refill(piece: Piece, method: Method) -> tuple[Recording, list[Fill]]:
+            return fill_lost(
+                window, piece, searched, method=method, effort=effort, restore_magnitudes=restore_magnitudes
+            )
+
+        restored, fills = refill(piece, method)
+        if decided:
+            restored, fills = decide(window, piece, restored, fills, decided, refill)
+            met.update(repair for repair, _ in repairs_of(piece))
         if target.subtype in INTEGER_SUBTYPES:
             num_clamped += _count_beyond(restored, piece, 10 ** (target.headroom_db / 20))
-        for gap, row in _filled_gaps(window, restored, piece, survey, target, fills):
+        for gap, row in _filled_gaps(window, restored, piece, survey, target, fills, decided):
             record.add(vars(replace(row, name=name)))
             num_rows += 1
             if row.method == "silence":
                 silent.add(gap)
         return restored
 
+    sound = SoundDigest()
     with closing(survey.read_again(path)) as blocks:
-        restored = (convert(each, target) for _, each in fill_blocks(blocks, pieces, fill_window))
-        write_blocks(written, restored)
-    return num_rows, num_clamped, silent
+        pairs = (_converted(pair, target) for pair in fill_blocks(blocks, pieces, fill_window))
+        difference = _write(written, removed, pairs, sound)
+    if unknown := decided.keys() - met:
+        raise ValueError(f"it is decided on a repair that there is not: {min(unknown)}; see the table of gaps")
+    return Outcome(
+        num_rows=num_rows,
+        num_clamped=num_clamped,
+        silent=silent,
+        undone=[repair for repair, decision in decided.items() if decision == UNDO],
+        redone=[repair for repair, decision in decided.items() if decision not in (KEEP, UNDO)],
+        sound_sha256=sound.hex(),
+        removed=None
+        if difference is None
+        else difference.finish(_converted_blocks(path, target), read_blocks(written)),
+    )
+
+
+def _converted(pair: tuple[Recording, Recording], target: Target) -> tuple[Recording, Recording]:
+    """Return a block as it came and restored, as the target holds them; one and the same where nothing was lost."""
+    restored = convert(pair[1], target)
+    return (restored if pair[0] is pair[1] else convert(pair[0], target)), restored
+
+
+def _converted_blocks(path: Path, target: Target) -> Iterator[Recording]:
+    return (convert(block, target) for block in read_blocks(path))
+
+
+def _write(
+    written: Path, removed: Path | None, pairs: Iterator[tuple[Recording, Recording]], sound: SoundDigest
+) -> DifferenceWriter | None:
+    """Write restored blocks, and the difference if it is asked for."""
+    with ExitStack() as stack:
+        output = stack.enter_context(Writer(written))
+        difference = None if removed is None else stack.enter_context(DifferenceWriter(removed))
+        for damaged, restored in pairs:
+            if difference is not None:
+                restored = difference.add(damaged, restored)
+            output.write(restored)
+            sound.add(restored)
+    return difference
 
 
 def _count_beyond(restored: Recording, piece: Piece, most: float) -> int:
@@ -135,40 +201,41 @@ def _filled_gaps(
     survey: Survey,
     target: Target,
     fills: list[Fill],
+    decided: Decided,
 ) -> Iterator[tuple[Event, FilledGap]]:
     """Yield the gaps of a piece, each with what its part there is filled with; its `name` is still to come."""
     rate, first = window.sample_rate, piece.window[0]
     noted = {(fill.channel, fill.start + first): fill for fill in fills}
     longest = min(MAX_FOUND_S * rate, survey.num_samples - 1)
-    for gap in piece.gaps:
-        start, stop = max(gap.start, piece.start), min(gap.stop, piece.stop)
-        if start >= stop:
-            continue
+    for repair, gap in repairs_of(piece):
+        _, start, stop = repair
+        decision = decided.get(repair, "")
         note = noted.get((gap.channel, max(gap.start, first)), DECLIPPED)
         silent = gap.stop - gap.start > longest or note.method == "silence"
-        expected = 0.0 if silent else note.expected_snr_db
+        method, expected = ("silence", 0.0) if silent else (note.method, note.expected_snr_db)
+        if decision == UNDO:
+            method, expected = "", np.nan
         before, after = (each.cut(start - first, stop - first) for each in (window, restored))
         original = convert(before, target).samples[gap.channel]
-        yield (
-            gap,
-            FilledGap(
-                name="",
-                channel=gap.channel,
-                start=start,
-                stop=stop,
-                kind=gap.kind,
-                confidence=gap.confidence,
-                start_s=start / rate,
-                seconds=(stop - start) / rate,
-                method="silence" if silent else note.method,
-                expected_snr_db=None if np.isnan(expected) else expected,
-                trust="" if np.isnan(expected) else in_a_word(expected),
-                level_before_db=_level_db(before.to_float()[gap.channel]),
-                level_after_db=_level_db(after.to_float()[gap.channel]),
-                dtype=str(original.dtype),
-                replaced=original.tobytes(),
-            ),
+        row = FilledGap(
+            name="",
+            channel=gap.channel,
+            start=start,
+            stop=stop,
+            kind=gap.kind,
+            confidence=gap.confidence,
+            start_s=start / rate,
+            seconds=(stop - start) / rate,
+            method=method,
+            expected_snr_db=None if np.isnan(expected) else expected,
+            trust="" if np.isnan(expected) else in_a_word(expected),
+            level_before_db=_level_db(before.to_float()[gap.channel]),
+            level_after_db=_level_db(after.to_float()[gap.channel]),
+            decision=decision,
+            dtype=str(original.dtype),
+            replaced=original.tobytes(),
         )
+        yield gap, row
 
 
 def _level_db(samples: NDArray) -> float:

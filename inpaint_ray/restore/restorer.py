@@ -1,10 +1,10 @@
 """One file of an archive -> the restored file, its gaps and its manifest row: the work of the ledger's actors."""
 
-import hashlib
 import shutil
+import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -14,23 +14,26 @@ import pyarrow as pa
 import soundfile
 
 from inpaint_ray import storage
+from inpaint_ray.audio.checksums import file_digest
 from inpaint_ray.audio.chunks import length_of, read_chunks
 from inpaint_ray.audio.decode import INTEGER_SUBTYPES
 from inpaint_ray.audio.tags import copy_tags
 from inpaint_ray.errors import AudioDecodeError, UnreadableError
-from inpaint_ray.filling.choice import SHIPPED_ABOVE_S
+from inpaint_ray.filling.choice import MAX_FOUND_S, SHIPPED_ABOVE_S
 from inpaint_ray.filling.methods import ForLongGaps, RestoreMagnitudes
 from inpaint_ray.finding.labels import LabelError
 from inpaint_ray.ledger.items import Item
 from inpaint_ray.ledger.records import Entry, RecordWriter
 from inpaint_ray.metrics import count
 from inpaint_ray.names import one_line
-from inpaint_ray.restore.archive import SourceFile, output_name
+from inpaint_ray.restore.archive import SourceFile, check_free, output_name
 from inpaint_ray.restore.config import AUTO, RestoreConfig
+from inpaint_ray.restore.decisions import from_text
+from inpaint_ray.restore.difference import removed_name
 from inpaint_ray.restore.formats import FLOAT_BYTES, LOSSLESS, Target, choose_target
 from inpaint_ray.restore.gap_table import SCHEMA
 from inpaint_ray.restore.manifest import ManifestRow
-from inpaint_ray.restore.repair import repair_file
+from inpaint_ray.restore.repair import Outcome, repair_file
 from inpaint_ray.restore.survey import Survey, describe, survey_file
 
 MEMORY_GIB = 0.85  # of an actor: benchmarks.restore
@@ -70,6 +73,8 @@ class Restorer:
             failed=row.status == "failed",
             output=row.output,
             output_size=row.output_size,
+            beside=row.removed,
+            beside_size=row.removed_size,
             row=asdict(row),
         )
 
@@ -79,11 +84,15 @@ class Restorer:
         survey = survey_file(path, source.labels, self.config)
         if survey.to_fill() or not survey.finite:
             with suppress(_NothingFilledError):
-                return self._repair(path, source, start, survey, record)
+                row = replace(start, source_sha256=file_digest(path))
+                return self._repair(path, source, row, survey, record)
         row = describe(start, survey, silent=survey.to_fill())
+        if source.decided:
+            raise ValueError("it is decided on a repair, and there is none in it")
         with storage.output_path(storage.join(self.config.output, source.name)) as target:
             shutil.copyfile(path, target)
-            return _seal(row, source.name, target)
+            row = _seal(row, source.name, target)
+            return replace(row, source_sha256=row.sha256, sound_sha256=row.source_sound_sha256)
 
     def _repair(
         self, path: Path, source: SourceFile, row: ManifestRow, survey: Survey, record: RecordWriter
@@ -100,8 +109,33 @@ class Restorer:
             headroom_db=headroom_db,
         )
         name = output_name(source, target.suffix)
+        with ExitStack() as stack:
+            removed = None
+            if self.config.proof.difference:
+                check_free(source, removed_name(name))
+                removed = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="inpaint-")), "removed")
+            row = self._write(path, source, row, survey, target, name, removed, record)
+            if removed is not None:  # after the output, so that no other output ever stands beside it
+                storage.move_file(removed, storage.join(self.config.output, row.removed))
+        return row
+
+    def _copy_tags(self, path: Path, written: Path, row: ManifestRow) -> str:
+        treatment = f"inpaint_ray {row.version}; {row.gaps} gaps filled; method {row.method}"
+        return copy_tags(path, written, treatment=treatment, md5=self.config.proof.md5)
+
+    def _write(
+        self,
+        path: Path,
+        source: SourceFile,
+        row: ManifestRow,
+        survey: Survey,
+        target: Target,
+        name: str,
+        removed: Path | None,
+        record: RecordWriter,
+    ) -> ManifestRow:
         with storage.output_path(storage.join(self.config.output, name)) as written:
-            num_rows, num_clamped, silent = repair_file(
+            outcome = repair_file(
                 path,
                 written,
                 survey,
@@ -111,13 +145,25 @@ class Restorer:
                 effort=self.config.effort,
                 restore_magnitudes=self.restore_magnitudes,
                 record=record,
+                decided=from_text(source.decided),
+                removed=removed,
             )
-            if survey.finite and silent.issuperset(survey.gaps):
+            if survey.finite and outcome.silent.issuperset(survey.gaps) and not source.decided:
                 raise _NothingFilledError
-            row = describe(row, survey, silent)
-            notes = [row.error, copy_tags(path, written), _note_target(survey, target, num_clamped)]
-            row = replace(row, error="; ".join(filter(None, notes)), gap_rows=num_rows, record=record.name)
-            row = replace(row, headroom_db=headroom_db)
+            row = describe(row, survey, outcome.silent)
+            notes = [row.error, self._copy_tags(path, written, row), _note_target(survey, target, outcome.num_clamped)]
+            row = replace(row, headroom_db=target.headroom_db, sound_sha256=outcome.sound_sha256)
+            row = _note_decisions(row, outcome)
+            if outcome.removed is not None and removed is not None:
+                like = f"{name}{outcome.removed.suffix}"
+                beside = removed_name(like)
+                check_free(source, beside)
+                if like != name:  # of which another difference would have this name
+                    check_free(source, like)
+                row = replace(row, removed=beside, removed_size=removed.stat().st_size)
+                row = replace(row, removed_sha256=file_digest(removed))
+                notes.append(_note_rounded(outcome.removed.num_rounded))
+            row = replace(row, error="; ".join(filter(None, notes)), gap_rows=outcome.num_rows, record=record.name)
             return _seal(row, name, written)
 
 
@@ -192,17 +238,34 @@ def _keep_earlier(row: ManifestRow, earlier: Entry, output: str) -> ManifestRow:
 
 def _digest_of(uri: str) -> str:
     try:
-        with storage.local_file(uri) as path, path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        with storage.local_file(uri) as path:
+            return file_digest(path)
     except (FileNotFoundError, PermissionError, UnreadableError):
         return ""
 
 
 def _seal(row: ManifestRow, name: str, written: Path) -> ManifestRow:
     """Return the row with name, size and digest of the output that was written."""
-    with written.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return replace(row, output=name, output_size=written.stat().st_size, sha256=digest)
+    return replace(row, output=name, output_size=written.stat().st_size, sha256=file_digest(written))
+
+
+def _note_decisions(row: ManifestRow, outcome: Outcome) -> ManifestRow:
+    """Return the row with what was done on decisions of people."""
+    longest = MAX_FOUND_S * row.sample_rate
+    num_samples = sum(each.stop - each.start for each in outcome.undone if each.stop - each.start <= longest)
+    return replace(
+        row,
+        undone=len(outcome.undone),
+        redone=len(outcome.redone),
+        samples_replaced=row.samples_replaced - num_samples,
+    )
+
+
+def _note_rounded(num_rounded: int) -> str:
+    """Return a remark on a difference that no float can hold exactly, or ""."""
+    if not num_rounded:
+        return ""
+    return f"in {num_rounded} samples output + removed is off by a rounding; undo gives them to the bit"
 
 
 def _note_target(survey: Survey, target: Target, num_clamped: int) -> str:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from inpaint_ray import storage
 from inpaint_ray.checkpoints import absolute_checkpoint, identify, open_checkpoint
 from inpaint_ray.errors import SOME_FAILED, UsageError
+from inpaint_ray.filling.waveform import NEEDS_MODEL
 from inpaint_ray.ledger.claims import check_apart, held, holds
 from inpaint_ray.ledger.items import Chosen, digest
 from inpaint_ray.ledger.ledger import Ledger
@@ -21,6 +22,7 @@ from inpaint_ray.names import printable
 from inpaint_ray.progress import format_duration
 from inpaint_ray.restore.archive import list_archive, source_files
 from inpaint_ray.restore.config import AUTO, BESIDE, RestoreConfig
+from inpaint_ray.restore.decisions import Decided, check_names, read_decisions
 from inpaint_ray.restore.gap_table import GAPS, write_gaps
 from inpaint_ray.restore.look import look
 from inpaint_ray.restore.manifest import (
@@ -55,7 +57,8 @@ def restore(config: RestoreConfig) -> int:
     files = list_archive(config)
     _check_files(config, files)
     marks = None if config.gaps == AUTO else read_marks(config, files)
-    sources = source_files(config, files, model=model, marks=marks)
+    decided = _decisions(config, files)
+    sources = source_files(config, files, model=model, marks=marks, decided=decided)
     if config.dry_run:
         return _look(config, look(config, list(sources), model), marks, started)
 
@@ -142,7 +145,26 @@ def _absolute(config: RestoreConfig) -> RestoreConfig:
         output=storage.absolute(config.output),
         gaps=config.gaps if config.gaps in (AUTO, BESIDE) else storage.absolute(config.gaps),
         checkpoint=config.checkpoint if config.checkpoint == AUTO else absolute_checkpoint(config.checkpoint),
+        proof=replace(config.proof, decisions=config.proof.decisions and storage.absolute(config.proof.decisions)),
     )
+
+
+def _decisions(config: RestoreConfig, files: list[StoredFile]) -> dict[str, Decided]:
+    """Read what people decided of repairs.
+
+    Raises:
+        UsageError: a file or method that is named cannot be used.
+    """
+    uri = config.proof.decisions
+    if uri is None:
+        return {}
+    decided = read_decisions("--decisions", uri)
+    check_names("--decisions", uri, decided, {file.name for file in files}, config.input)
+    methods = {decision for each in decided.values() for decision in each.values()}
+    needing = sorted(methods.intersection(NEEDS_MODEL))
+    if needing and config.checkpoint is None:
+        raise UsageError(f"--decisions {uri} names the method {needing[0]}, which needs --checkpoint")
+    return decided
 
 
 def _check_files(config: RestoreConfig, files: list[StoredFile]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint_ray.audio.checksums import SoundDigest
 from inpaint_ray.audio.decode import INTEGER_SUBTYPES, Recording, read_blocks
 from inpaint_ray.audio.runs import Event, join_events
 from inpaint_ray.filling.choice import MAX_FOUND_S, MAX_GAP_S
@@ -37,6 +38,7 @@ class Survey:
     num_over: int  # samples above full scale, which integers cannot hold
     peak: float = 0.0  # the largest magnitude of a finite sample, full scale 1
     kept: list[Recording] | None = None  # all of a short file
+    sound_sha256: str = ""  # of all samples: see `audio.checksums`
 
     def read_again(self, path: Path) -> Generator[Recording, None, None]:
         """Yield the recording in blocks, once: a short one is let go as it is given."""
@@ -75,12 +77,14 @@ def survey_file(path: Path, labels: str | None, config: RestoreConfig) -> Survey
     first = next(blocks)
     num_samples, num_over, silent, num_bad, peak = 0, 0, True, 0, 0.0
     kept: list[Recording] | None = []
+    digest = SoundDigest()
 
     def floats() -> Iterator[NDArray]:
         nonlocal num_samples, num_over, silent, num_bad, peak, kept
         block: Recording | None = first
         while block is not None:
             num_samples += block.num_samples
+            digest.add(block)
             kept = [*kept, block] if kept is not None and num_samples * len(block.samples) <= MOST_KEPT else None
             silent = silent and not block.samples.any()
             if block.samples.dtype != np.int32:
@@ -109,7 +113,8 @@ def survey_file(path: Path, labels: str | None, config: RestoreConfig) -> Survey
         gaps = join_events([*gaps, *marked])
     if sum(gap.stop - gap.start for gap in gaps) == num_samples * len(first.samples):
         raise ValueError("all of it is lost: nothing to restore from")
-    return Survey(first.cut(0, 0), num_samples, gaps, silent, num_bad == 0, num_over, peak, kept)
+    finite = num_bad == 0
+    return Survey(first.cut(0, 0), num_samples, gaps, silent, finite, num_over, peak, kept, digest.hex())
 
 
 def describe(row: ManifestRow, survey: Survey, silent: Collection[Event] | None = None) -> ManifestRow:
@@ -145,6 +150,7 @@ def describe(row: ManifestRow, survey: Survey, silent: Collection[Event] | None 
         samples_replaced=sum(gap.stop - gap.start for gap in fillable),
         kinds=dict(sorted(Counter(gap.kind for gap in survey.gaps).items())),
         least_confidence=min((gap.confidence for gap in survey.gaps), default=0.0),
+        source_sound_sha256=survey.sound_sha256,
     )
 
 

@@ -108,6 +108,12 @@ def put_file(path: Path, uri: str) -> None:
         shutil.copyfile(path, target)
 
 
+def move_file(path: Path, uri: str) -> None:
+    """Move a local file to a URI, where it appears whole or not at all."""
+    with output_path(uri) as target:
+        shutil.move(path, target)
+
+
 @contextmanager
 def local_file(uri: str) -> Iterator[Path]:
     """Give a local path of a file's content: the file itself where it is local, a temporary copy otherwise.
