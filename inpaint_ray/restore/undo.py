@@ -39,8 +39,6 @@ def undo(config: UndoConfig) -> int:
     config = replace(config, output=storage.absolute(config.output), to=storage.absolute(config.to))
     check_apart("--to", config.to, "--output", config.output)
     found = read_manifest(config.output)
-    if found is None and (absent := storage.why_absent(config.output)):
-        raise UsageError(f"--output {config.output}: {absent}")
     if found is None:
         raise UsageError(
             f"--output {config.output}: no {MANIFEST} there; run the restoration again, which makes it anew"
