@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from inpaint_ray import storage
-from inpaint_ray.cluster import start_ray
 from inpaint_ray.errors import JobFailedError, UsageError
 from inpaint_ray.fma.config import StageConfig
 from inpaint_ray.fma.remote_zip import (
@@ -173,7 +172,6 @@ def _run(archives: list[Archive], output: str, max_readers: int) -> list[tuple[s
     ]
     if not rows:
         return []
-    start_ray()
     import ray.data  # here: flags are parsed without Ray
 
     strategy = ray.data.TaskPoolStrategy(size=min(max_readers, len(rows)))

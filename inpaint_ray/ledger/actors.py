@@ -35,9 +35,10 @@ class Actors:
         Raises:
             UsageError: --use-gpu on a private Ray without a GPU, which would wait for one for ever.
         """
-        start_ray()
         import ray.data  # here: flags are parsed without Ray
 
+        if self.use_gpu:
+            start_ray()
         if self.use_gpu and not ray.cluster_resources().get("GPU") and not os.environ.get("RAY_ADDRESS"):
             raise UsageError("--use-gpu: Ray finds no GPU on this machine; leave the flag out")
         most = min(self.num_actors or num_rows, num_rows)

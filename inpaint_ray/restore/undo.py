@@ -49,8 +49,6 @@ def undo(config: UndoConfig) -> int:
     check_apart("--to", config.to, "--output", config.output)
     selection = read_selection(config.only and storage.absolute(config.only), config.where, config.kind)
     found = read_manifest(config.output)
-    if found is None and (absent := storage.why_absent(config.output)):
-        raise UsageError(f"--output {config.output}: {absent}")
     if found is None:
         raise UsageError(
             f"--output {config.output}: no {MANIFEST} there; run the restoration again, which makes it anew"
