@@ -6,6 +6,7 @@ from typing import Literal
 from inpaint_ray.filling.waveform import MAX_GAP_S, NEEDS_MODEL, Effort, Method
 from inpaint_ray.finding.registry import SENSITIVITY, Find, chosen_groups
 from inpaint_ray.ledger.actors import Actors
+from inpaint_ray.restore.verdict import TransferRule
 
 OutputFormat = Literal["same", "flac", "wav"]
 
@@ -49,6 +50,9 @@ class RestoreConfig:
     """Try files again that failed in an earlier run although neither they nor the settings have changed."""
     dry_run: bool = False
     """Restore nothing; write the gaps of every file to the output, a folder apart, as Audacity label tracks."""
+    report_excerpts: int = 300
+    """Repairs that the page plays, the least certain of the archive; about 0.1 MB each, 32 MiB of all at the most."""
+    transfer: TransferRule = field(default_factory=TransferRule)
     actors: Actors = field(default_factory=lambda: Actors(gpu_share=GPU_SHARE))
 
     def __post_init__(self) -> None:
@@ -64,5 +68,7 @@ class RestoreConfig:
             raise ValueError(f"--sensitivity must be from 0 to 1, got {self.sensitivity:g}")
         if not 0 <= self.headroom_db <= MOST_HEADROOM_DB:
             raise ValueError(f"--headroom-db must be from 0 to {MOST_HEADROOM_DB:g}, got {self.headroom_db:g}")
+        if self.report_excerpts < 0:
+            raise ValueError(f"--report-excerpts must not be negative, got {self.report_excerpts}")
         if self.actors.use_gpu and self.checkpoint is None:
             raise ValueError("--use-gpu needs --checkpoint: without a model nothing runs on a GPU")
