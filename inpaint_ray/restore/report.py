@@ -56,7 +56,7 @@ def _cut_excerpts(ledger: Ledger, table: pa.Table, repairs: Sequence[Repair]) ->
         of_file = [repairs[number] for number in numbers[row["name"]]]
         wanted.append(row | {"places": json.dumps([[each.channels, each.start, each.stop] for each in of_file])})
     cut = partial(_cut_file, ledger)
-    made = {}
+    made: dict[int, dict[str, Any]] = {}
     for each in map(cut, wanted) if storage.is_local(ledger.output) else spread(wanted, cut):
         made |= dict(zip(numbers[each["name"]], map(json.loads, each["excerpts"]), strict=False))
     kept, num_bytes = {}, 0

@@ -81,7 +81,7 @@ class Verdicts:
 
 def judge_files(table: pa.Table, rule: TransferRule, most: int = MOST_LISTED) -> Verdicts:
     """Judge all files of a manifest, and list at most so many of those to transfer again."""
-    counts = dict.fromkeys(VERDICTS, 0)
+    counts: dict[str, int] = dict.fromkeys(VERDICTS, 0)
     damaged = table.filter(pc.or_(pc.greater(table["gaps"], 0), pc.equal(table["status"], "failed")))
     counts["good"] = len(table) - len(damaged)
 
