@@ -7,6 +7,7 @@ from inpaint_ray.filling.choice import MAX_GAP_S
 from inpaint_ray.filling.methods import NEEDS_MODEL, Effort, Method
 from inpaint_ray.finding.kinds import SENSITIVITY, Find, chosen_groups
 from inpaint_ray.ledger.actors import Actors
+from inpaint_ray.restore.verdict import TransferRule
 
 OutputFormat = Literal["same", "flac", "wav"]
 
@@ -67,6 +68,9 @@ class RestoreConfig:
     """Try files again that failed in an earlier run although neither they nor the settings have changed."""
     dry_run: bool = False
     """Restore nothing; write the gaps of every file to the output, a folder apart, as Audacity label tracks."""
+    report_excerpts: int = 300
+    """Repairs that the page plays, the least certain of the archive; about 0.1 MB each, 32 MiB of all at the most."""
+    transfer: TransferRule = field(default_factory=TransferRule)
     proof: Proof = field(default_factory=Proof)
     actors: Actors = field(default_factory=lambda: Actors(gpu_share=GPU_SHARE))
 
@@ -87,6 +91,8 @@ class RestoreConfig:
             raise ValueError(f"--headroom-db must be from 0 to {MOST_HEADROOM_DB:g}, got {self.headroom_db:g}")
         if self.headroom_db and self.proof.difference:
             raise ValueError("--headroom-db lowers whole files: no --difference adds up to the input; leave one out")
+        if self.report_excerpts < 0:
+            raise ValueError(f"--report-excerpts must not be negative, got {self.report_excerpts}")
         if self.actors.use_gpu and self.checkpoint in (None, AUTO):
             raise ValueError("--use-gpu needs --checkpoint: without a model nothing runs on a GPU")
 

@@ -37,7 +37,7 @@ from inpaint_ray.restore.manifest import (
 from inpaint_ray.restore.marks import Marks, read_marks
 from inpaint_ray.restore.report import REPORT, write_report
 from inpaint_ray.restore.restorer import MEMORY_GIB, Restorer
-from inpaint_ray.restore.summary import WOULD_BE, failures_to_text, summarise
+from inpaint_ray.restore.summary import SUMMARY, WOULD_BE, failures_to_text, summarise
 from inpaint_ray.storage import StoredFile
 from inpaint_ray.terminal import say
 
@@ -66,8 +66,8 @@ def restore(config: RestoreConfig) -> int:
     ledger.claim("--output", {"input": config.input})
     past = ledger.read(_check_folders(config, storage.list_files(config.output)))
     todo, done = past.split(sources, retry_failed=config.retry_failed)
-    views = {GAPS, REPORT} <= past.outputs.keys()
-    if not todo and views and (table := _standing(config, digest(done, marks and marks.unmatched))) is not None:
+    views = {GAPS, REPORT, SUMMARY} <= past.outputs.keys()
+    if not todo and views and (table := _standing(config, digest(done, _shown(config, marks)))) is not None:
         _print_summary(table)
         say(f"{config.output} has all of this already; nothing to do")
         return _exit_code(table)
@@ -84,28 +84,26 @@ def restore(config: RestoreConfig) -> int:
         config=config,
         model=model,
     )
-    table = _make_views(config, ledger, done | fresh, marks, files, started)
+    table = _make_views(config, ledger, done | fresh, marks, started)
     _print_summary(table)
     say(f"restored to {config.output} in {format_duration(time.monotonic() - started)}")
     say(f"report: {storage.join(config.output, REPORT)}")
     return _exit_code(table)
 
 
-def _make_views(
-    config: RestoreConfig,
-    ledger: Ledger,
-    chosen: Chosen,
-    marks: Marks | None,
-    files: list[StoredFile],
-    started: float,
-) -> pa.Table:
-    """Write the gap table, the report and, last, the manifest, which stands for all; gives its rows."""
+def _make_views(config: RestoreConfig, ledger: Ledger, chosen: Chosen, marks: Marks | None, started: float) -> pa.Table:
+    """Write the gap table, the report, the summary and, last, the manifest, which stands for all; gives its rows."""
     _withdraw(config.output)
     table = pa.concat_tables([*ledger.tables(chosen, make_rows), _unmatched(config, marks)]).sort_by("name")
     write_gaps(ledger, table)
-    write_report(config, ledger, table, files, wall_s=time.monotonic() - started)
-    write_manifest(config.output, table, digest(chosen, marks and marks.unmatched))
+    write_report(config, ledger, table, wall_s=time.monotonic() - started)
+    write_manifest(config.output, table, digest(chosen, _shown(config, marks)))
     return table
+
+
+def _shown(config: RestoreConfig, marks: Marks | None) -> object:
+    """Return what the views show beside what the records have."""
+    return [marks and marks.unmatched, config.report_excerpts, asdict(config.transfer)]
 
 
 def _withdraw(output: str) -> None:

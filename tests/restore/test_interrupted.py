@@ -68,7 +68,7 @@ def check_nothing_is_lost(config: RestoreConfig, folder: Path) -> None:
             assert written.exists() and rows[path.name]["gap_rows"] == rows[path.name]["gaps"]
     assert "new.wav" in (output / REPORT).read_text()
     kept = {file.name for file in storage.list_files(str(output / "_restore")) if "records/" not in file.name}
-    assert kept == {"manifest.parquet", "gaps.parquet", "report.html", "claim.json"}
+    assert kept == {"manifest.parquet", "gaps.parquet", "report.html", "summary.json", "claim.json"}
     outputs = {name for name in files_of(output) if not name.startswith("_restore/")}
     assert outputs - set(UNKNOWN) == {row["output"] for row in rows.values()}
     assert not [name for name in files_of(output) if name.endswith(".tmp")]
