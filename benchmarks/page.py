@@ -1,6 +1,6 @@
 """What the report page costs beside the restoration that it tells of, and what it weighs.
 
-OMP_NUM_THREADS=1 python -m benchmarks.page --work FOLDER [--files 100] [--seconds 10] [--share 0.001]
+OMP_NUM_THREADS=1 python -m benchmarks.page --work FOLDER [--files 100] [--seconds 60] [--share 0.001]
 """
 
 import argparse
@@ -64,7 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder for files and results")
     parser.add_argument("--files", type=int, default=100)
-    parser.add_argument("--seconds", type=float, default=10.0, help="of each")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each")
     parser.add_argument("--share", type=float, default=0.001, help="of the samples that are lost")
     arguments = parser.parse_args()
     measure(arguments.work.resolve(), arguments.files, arguments.seconds, arguments.share)
