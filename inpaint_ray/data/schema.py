@@ -83,7 +83,7 @@ def read_dataset(uri: str) -> Dataset:
         return Dataset(**record, uri=absolute(uri))
     except FileNotFoundError as error:
         if absent := why_absent(uri):
-            raise DatasetError(f"{uri}: {absent}") from error
+            raise DatasetError(f"{uri}: no {DATASET} there: {absent}") from error
         raise DatasetError(
             f"{uri}: no {DATASET} there: not a prepared folder, or its run did not finish; run jobs/prepare.py "
             f"with --output {uri} (again)"
