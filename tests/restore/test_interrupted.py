@@ -20,7 +20,7 @@ from inpaint_ray.restore.undo import UndoConfig, undo
 from tests.support.interrupted import run_until
 from tests.support.restoring import read_rows, restore_here, write_damaged
 
-OF_RECORDS = ("record",)  # of the manifest: names of records have the number of the attempt
+OF_RECORDS = ("record", "done_at")  # of the manifest: names of records have the number of the attempt
 METHOD = "linear"
 UNKNOWN = ("a.wav.flac", "b.wav.flac", "new.wav.flac")  # whole, but of a block that was killed before its record
 
