@@ -80,14 +80,8 @@ def _say_passed_over(names: list[str]) -> None:
 def fingerprint(config: RestoreConfig, model: str, labels: str | None = None) -> str:
     """Return a digest of all that decides what a file becomes, its own bytes apart; of labels, the stretches alone."""
     settings: list[object] = [VERSION, config.method, config.effort, config.output_format, config.min_gap_ms, model]
-    settings += [
-        config.proof.difference,
-        config.proof.md5,
-        sorted(config.find),
-        config.sensitivity,
-        config.headroom_db,
-        labels,
-    ]
+    settings += [config.proof.difference, config.proof.md5, config.proof.bag, sorted(config.find)]
+    settings += [config.sensitivity, config.headroom_db, labels]
     if labels is not None:
         with suppress(LabelError):  # damaged ones are their text
             settings[-1] = [[*label[:3], label.kind] for label in read_labels(labels)]

@@ -26,6 +26,10 @@ class Proof:
     md5: bool = False
     """Write the MD5 of the sound, as BWF MetaEdit does, into every WAV file that is changed; it is always written where
     one was, or a bext chunk is."""
+    bag: bool = False
+    """Write the output as a BagIt bag: the audio below data/, its SHA-256 in manifest-sha256.txt."""
+    premis: bool = False
+    """Write _restore/premis.xml, with an object and an event of PREMIS 3.0 for each file."""
     decisions: str | None = None
     """A .csv of name,channel,start,stop,decision, as the report saves it: repairs to keep, to undo, or to do again by
     another method, which is named; all others are done as they were."""

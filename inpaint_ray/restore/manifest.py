@@ -51,6 +51,7 @@ SCHEMA = pa.schema(
         "model": pa.string(),
         "settings": pa.string(),
         "wall_s": pa.float64(),
+        "done_at": pa.string(),
         "record": pa.string(),
     }
 )
@@ -91,6 +92,7 @@ class ManifestRow:
     undone: int = 0  # repairs that a decision took back; they have rows, too
     redone: int = 0  # repairs that a decision named another method for
     wall_s: float = 0.0
+    done_at: str = ""  # UTC, by ISO 8601
     record: str = ""  # name of the ledger's record that has the gaps
 
     @property

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import ClassVar
@@ -27,6 +28,7 @@ from inpaint_ray.ledger.records import Entry, RecordWriter
 from inpaint_ray.metrics import count
 from inpaint_ray.names import one_line
 from inpaint_ray.restore.archive import SourceFile, check_free, output_name
+from inpaint_ray.restore.bag import payload_name
 from inpaint_ray.restore.config import AUTO, RestoreConfig
 from inpaint_ray.restore.decisions import from_text
 from inpaint_ray.restore.difference import removed_name
@@ -63,7 +65,8 @@ class Restorer:
         row, reliable = try_file(source, start, lambda path: self._restore(path, source, start, record))
         if row.status == "failed" and earlier is not None and earlier.output:
             row = _keep_earlier(row, earlier, self.config.output)
-        row = replace(row, wall_s=round(time.monotonic() - started, 3))
+        done_at = datetime.now(UTC).isoformat(timespec="seconds")
+        row = replace(row, wall_s=round(time.monotonic() - started, 3), done_at=done_at)
         if row.status == "failed":
             count("restore", rejects=1)
         else:
@@ -80,7 +83,7 @@ class Restorer:
 
     def _restore(self, path: Path, source: SourceFile, start: ManifestRow, record: RecordWriter) -> ManifestRow:
         """Write the output and note the gaps."""
-        output_name(source)  # a name that leads out is refused before anything else
+        self._place(output_name(source))  # a name that leads out is refused before anything else
         survey = survey_file(path, source.labels, self.config)
         if survey.to_fill() or not survey.finite:
             with suppress(_NothingFilledError):
@@ -89,9 +92,10 @@ class Restorer:
         row = describe(start, survey, silent=survey.to_fill())
         if source.decided:
             raise ValueError("it is decided on a repair, and there is none in it")
-        with storage.output_path(storage.join(self.config.output, source.name)) as target:
+        name = self._place(source.name)
+        with storage.output_path(storage.join(self.config.output, name)) as target:
             shutil.copyfile(path, target)
-            row = _seal(row, source.name, target)
+            row = _seal(row, name, target)
             return replace(row, source_sha256=row.sha256, sound_sha256=row.source_sound_sha256)
 
     def _repair(
@@ -119,6 +123,10 @@ class Restorer:
                 storage.move_file(removed, storage.join(self.config.output, row.removed))
         return row
 
+    def _place(self, name: str) -> str:
+        """Return the name of a result relative to the output."""
+        return payload_name(name) if self.config.proof.bag else name
+
     def _copy_tags(self, path: Path, written: Path, row: ManifestRow) -> str:
         treatment = f"inpaint_ray {row.version}; {row.gaps} gaps filled; method {row.method}"
         return copy_tags(path, written, treatment=treatment, md5=self.config.proof.md5)
@@ -134,7 +142,8 @@ class Restorer:
         removed: Path | None,
         record: RecordWriter,
     ) -> ManifestRow:
-        with storage.output_path(storage.join(self.config.output, name)) as written:
+        place = self._place(name)
+        with storage.output_path(storage.join(self.config.output, place)) as written:
             outcome = repair_file(
                 path,
                 written,
@@ -160,11 +169,11 @@ class Restorer:
                 check_free(source, beside)
                 if like != name:  # of which another difference would have this name
                     check_free(source, like)
-                row = replace(row, removed=beside, removed_size=removed.stat().st_size)
+                row = replace(row, removed=self._place(beside), removed_size=removed.stat().st_size)
                 row = replace(row, removed_sha256=file_digest(removed))
                 notes.append(_note_rounded(outcome.removed.num_rounded))
             row = replace(row, error="; ".join(filter(None, notes)), gap_rows=outcome.num_rows, record=record.name)
-            return _seal(row, name, written)
+            return _seal(row, place, written)
 
 
 def _network(config: RestoreConfig) -> RestoreMagnitudes | None:

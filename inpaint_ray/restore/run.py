@@ -20,6 +20,7 @@ from inpaint_ray.ledger.items import Chosen, digest
 from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.names import printable
 from inpaint_ray.progress import format_duration
+from inpaint_ray.restore import bag
 from inpaint_ray.restore.archive import list_archive, source_files
 from inpaint_ray.restore.config import AUTO, BESIDE, RestoreConfig
 from inpaint_ray.restore.decisions import Decided, check_names, read_decisions
@@ -35,6 +36,7 @@ from inpaint_ray.restore.manifest import (
     write_manifest,
 )
 from inpaint_ray.restore.marks import Marks, read_marks
+from inpaint_ray.restore.premis import PREMIS, to_premis
 from inpaint_ray.restore.report import REPORT, write_report
 from inpaint_ray.restore.restorer import MEMORY_GIB, Restorer
 from inpaint_ray.restore.summary import SUMMARY, WOULD_BE, failures_to_text, summarise
@@ -66,12 +68,16 @@ def restore(config: RestoreConfig) -> int:
     ledger.claim("--output", {"input": config.input})
     past = ledger.read(_check_folders(config, storage.list_files(config.output)))
     todo, done = past.split(sources, retry_failed=config.retry_failed)
-    views = {GAPS, REPORT, SUMMARY} <= past.outputs.keys()
+    proof, present = config.proof, past.outputs.keys()
+    wanted = {GAPS, REPORT, SUMMARY, *((PREMIS,) if proof.premis else ()), *(bag.FILES if proof.bag else ())}
+    views = wanted <= present
+    if not proof.bag:
+        bag.delete_bag(config.output, present)
     if not todo and views and (table := _standing(config, digest(done, _shown(config, marks)))) is not None:
         _print_summary(table)
         say(f"{config.output} has all of this already; nothing to do")
         return _exit_code(table)
-    del past  # of all files
+    del past, present  # of all files
     already = f", {len(files) - len(todo)} done already" if len(todo) < len(files) else ""
     say(f"restore  {len(todo)} of {len(files)} files{already}, method {config.method}, to {config.output}")
     fresh = ledger.run(
@@ -97,6 +103,10 @@ def _make_views(config: RestoreConfig, ledger: Ledger, chosen: Chosen, marks: Ma
     table = pa.concat_tables([*ledger.tables(chosen, make_rows), _unmatched(config, marks)]).sort_by("name")
     write_gaps(ledger, table)
     write_report(config, ledger, table, wall_s=time.monotonic() - started)
+    if config.proof.premis:
+        storage.write_bytes(storage.join(config.output, PREMIS), to_premis(config, manifest_rows(table)))
+    if config.proof.bag:
+        bag.write_bag(config.output, manifest_rows(table))
     write_manifest(config.output, table, digest(chosen, _shown(config, marks)))
     return table
 
