@@ -7,7 +7,7 @@ import tyro
 
 from inpaint_ray.filling.methods import Effort, Method
 from inpaint_ray.finding.kinds import SENSITIVITY, Find
-from inpaint_ray.restore.config import AUTO, OutputFormat, RestoreConfig
+from inpaint_ray.restore.config import AUTO, OutputFormat, Proof, RestoreConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,8 @@ class RepairConfig:
     """Lower the whole of a file with clipping by so much, so that integers hold what is restored."""
     output_format: OutputFormat = "same"
     """`same` keeps lossless formats and makes NAME.mp3.flac of NAME.mp3."""
+    difference: bool = False
+    """Write NAME.removed.EXT, too, such that output + removed = input: docs/proof.md."""
     overwrite: bool = False
     """Replace repaired files that are there already."""
     processes: int | None = None
@@ -63,6 +65,7 @@ class RepairConfig:
             sensitivity=self.sensitivity,
             headroom_db=self.headroom_db,
             output_format=self.output_format,
+            proof=Proof(difference=self.difference),
         )
 
 

@@ -77,9 +77,11 @@ class Repairer:
         if target.exists() and not self._overwrite:
             return failed(task, f"{target} is there already; --overwrite replaces it")
         target.parent.mkdir(parents=True, exist_ok=True)
-        for other in written.parent.iterdir():  # the difference, if it was asked for
-            if other != written:
-                os.replace(other, target.parent / other.name)
+        if row.removed:
+            removed = target.with_name(Path(to_path(row.removed)).name)
+            if removed.exists() and not self._overwrite:
+                return failed(task, f"{removed} is there already; --overwrite replaces it")
+            os.replace(Path(folder, to_path(row.removed)), removed)
         os.replace(written, target)
         return Outcome(row, notes.words, str(target))
 

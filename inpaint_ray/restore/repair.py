@@ -95,7 +95,7 @@ def repair_file(
         for gap, row in _filled_gaps(window, restored, piece, survey, target, fills, decided):
             record.add(vars(replace(row, name=name)))
             num_rows += 1
-            if row.method == "silence":
+            if row.method == "silence" and gap.stop - gap.start > MAX_GAP_S * window.sample_rate:
                 silent.add(gap)
         return restored
 

@@ -1,8 +1,9 @@
 """`inpaint-ray repair`: the samples of a restoration, inputs left alone, one bad file among good ones."""
 
-import multiprocessing
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,14 @@ def test_a_file_is_repaired_beside_it_and_said_in_a_line(tape: Path, capsys: pyt
     found = mark_gaps(find(damaged / 2**15, RATE), 1, 0, len(damaged))[0]
     assert (damaged == repaired)[~found].all() and np.count_nonzero(repaired[lost]) > 300
     assert soundfile.info(tape.with_name("tape.repaired.wav")).subtype == "PCM_16"
+
+
+def test_output_and_what_was_removed_add_up_to_the_input(tape: Path) -> None:
+    assert repair(RepairConfig(files=(str(tape),), difference=True)) == 0
+    names = ("tape.wav", "tape.repaired.wav", "tape.removed.wav")
+    damaged, repaired, removed = (soundfile.read(tape.with_name(name), dtype="int16")[0] for name in names)
+    np.testing.assert_array_equal(repaired + removed, damaged)
+    assert removed.any()
 
 
 def test_it_gives_what_a_restoration_gives(tape: Path, tmp_path: Path) -> None:
@@ -148,16 +157,21 @@ class _Dies(Repairer):
         return super().__call__(task, watch)
 
 
-def test_a_process_that_dies_costs_its_own_file_alone(
-    tape: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_process_that_dies_costs_its_own_file_alone(tape: Path, tmp_path: Path) -> None:
+    """In a process of its own without threads, for its children are forks, which have what is replaced here."""
     for name in ("b.wav", "c.wav"):
         shutil.copy(tape, tape.with_name(name))
-    fork = multiprocessing.get_context("fork")  # whose processes have what the test replaces
-    monkeypatch.setattr(running, "Repairer", _Dies)
-    monkeypatch.setattr(running.multiprocessing, "get_context", lambda kind: fork)
     out = tmp_path / "out"
-    assert repair(RepairConfig(files=(str(tape.parent),), output=str(out), processes=2)) == 3
-    said = capsys.readouterr().out
-    assert "b.wav" in said and running.DIED in said and "3 files: 2 repaired, 1 failed" in said
+    script = f"""
+import multiprocessing, sys
+from inpaint_ray.local import run as running
+from inpaint_ray.local.config import RepairConfig
+from tests.local.test_repair import _Dies
+fork = multiprocessing.get_context("fork")
+running.Repairer, running.multiprocessing.get_context = _Dies, lambda kind: fork
+sys.exit(running.repair(RepairConfig(files=({str(tape.parent)!r},), output={str(out)!r}, processes=2)))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 3, done.stderr
+    assert "b.wav" in done.stdout and running.DIED in done.stdout and "3 files: 2 repaired, 1 failed" in done.stdout
     assert sorted(path.name for path in out.iterdir() if not path.name.startswith(".")) == ["c.wav", "tape.wav"]
