@@ -115,10 +115,7 @@ def _guesses(chain: list[Place], duration: float) -> list[Guess]:
     rough = Alignment(
         1.0, np.array([place.reference_s for place in chain]), np.array([place.copy_s for place in chain])
     )
-    steps, moves = np.diff(rough.reference_s), np.diff(rough.copy_s)
-    steady = np.abs(moves - steps) <= MOST_SPEED * steps + SLACK_S
-    speed = float(moves[steady].sum() / steps[steady].sum() - 1) if steady.any() else 0.0
-    speed = float(np.clip(speed, -MOST_SPEED, MOST_SPEED))
+    speed = _speed(rough.reference_s, rough.copy_s)
     every = float(np.clip(duration / NUM_ANCHORS, *EVERY_S))
     guesses = []
     for moment in np.arange(every / 2, duration, every):
@@ -129,6 +126,20 @@ def _guesses(chain: list[Place], duration: float) -> list[Guess]:
             places = [sum(places) / 2]
         guesses += [Guess(float(moment), float(place), speed) for place in places]
     return guesses
+
+
+def _speed(reference_s: NDArray[np.float64], copy_s: NDArray[np.float64]) -> float:
+    """The speed of a chain: the median of all its pairs, weighted by the time between them (Theil and Sen)."""
+    step = reference_s[None] - reference_s[:, None]
+    moved = copy_s[None] - copy_s[:, None]
+    steady = (step > 0) & (np.abs(moved - step) <= MOST_SPEED * step + SLACK_S)
+    if not steady.any():
+        return 0.0
+    speeds, weights = moved[steady] / step[steady] - 1, step[steady]
+    order = np.argsort(speeds)
+    share = np.cumsum(weights[order])
+    middle = speeds[order][int(np.searchsorted(share, share[-1] / 2))]
+    return float(np.clip(middle, -MOST_SPEED, MOST_SPEED))
 
 
 def _blank(excerpt: NDArray[np.float32], span: tuple[int, int], lost: Spans) -> float:

@@ -61,7 +61,7 @@ def find_anchor(
     (own, _), (other, _) = guess.spans(reference_rate, copy_rate)
     length, reach = round(WINDOW_S * LOW_RATE), round(REACH_S * LOW_RATE)
     times = (np.arange(length) - (length - 1) / 2) / LOW_RATE
-    positions = (guess.reference_s + times) * reference_rate - own
+    positions = np.asarray((guess.reference_s + times) * reference_rate - own, np.float64)
     target = _emphasised(sample_at(reference[None], positions, lowering(reference_rate, LOW_RATE))[0])
     target *= np.hanning(length)
     first = guess.copy_s - times[-1] - REACH_S - ZEROS / LOW_RATE

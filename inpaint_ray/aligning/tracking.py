@@ -10,9 +10,10 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 from scipy.interpolate import make_smoothing_spline
-from scipy.ndimage import median_filter
+from scipy.stats import theilslopes
 
 Signal = NDArray[np.float64]
+Curve = Callable[[Signal], Signal]
 ReadAt = Callable[[Signal], Signal]  # positions in the copy, (n,) in its samples -> its sound there, (n,)
 
 
@@ -23,14 +24,20 @@ class Stage:
     window_s: float
     reach_s: float
     hop_s: float
+    smoothness: tuple[float, ...]  # of the curves that may go through the delays, most first; see `_smooth`
 
 
-STAGES = (Stage(0.32, 0.012, 0.04), Stage(0.16, 0.003, 0.02), Stage(0.08, 0.0006, 0.01))
-SMOOTHNESS = (1.0, 1e-2, 1e-4, 1e-5, 1e-6)  # of the spline (squared samples against bends a second), most first
-NO_WORSE = 1.2  # the residual of a smoother spline may be as many times that of the least smooth
+STAGES = (
+    Stage(0.32, 0.012, 0.04, (np.inf,)),
+    Stage(0.16, 0.003, 0.02, (np.inf, 1.0, 1e-2, 1e-4)),
+    Stage(0.08, 0.0006, 0.01, (np.inf, 1.0, 1e-2, 1e-4, 1e-5, 1e-6)),
+)
+NO_WORSE, NEAR = 1.2, 0.01  # the median residual of a smoother curve: times that of the least smooth, and samples
+ROUNDS = 4  # of weighing outliers down
 LEAST_LIKENESS = 0.3
 LEAST_KNOWN = 0.6  # share of a window
-OUTLIER = 4.0  # times the median deviation, and a tenth of a sample
+OUTLIER, LEAST = 3.0, 0.05  # times the median residual, and samples: deviations from there on count less and less
+FEWEST = 8  # delays for more than a constant
 WHITENING = 0.6  # 0: plain correlation; 1: phases alone
 LOWEST_HZ, HIGHEST_HZ = 60.0, 8_000.0
 WHOLE, STILL = 0.08, 0.12  # samples: so near to a whole delay, and so steady, a copy is not resampled
@@ -71,9 +78,7 @@ def track(
             return None
         middle_s, delay_s, likenesses = delays
         likeness = float(np.median(likenesses))
-        curve = _smooth(middle_s, delay_s * sample_rate, likenesses**2)
-        if curve is None:
-            return None
+        curve = _smooth(middle_s, delay_s * sample_rate, likenesses**2, stage.smoothness)
         positions = np.interp(times + curve(times) / sample_rate, times, positions, left=np.nan, right=np.nan)
         positions = _extended(positions)
     offset = positions - np.arange(len(positions))
@@ -122,26 +127,42 @@ def _delays(
     if not good.any():
         return None
     delay = (best + np.clip(shift, -1, 1) - reach) / sample_rate
-    return middle[good] / sample_rate, delay[good], likeness[good]
+    middle, number = np.unique(middle[good] / sample_rate, return_index=True)
+    return middle, delay[good][number], likeness[good][number]
 
 
-def _smooth(times: Signal, values: Signal, weights: Signal) -> Callable[[Signal], Signal] | None:
-    """A curve through delays: the smoothest spline that is as near as need be; a line or a constant through few."""
-    deviation = np.abs(values - median_filter(values, 9, mode="nearest"))
-    kept = deviation <= OUTLIER * np.median(deviation) + 0.1
-    times, values, weights = times[kept], values[kept], weights[kept]
-    times, index = np.unique(times, return_index=True)
-    values, weights = values[index], weights[index]
-    if not len(times):
-        return None
-    if len(times) < 8:
-        middle = float(np.average(values, weights=weights))
+def _smooth(times: Signal, values: Signal, weights: Signal, smoothness: tuple[float, ...]) -> Curve:
+    """A curve through delays, (k,) in samples: the smoothest that is as near to most of them as need be.
+
+    Smoothness is the penalty of a spline on its bends; infinite for a line. Outliers are weighed down (Cauchy).
+    """
+    if len(times) < FEWEST:
+        middle = float(np.median(values))
         return lambda at: np.full_like(at, middle)
-    fits = [make_smoothing_spline(times, values, weights, lam=lam) for lam in SMOOTHNESS]
-    errors = [float(np.average((fit(times) - values) ** 2, weights=weights)) for fit in fits]
-    chosen = next(fit for fit, error in zip(fits, errors, strict=True) if error <= NO_WORSE**2 * errors[-1] + 1e-4)
+    curves = [_robust(times, values, weights, each) for each in smoothness]
+    errors = [float(np.median(np.abs(curve(times) - values))) for curve in curves]
+    least = min(errors)
+    chosen = next(curve for curve, error in zip(curves, errors, strict=True) if error <= NO_WORSE * least + NEAR)
     first, last = times[0], times[-1]
     return lambda at: chosen(np.clip(at, first, last))
+
+
+def _robust(times: Signal, values: Signal, weights: Signal, smoothness: float) -> Curve:
+    slope, start, *_ = theilslopes(values, times)
+
+    def line(at: Signal) -> Signal:
+        return np.asarray(start + slope * at)
+
+    curve: Curve = line
+    for _ in range(ROUNDS):
+        residual = np.abs(curve(times) - values)
+        scale = OUTLIER * float(np.median(residual)) + LEAST
+        trusted = weights / (1 + (residual / scale) ** 2)
+        if np.isinf(smoothness):
+            curve = np.polynomial.Polynomial.fit(times, values, 1, w=np.sqrt(trusted))
+        else:
+            curve = make_smoothing_spline(times, values, trusted, lam=smoothness)
+    return curve
 
 
 def _extended(positions: Signal) -> Signal:

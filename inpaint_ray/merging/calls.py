@@ -1,7 +1,7 @@
 """The Python call: a recording and its copies in, the merged recording out."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from inpaint_ray.filling.calls import restorer_of
 from inpaint_ray.filling.waveform import Effort, Fill, Method
 from inpaint_ray.finding.registry import SENSITIVITY
 from inpaint_ray.merging.copies import Copy
-from inpaint_ray.merging.taking import Offer, Taken, Taker
+from inpaint_ray.merging.offers import put_and_fill
+from inpaint_ray.merging.taking import Taker
 from inpaint_ray.models.checkpoint import load_checkpoint
 from inpaint_ray.repairing import BLOCK, fill_events, find
 
@@ -96,69 +97,17 @@ def merge(
             accepted.append(copy)
     offers = Taker(accepted, sample_rate).offers(rows, found, 0, 0, rows.shape[1])
     model = None if checkpoint is None else restorer_of(load_checkpoint(checkpoint))
-    taken = rows.copy()
-    put([offer for offer in offers if offer.is_sure], taken)
-    left = leave_out(found, [offer.note for offer in offers if offer.is_sure])
-    filled, notes = fill_events(taken, sample_rate, left, method=method, effort=effort, restore_magnitudes=model)
-    better = better_than(notes, [offer for offer in offers if not offer.is_sure])
-    put(better, filled)
-    kept: list[Fill] = [*notes, *(offer.note for offer in offers if offer.is_sure)]
-    kept = without(kept, better) + [offer.note for offer in better]
-    return Merged(filled.reshape(samples.shape), sorted(kept, key=lambda note: (note.channel, note.start)), alignments)
+
+    def fill(taken: NDArray, left: list[Event]) -> tuple[NDArray, list[Fill]]:
+        return fill_events(taken, sample_rate, left, method=method, effort=effort, restore_magnitudes=model)
+
+    merged, notes = put_and_fill(rows, found, offers, fill)
+    return Merged(merged.reshape(samples.shape), notes, alignments)
 
 
 def spans_of(events: Sequence[Event]) -> list[tuple[int, int]]:
     """The stretches in which any channel is damaged, in order."""
     return [(event.start, event.stop) for event in join_events(event._replace(channel=0) for event in events)]
-
-
-def put(offers: Sequence[Offer], samples: NDArray, first: int = 0) -> None:
-    """Put offers in their places, in samples (c, n) that begin with sample `first` of the recording."""
-    for offer in offers:
-        note = offer.note
-        samples[note.channel, note.start - first : note.stop - first] = offer.values
-
-
-def leave_out(events: Sequence[Event], taken: Sequence[Taken]) -> list[Event]:
-    """Events without what was taken over: whole, in parts, or not at all."""
-    of: dict[int, list[Taken]] = {}
-    for note in taken:
-        of.setdefault(note.channel, []).append(note)
-    left: list[Event] = []
-    for event in events:
-        start = event.start
-        for note in sorted(of.get(event.channel, []), key=lambda note: note.start):
-            if note.stop <= start or note.start >= event.stop:
-                continue
-            if note.start > start:
-                left.append(event._replace(start=start, stop=note.start))
-            start = max(start, note.stop)
-        if start < event.stop:
-            left.append(event._replace(start=start))
-    return left
-
-
-def better_than(notes: Sequence[Fill], offers: Sequence[Offer]) -> list[Offer]:
-    """Offers of which more is expected than of the ordinary fills in their places."""
-    return [offer for offer in offers if all(_is_better(offer.note, note) for note in notes if _meet(offer.note, note))]
-
-
-def without(notes: Sequence[Fill], offers: Sequence[Offer]) -> list[Fill]:
-    """Notes without the parts of gaps in which offers were put."""
-    kept: list[Fill] = []
-    for note in notes:
-        event = Event(note.channel, note.start, note.stop)
-        parts = leave_out([event], [offer.note for offer in offers])
-        kept += [replace(note, start=part.start, stop=part.stop) for part in parts]
-    return kept
-
-
-def _is_better(taken: Taken, note: Fill) -> bool:
-    return bool(np.isnan(note.expected_snr_db) or taken.expected_snr_db > note.expected_snr_db)
-
-
-def _meet(one: Fill, other: Fill) -> bool:
-    return one.channel == other.channel and one.start < other.stop and other.start < one.stop
 
 
 def _blocks(samples: NDArray) -> Iterator[NDArray]:

@@ -101,7 +101,8 @@ class CopyReader:
     def _lost(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Samples in which any channel of the copy is damaged: (stop - start,)."""
         lost = np.zeros(stop - start, dtype=bool)
-        first, last = np.searchsorted(self._reached, start, side="right"), np.searchsorted(self._starts, stop)
+        first = int(np.searchsorted(self._reached, start, side="right"))
+        last = int(np.searchsorted(self._starts, stop))
         for event in self.copy.events[first:last]:
             lost[max(event.start - start, 0) : max(event.stop - start, 0)] = True
         return lost

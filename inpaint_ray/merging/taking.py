@@ -8,7 +8,6 @@ Shapes: c = channels, n = samples, w = samples of a gap and its surroundings.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,8 @@ from inpaint_ray.audio.runs import Event, Gap, find_runs, join_events, mark_gaps
 from inpaint_ray.filling.auto import fill_from_source
 from inpaint_ray.filling.expectation import expected_db
 from inpaint_ray.filling.matching import Match, Surroundings
-from inpaint_ray.filling.waveform import Fill
 from inpaint_ray.merging.copies import Copy, CopyReader, Stretch
+from inpaint_ray.merging.offers import Offer, Taken
 
 CONTEXT_S = 0.5  # of sound on either side of a gap that is compared
 LONGEST_S = 5.0  # a longer gap is not taken over
@@ -34,30 +33,6 @@ LEAST_TRUST_DB = 0.0
 SURE_DB, SURE_S = 12.0, 0.02  # taken without a look at the ordinary fill: so good, in gaps from this length on
 
 Mask = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Taken(Fill):
-    """A note on a gap, or a part of one, that a copy has filled."""
-
-    copy: str = ""  # its name; of two, joined by " + "
-    copy_start: float = 0.0  # in samples of the copy, the better one if there are two: where the gap begins
-    before_db: float = field(default=-np.inf)  # SNR of the copy on this side of the gap, fitted on the other
-    after_db: float = field(default=-np.inf)
-
-    @property
-    def trust_db(self) -> float:
-        """The lesser of both sides."""
-        return min(self.before_db, self.after_db)
-
-
-@dataclass(frozen=True)
-class Offer:
-    """What a copy has for a part of a gap."""
-
-    note: Taken
-    values: NDArray[np.float64]  # (stop - start,)
-    is_sure: bool  # no ordinary fill needs to be compared
 
 
 class Taker:
@@ -103,7 +78,7 @@ class Taker:
         context = round(CONTEXT_S * self._rate)
         low, high = max(begin - context, 0), min(end + context, samples.shape[1])
         window, missing = samples[:, low:high].astype(np.float64), lost[:, low:high]
-        known = ~missing.any(axis=0)
+        known: Mask = ~np.logical_or.reduce(missing, axis=0)
         window = np.where(missing, 0.0, window)
         read = (reader.read(window.mean(axis=0) * known, known, first + low, self._rate) for reader in self._readers)
         stretches = [stretch for stretch in read if stretch is not None]
@@ -208,7 +183,7 @@ class Taker:
                     "copy",
                     expected,
                     copy=" + ".join(names),
-                    copy_start=float(used[0].track.positions[part.start]),
+                    copy_start_s=float(used[0].track.positions[part.start]) / used[0].copy.sample_rate,
                     before_db=before,
                     after_db=after,
                 )

@@ -35,6 +35,11 @@ class SourceFile(Item):
     labels_from: str = ""  # the file that has them
     taken: tuple[str, ...] = ()  # names that its result must not have: other files of the archive
 
+    @property
+    def has_copies(self) -> bool:
+        """True where other copies may fill what is too long to be filled."""
+        return False
+
 
 def list_archive(config: RestoreConfig) -> list[StoredFile]:
     """List every audio file of the input; below a folder an earlier restoration's _restore folder is passed over.
@@ -66,7 +71,7 @@ def list_archive(config: RestoreConfig) -> list[StoredFile]:
 def fingerprint(config: RestoreConfig, model: str, labels: str | None = None) -> str:
     """Return a digest of all that decides what a file becomes, its own bytes apart; of labels, the stretches alone."""
     settings: list[object] = [VERSION, config.method, config.effort, config.output_format, config.min_gap_ms, model]
-    settings += [sorted(config.find), config.sensitivity, config.headroom_db, labels]
+    settings += [sorted(config.find), config.sensitivity, config.headroom_db, "with copies", labels]
     if labels is not None:
         with suppress(LabelError):  # damaged ones are their text
             settings[-1] = [[*label[:3], label.kind] for label in read_labels(labels)]

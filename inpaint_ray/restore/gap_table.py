@@ -31,6 +31,10 @@ SCHEMA = pa.schema(
         "method": pa.string(),
         "expected_snr_db": pa.float64(),
         "trust": pa.string(),
+        "copy": pa.string(),
+        "copy_start_s": pa.float64(),
+        "match_before_db": pa.float64(),
+        "match_after_db": pa.float64(),
         "level_before_db": pa.float64(),
         "level_after_db": pa.float64(),
         "dtype": pa.string(),
@@ -59,6 +63,12 @@ class FilledGap:
     replaced: bytes  # the samples that were there, in the output's own format
     expected_snr_db: float | None = None  # of the fill; None where nothing tells
     trust: str = ""  # the same in a word: sure, likely or guess
+    copy: str = ""  # name of the copy that it was taken from; two joined by " + "; "" of what was filled
+    copy_start_s: float | None = None  # in the copy
+    match_before_db: float | None = (
+        None  # SNR of the copy on this side of the gap; 120 where they are equal bit for bit
+    )
+    match_after_db: float | None = None
 
 
 def write_gaps(ledger: Ledger, manifest: pa.Table) -> None:

@@ -1,19 +1,22 @@
 """The second reading of a file: it is written again with its gaps filled. Samples and lost are (channels, n)."""
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_ray.audio.decode import INTEGER_SUBTYPES, Recording
 from inpaint_ray.audio.encode import to_integers, write_blocks
-from inpaint_ray.audio.runs import mark_gaps
+from inpaint_ray.audio.runs import Event, Gap, mark_gaps
 from inpaint_ray.filling.expectation import in_a_word
 from inpaint_ray.filling.waveform import MAX_GAP_S, Effort, Fill, Method, RestoreMagnitudes, Sources
 from inpaint_ray.ledger.records import RecordWriter
+from inpaint_ray.merging.offers import Offer, Taken, put_and_fill
 from inpaint_ray.repairing import fill_events
 from inpaint_ray.restore.formats import Target, convert
 from inpaint_ray.restore.gap_table import FilledGap
@@ -21,6 +24,17 @@ from inpaint_ray.restore.pieces import Piece, fill_blocks, plan_pieces
 from inpaint_ray.restore.survey import Survey
 
 DECLIPPED = Fill(0, 0, 0, "declip", np.nan)  # what clipped samples are noted as; nobody knows how near they are
+
+FindOffers = Callable[[Recording, Piece], list[Offer]]  # a piece's window -> what copies have for its gaps
+
+
+@dataclass
+class Repaired:
+    """What became of a file's gaps."""
+
+    num_rows: int = 0  # in the table of gaps
+    num_clamped: int = 0  # restored samples that integers cut off at full scale
+    taken: list[Gap] = field(default_factory=list)  # what copies had of them
 
 
 def repair_file(
@@ -34,7 +48,8 @@ def repair_file(
     effort: Effort,
     restore_magnitudes: RestoreMagnitudes | None,
     record: RecordWriter,
-) -> tuple[int, int]:
+    find_offers: FindOffers | None = None,
+) -> Repaired:
     """Write a file again with its gaps filled and noted; every other sample is the input's, bit for bit.
 
     Args:
@@ -47,29 +62,34 @@ def repair_file(
         effort: how much is spent on each.
         restore_magnitudes: the model, if there is one.
         record: takes the gaps.
-
-    Returns:
-        How many rows the gaps are, and how many restored samples integers cut off at full scale.
+        find_offers: looks into other copies, if there are any.
     """
-    num_rows = num_clamped = 0
+    repaired = Repaired()
     pieces = plan_pieces(survey.gaps, survey.sound.sample_rate, len(survey.sound.samples))
 
     def fill_window(window: Recording, piece: Piece, searched: Recording) -> Recording:
-        nonlocal num_rows, num_clamped
         restored, fills = fill_lost(
-            window, piece, searched, method=method, effort=effort, restore_magnitudes=restore_magnitudes
+            window,
+            piece,
+            searched,
+            method=method,
+            effort=effort,
+            restore_magnitudes=restore_magnitudes,
+            offers=[] if find_offers is None else find_offers(window, piece),
         )
         if target.subtype in INTEGER_SUBTYPES:
-            num_clamped += _count_beyond(restored, piece, 10 ** (target.headroom_db / 20))
+            repaired.num_clamped += _count_beyond(restored, piece, 10 ** (target.headroom_db / 20))
         for gap in _filled_gaps(window, restored, piece, survey, target, fills):
             record.add(vars(replace(gap, name=name)))
-            num_rows += 1
+            repaired.num_rows += 1
+            if gap.copy:
+                repaired.taken.append(Gap(gap.channel, gap.start, gap.stop))
         return restored
 
     with closing(survey.read_again(path)) as blocks:
         restored = (convert(each, target) for _, each in fill_blocks(blocks, pieces, fill_window))
         write_blocks(written, restored)
-    return num_rows, num_clamped
+    return repaired
 
 
 def _count_beyond(restored: Recording, piece: Piece, most: float) -> int:
@@ -88,8 +108,11 @@ def fill_lost(
     method: Method,
     effort: Effort = "normal",
     restore_magnitudes: RestoreMagnitudes | None = None,
+    offers: Sequence[Offer] = (),
 ) -> tuple[Recording, list[Fill]]:
     """Return the sound of a piece's window with its lost samples filled, and what with, in samples of the window.
+
+    What copies offer is taken where it is sure, or better than the ordinary fill.
 
     Integers become floats where there is clipping, which may be restored beyond full scale; they hold integers exactly.
     """
@@ -99,16 +122,20 @@ def fill_lost(
         first = piece.searched[0]
         elsewhere = mark_gaps(piece.lost, len(window.samples), first, first + searched.num_samples)
         sources = Sources(searched.to_float(), elsewhere, offset=start - first)
-    filled, fills = fill_events(
-        window.to_float(),
-        window.sample_rate,
-        piece.gaps,
-        first=start,
-        method=method,
-        effort=effort,
-        restore_magnitudes=restore_magnitudes,
-        sources=sources,
-    )
+
+    def fill(samples: NDArray, left: list[Event]) -> tuple[NDArray, list[Fill]]:
+        return fill_events(
+            samples,
+            window.sample_rate,
+            left,
+            first=start,
+            method=method,
+            effort=effort,
+            restore_magnitudes=restore_magnitudes,
+            sources=sources,
+        )
+
+    filled, fills = put_and_fill(window.to_float(), piece.gaps, offers, fill, first=start)
     lost = mark_gaps(piece.gaps, len(window.samples), start, start + window.num_samples)
     samples = window.samples.copy()
     if samples.dtype != np.int32:
@@ -130,34 +157,66 @@ def _filled_gaps(
 ) -> Iterator[FilledGap]:
     """Yield the gaps of a piece, or the parts of them that lie in it; their `name` is still to come."""
     rate, first = window.sample_rate, piece.window[0]
-    noted = {(fill.channel, fill.start + first): fill for fill in fills}
     longest = min(MAX_GAP_S * rate, survey.num_samples - 1)
+    notes = {channel: [fill for fill in fills if fill.channel == channel] for channel in range(len(window.samples))}
     for gap in piece.gaps:
-        start, stop = max(gap.start, piece.start), min(gap.stop, piece.stop)
-        if start >= stop:
-            continue
-        note = noted.get((gap.channel, max(gap.start, first)), DECLIPPED)
-        silent = gap.stop - gap.start > longest  # which a window may cut short
-        expected = 0.0 if silent else note.expected_snr_db
-        before, after = (each.cut(start - first, stop - first) for each in (window, restored))
-        original = convert(before, target).samples[gap.channel]
-        yield FilledGap(
-            name="",
-            channel=gap.channel,
-            start=start,
-            stop=stop,
-            kind=gap.kind,
-            confidence=gap.confidence,
-            start_s=start / rate,
-            seconds=(stop - start) / rate,
-            method="silence" if silent else note.method,
-            expected_snr_db=None if np.isnan(expected) else expected,
-            trust="" if np.isnan(expected) else in_a_word(expected),
-            level_before_db=_level_db(before.to_float()[gap.channel]),
-            level_after_db=_level_db(after.to_float()[gap.channel]),
-            dtype=str(original.dtype),
-            replaced=original.tobytes(),
-        )
+        parts = list(_parts(gap, piece, notes[gap.channel]))
+        is_whole = not any(isinstance(note, Taken) for _, _, note in parts)
+        for start, stop, note in parts:
+            length = gap.stop - gap.start if is_whole else stop - start  # of a gap that a window may cut short
+            silent = not isinstance(note, Taken) and length > longest
+            expected = 0.0 if silent else note.expected_snr_db
+            before, after = (each.cut(start - first, stop - first) for each in (window, restored))
+            original = convert(before, target).samples[gap.channel]
+            yield FilledGap(
+                name="",
+                channel=gap.channel,
+                start=start,
+                stop=stop,
+                kind=gap.kind,
+                confidence=gap.confidence,
+                start_s=start / rate,
+                seconds=(stop - start) / rate,
+                method="silence" if silent else note.method,
+                expected_snr_db=None if np.isnan(expected) else expected,
+                trust="" if np.isnan(expected) else in_a_word(expected),
+                **_origin(note),
+                level_before_db=_level_db(before.to_float()[gap.channel]),
+                level_after_db=_level_db(after.to_float()[gap.channel]),
+                dtype=str(original.dtype),
+                replaced=original.tobytes(),
+            )
+
+
+def _parts(gap: Event, piece: Piece, notes: list[Fill]) -> Iterator[tuple[int, int, Fill]]:
+    """Yield the parts of a gap that lie in a piece, in samples of the recording, and what each was filled with.
+
+    Args:
+        gap: in samples of the recording.
+        piece: in whose window the notes count samples.
+        notes: of its channel, by start.
+    """
+    first = piece.window[0]
+    start, stop = max(gap.start, piece.start), min(gap.stop, piece.stop)
+    number = bisect_right(notes, start - first, key=lambda note: note.stop)
+    if start < stop and (number == len(notes) or notes[number].start + first >= stop):
+        yield start, stop, DECLIPPED
+    while start < stop and number < len(notes) and (note := notes[number]).start + first < stop:
+        begin, end = max(note.start + first, start), min(note.stop + first, stop)
+        yield begin, end, note
+        number += 1
+
+
+def _origin(note: Fill) -> dict[str, Any]:
+    """The columns that tell where a copy's samples come from."""
+    if not isinstance(note, Taken):
+        return {}
+    return {
+        "copy": note.copy,
+        "copy_start_s": note.copy_start_s,
+        "match_before_db": note.before_db,
+        "match_after_db": note.after_db,
+    }
 
 
 def _level_db(samples: NDArray) -> float:

@@ -3,8 +3,9 @@
 import hashlib
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,7 +29,7 @@ from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.formats import FLOAT_BYTES, LOSSLESS, Target, choose_target
 from inpaint_ray.restore.gap_table import SCHEMA
 from inpaint_ray.restore.manifest import ManifestRow
-from inpaint_ray.restore.repair import repair_file
+from inpaint_ray.restore.repair import FindOffers, repair_file
 from inpaint_ray.restore.survey import Survey, describe, survey_file
 
 MEMORY_GIB = 0.85  # of an actor: benchmarks.restore
@@ -37,8 +38,19 @@ KEEPS_ALL = "--output-format wav"
 NOT_AGAIN = (AudioDecodeError, LabelError, ValueError, soundfile.SoundFileError)  # the same file fails the same way
 
 
+@dataclass(frozen=True)
+class OtherCopies:
+    """Other copies of a file: a merge has some."""
+
+    find_offers: FindOffers | None = None
+    scores: dict[str, float] = field(default_factory=dict)  # name -> score of its alignment
+    notes: list[str] = field(default_factory=list)  # on those that are of no use
+
+
 class Restorer:
     """Restores files; the work of a restoration."""
+
+    memory_gib: ClassVar[float] = MEMORY_GIB  # of an actor
 
     item: ClassVar[type[Item]] = SourceFile
     schema: ClassVar[pa.Schema] = SCHEMA
@@ -74,7 +86,7 @@ class Restorer:
         output_name(source)  # a name that leads out is refused before anything else
         survey = survey_file(path, source.labels, self.config)
         row = describe(start, survey)
-        if survey.to_fill() or not survey.finite:
+        if survey.to_fill() or not survey.finite or (survey.gaps and source.has_copies):
             return self._repair(path, source, row, survey, record)
         with storage.output_path(storage.join(self.config.output, source.name)) as target:
             shutil.copyfile(path, target)
@@ -95,8 +107,9 @@ class Restorer:
             headroom_db=headroom_db,
         )
         name = output_name(source, target.suffix)
-        with storage.output_path(storage.join(self.config.output, name)) as written:
-            num_rows, num_clamped = repair_file(
+        place = storage.join(self.config.output, name)
+        with self._open_copies(path, source, survey) as copies, storage.output_path(place) as written:
+            repaired = repair_file(
                 path,
                 written,
                 survey,
@@ -106,11 +119,19 @@ class Restorer:
                 effort=self.config.effort,
                 restore_magnitudes=self.restore_magnitudes,
                 record=record,
+                find_offers=copies.find_offers,
             )
-            notes = [row.error, copy_tags(path, written), _note_target(survey, target, num_clamped)]
-            row = replace(row, error="; ".join(filter(None, notes)), gap_rows=num_rows, record=record.name)
-            row = replace(row, headroom_db=headroom_db)
+            row = describe(row, survey, repaired.taken)
+            notes = [row.error, copy_tags(path, written), _note_target(survey, target, repaired.num_clamped)]
+            notes += copies.notes
+            row = replace(row, error="; ".join(filter(None, notes)), gap_rows=repaired.num_rows, record=record.name)
+            row = replace(row, headroom_db=headroom_db, copies=copies.scores)
             return _seal(row, name, written)
+
+    @contextmanager
+    def _open_copies(self, path: Path, source: SourceFile, survey: Survey) -> Iterator[OtherCopies]:
+        """Open the other copies of a file: none."""
+        yield OtherCopies()
 
 
 def start_row(source: SourceFile, config: RestoreConfig, model: str) -> ManifestRow:

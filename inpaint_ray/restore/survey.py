@@ -1,7 +1,7 @@
 """The first reading of a file: what there is to restore in it."""
 
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_ray.audio.decode import INTEGER_SUBTYPES, Recording, read_blocks
-from inpaint_ray.audio.runs import Event, join_events
+from inpaint_ray.audio.runs import Event, Gap, join_events, leave_out
 from inpaint_ray.filling.waveform import MAX_GAP_S
 from inpaint_ray.finding.detection import find_gaps
 from inpaint_ray.finding.labels import place_labels, read_labels
@@ -106,11 +106,12 @@ def survey_file(path: Path, labels: str | None, config: RestoreConfig) -> Survey
     return Survey(first.cut(0, 0), num_samples, gaps, silent, num_bad == 0, num_over, peak, kept)
 
 
-def describe(row: ManifestRow, survey: Survey) -> ManifestRow:
-    """Return the row of a file, as far as the first reading tells."""
+def describe(row: ManifestRow, survey: Survey, taken: Sequence[Gap] = ()) -> ManifestRow:
+    """Return the row of a file, as far as the first reading tells, and what was taken from copies."""
     rate, fillable = survey.sound.sample_rate, set(survey.to_fill())
     spans = _spans(survey.gaps)
-    left = _spans([gap for gap in survey.gaps if gap not in fillable])
+    silent = leave_out([gap for gap in survey.gaps if gap not in fillable], taken)
+    left = _spans(silent)
     error = "silent: nothing in it can be told to be lost" if survey.silent and not survey.gaps else ""
     if left:
         count = "1 gap" if len(left) == 1 else f"{len(left)} gaps"
@@ -125,7 +126,7 @@ def describe(row: ManifestRow, survey: Survey) -> ManifestRow:
         channels=len(survey.sound.samples),
         gaps=len(spans),
         longest_gap_s=max((stop - start for start, stop in spans), default=0) / rate,
-        samples_replaced=sum(gap.stop - gap.start for gap in fillable),
+        samples_replaced=_count(survey.gaps) - _count(silent),
         kinds=dict(sorted(Counter(gap.kind for gap in survey.gaps).items())),
         least_confidence=min((gap.confidence for gap in survey.gaps), default=0.0),
     )
@@ -135,6 +136,10 @@ def _floor(sound: Recording) -> float:
     """Return the amplitude of the loudest dither."""
     bits = min(INTEGER_SUBTYPES.get(sound.subtype, FINEST_BITS), FINEST_BITS)
     return min(FLOOR_STEPS / 2 ** (bits - 1), HIGHEST_FLOOR)
+
+
+def _count(gaps: list[Event]) -> int:
+    return sum(gap.stop - gap.start for gap in gaps)
 
 
 def _spans(gaps: list[Event]) -> list[tuple[int, int]]:
