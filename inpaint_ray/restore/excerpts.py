@@ -27,11 +27,12 @@ def cut_excerpts(ledger: Ledger, row: ManifestRow, source: str) -> tuple[Recordi
         FileNotFoundError: source or output are gone.
         AudioDecodeError: one is no audio any more, or another recording.
     """
-    tables = read_gaps(ledger, row.record, {row.name}, ["name", "channel", "start", "stop"])
+    tables = read_gaps(ledger, row.record, {row.name}, ["name", "channel", "start", "stop", "copy"])
     rows = [each for table in tables for each in table.to_pylist()]
     gaps = join_events([Event(each["channel"], each["start"], each["stop"]) for each in rows])
     length, num_samples = round(EXCERPT_S * row.sample_rate), round(row.seconds * row.sample_rate)
     filled = [gap for gap in gaps if gap.stop - gap.start <= min(MAX_GAP_S * row.sample_rate, num_samples - 1)]
+    filled += [Event(each["channel"], each["start"], each["stop"]) for each in rows if each["copy"]]
     longest = max(filled, key=lambda gap: gap.stop - gap.start)
     first = max(min((longest.start + longest.stop - length) // 2, num_samples - length), 0)
     damaged = _cut(source, first, first + length)
