@@ -82,9 +82,10 @@ def track(
         positions = np.interp(times + curve(times) / sample_rate, times, positions, left=np.nan, right=np.nan)
         positions = _extended(positions)
     offset = positions - np.arange(len(positions))
-    whole = same_rate and np.ptp(offset) < STILL and abs(np.median(offset) - np.rint(np.median(offset))) < WHOLE
+    early, middle, late = np.quantile(offset, (0.2, 0.5, 0.8))  # the ends of a stretch may be uncertain
+    whole = same_rate and late - early < STILL and abs(middle - np.rint(middle)) < WHOLE
     if whole:
-        positions = np.arange(len(positions)) + np.rint(np.median(offset))
+        positions = np.arange(len(positions)) + np.rint(middle)
     return Track(positions, likeness, bool(whole))
 
 

@@ -22,10 +22,12 @@ from inpaint_ray.merging.offers import Offer, Taken
 CONTEXT_S = 0.5  # of sound on either side of a gap that is compared
 LONGEST_S = 5.0  # a longer gap is not taken over
 APART_S = 0.02  # gaps that are nearer are taken over at once
-REACH_S = 48 / 44_100  # of the filter, to either side
-RIDGE = 1e-5  # share of the copy's power
+FILTERS = (  # reach to either side, and share of the copy's power that is added to it: precise, and cautious
+    (48 / 44_100, 1e-5),
+    (12 / 44_100, 1e-3),
+)
 MOST_PLACES = 2  # arrangements of a copy's channels: straight and exchanged
-ENOUGH_DB = 20.0  # of trust, with which no second arrangement is looked at
+ENOUGH_DB = 20.0  # of trust, with which neither a second arrangement nor a cautious filter is tried
 EQUAL_S = 0.05  # on either side, in which samples are compared bit for bit
 EQUAL = 0.9  # share of them that must be equal
 EXACT_DB = 120.0  # expected where a copy is bit for bit the recording
@@ -132,16 +134,24 @@ class Taker:
                 losses += [np.ones((len(window), apart), dtype=bool), np.tile(stretch.lost, (len(window), 1))]
                 owners.append((turn, stretch))
         whole, lost = np.concatenate(parts, axis=1), np.concatenate(losses, axis=1)
-        surroundings = Surroundings(whole, lost, begin, end, self._rate, reach_s=REACH_S, ridge=RIDGE)
         shifts = {2 * apart * number: owner for number, owner in enumerate(owners, start=1)}
-        match = surroundings.best([shift for shift, (turn, _) in shifts.items() if not turn], 0)
-        if match is not None and match.trust_db < ENOUGH_DB:
-            match = surroundings.best(list(shifts), 0)
-        if match is None or match.trust_db < LEAST_TRUST_DB:
+        straight = [shift for shift, (turn, _) in shifts.items() if not turn]
+        found: list[tuple[Match, Surroundings, float]] = []
+        for reach_s, ridge in FILTERS:
+            surroundings = Surroundings(whole, lost, begin, end, self._rate, reach_s=reach_s, ridge=ridge)
+            match = surroundings.best(list(shifts) if found else straight, 0)
+            if match is not None:
+                found.append((match, surroundings, reach_s))
+            if match is None or match.trust_db >= ENOUGH_DB:
+                break
+        if not found:
+            return []
+        match, surroundings, reach_s = max(found, key=lambda each: each[0].trust_db)
+        if match.trust_db < LEAST_TRUST_DB:
             return []
         used = tuple(shifts[shift][1] for shift in match.shifts)
         source = surroundings.source(match, 0, apart)
-        reach = max(round(REACH_S * self._rate), 1)
+        reach = max(round(reach_s * self._rate), 1)
         unknown = np.logical_or.reduce([stretch.lost for stretch in used])
         known = np.convolve(unknown, np.ones(2 * reach + 1), mode="same") < 0.5
         filled = window.copy()
