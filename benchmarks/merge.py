@@ -40,7 +40,6 @@ from inpaint_ray.restore.manifest import FOLDER
 LENGTHS_MS = (100, 20, 100, 20)
 EDGE_S = 1.5
 LEAST_GAIN_DB, MOST_WORSE_DB = 15.0, 0.5  # the aims: of gaps of 100 ms, and of the mean of any condition
-WRONG = 50
 BLOCK = 2**18
 FIELDS = (
     "half",
@@ -178,11 +177,11 @@ def calibrate(rows: list[dict[str, str]]) -> None:
         print(f"{label}: mean error {error.mean():+.1f} dB, absolute {np.abs(error).mean():.1f} dB, {len(known)} gaps")
 
 
-def refuse(folders: list[Path], half: str, limit: int) -> None:
+def refuse(folders: list[Path], half: str, limit: int, count: int) -> None:
     """Scores of wrong copies, and of right ones beside them."""
     recordings = list(list_recordings(folders, half, limit))
     wrong: dict[str, list[float]] = defaultdict(list)
-    for number in range(WRONG):
+    for number in range(count):
         _, clean, rate = recordings[number % len(recordings)]
         kind = ("another piece", "another key", "another take")[number % 3]
         random = np.random.default_rng(number)
@@ -255,12 +254,13 @@ def main() -> None:
     parser.add_argument("--music", type=Path, nargs="+", default=[])
     parser.add_argument("--half", choices=("tune", "test"), default="test")
     parser.add_argument("--recordings", type=int, default=6)
+    parser.add_argument("--wrong", type=int, default=50, help="copies that must be refused")
     parser.add_argument("--scores", type=Path)
     parser.add_argument("--work", type=Path)
     parser.add_argument("--minutes", type=float, default=120.0)
     arguments = parser.parse_args()
     if arguments.what == "refuse":
-        refuse(arguments.music, arguments.half, arguments.recordings)
+        refuse(arguments.music, arguments.half, arguments.recordings, arguments.wrong)
     elif arguments.what == "long":
         run_long(arguments.music, arguments.work, arguments.minutes)
     elif arguments.what == "gaps":

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from inpaint_ray.aligning.sampling import ZEROS, lowering, sample_at
+from inpaint_ray.aligning.sampling import FEW_ZEROS, lowering, sample_at
 
 LOW_RATE = 5_500.0  # Hz
 WINDOW_S = 0.36
@@ -62,17 +62,17 @@ def find_anchor(
     length, reach = round(WINDOW_S * LOW_RATE), round(REACH_S * LOW_RATE)
     times = (np.arange(length) - (length - 1) / 2) / LOW_RATE
     positions = np.asarray((guess.reference_s + times) * reference_rate - own, np.float64)
-    target = _emphasised(sample_at(reference[None], positions, lowering(reference_rate, LOW_RATE))[0])
+    target = _emphasised(sample_at(reference[None], positions, lowering(reference_rate, LOW_RATE), FEW_ZEROS)[0])
     target *= np.hanning(length)
-    first = guess.copy_s - times[-1] - REACH_S - ZEROS / LOW_RATE
+    first = guess.copy_s - times[-1] - REACH_S - FEW_ZEROS / LOW_RATE
     num_low = round(2 * (guess.copy_s - first) * LOW_RATE * (1 + MOST_SPEED))
     low_positions = (first + np.arange(num_low) / LOW_RATE) * copy_rate - other
-    low = sample_at(copy[None], low_positions, lowering(copy_rate, LOW_RATE))
+    low = sample_at(copy[None], low_positions, lowering(copy_rate, LOW_RATE), FEW_ZEROS)
     best = Anchor(guess.reference_s, guess.copy_s, guess.speed, 0.0)
     lags = np.arange(-reach, length + reach) - (length - 1) / 2
     for speed in _speeds(guess.speed):
         at = (guess.copy_s - first) * LOW_RATE + lags * (1 + speed)
-        likeness = _likeness(target, _emphasised(sample_at(low, at)[0]))
+        likeness = _likeness(target, _emphasised(sample_at(low, at, zeros=FEW_ZEROS)[0]))
         lag, value = _peak(likeness)
         if value > best.likeness:
             copy_s = guess.copy_s + (1 + speed) * (lag - reach) / LOW_RATE

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 Blocks = Callable[[], Iterator[NDArray]]  # reads a recording from its beginning: consecutive (c, n) float blocks
 
-ZEROS = 32  # of the sinc on either side
+ZEROS = 32  # of the sinc on either side, where samples are taken over
+FEW_ZEROS = 12  # where delays are measured
 BETA = 9.0  # of the Kaiser window: side lobes 90 dB down
 PHASES = 512  # of the table, which is interpolated linearly: errors 100 dB down
 AT_ONCE = 2**13  # positions
@@ -20,18 +21,19 @@ PASSED = 0.95  # share of the lower Nyquist frequency that a lowered rate keeps
 Signal = NDArray[np.float64]
 
 
-def sample_at(samples: NDArray, positions: Signal, cutoff: float = 1.0) -> Signal:
+def sample_at(samples: NDArray, positions: Signal, cutoff: float = 1.0, zeros: int = ZEROS) -> Signal:
     """Interpolate a signal by a windowed sinc (Smith, 2002); what lies outside it is zero.
 
     Args:
         samples: (c, n).
         positions: (m,) in samples, at whatever distances.
         cutoff: share of the Nyquist frequency that is kept, for positions farther apart than samples.
+        zeros: of the sinc on either side.
 
     Returns:
         (c, m).
     """
-    reach = int(np.ceil(ZEROS / cutoff))
+    reach = int(np.ceil(zeros / cutoff))
     table = _table(cutoff, reach)
     made = np.zeros((len(samples), len(positions)))
     taps = np.arange(-reach + 1, reach + 1)

@@ -68,6 +68,7 @@ class Surroundings:
     ) -> None:
         self._samples, self._lost, self._origin = samples, lost, origin
         self._start, self._stop = start, stop
+        self._fitted: dict[tuple[int, ...], tuple[_Fit, _Fit]] = {}
         self._reach, self._ridge = max(round(reach_s * sample_rate), 1), ridge
         context = round(CONTEXT_S * sample_rate)
         self._first, self._last = max(start - context, 0), min(stop + context, samples.shape[1])
@@ -128,7 +129,12 @@ class Surroundings:
         return min(self.sides_db(shifts))
 
     def _fits(self, shifts: tuple[int, ...]) -> tuple[_Fit, _Fit]:
-        """The sums before and after the gap."""
+        """The sums before and after the gap, computed once."""
+        if shifts not in self._fitted:
+            self._fitted[shifts] = self._fit_sides(shifts)
+        return self._fitted[shifts]
+
+    def _fit_sides(self, shifts: tuple[int, ...]) -> tuple[_Fit, _Fit]:
         columns, weight = [], self._weight.copy()
         for shift in shifts:
             piece, whole = self._piece(self._first + shift, self._last + shift)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_ray.aligning.alignment import Alignment
-from inpaint_ray.aligning.sampling import ZEROS, Blocks, cut, lowering, sample_at
+from inpaint_ray.aligning.sampling import FEW_ZEROS, ZEROS, Blocks, cut, lowering, sample_at
 from inpaint_ray.aligning.tracking import Track, track
 from inpaint_ray.audio.runs import Event
 
@@ -83,7 +83,7 @@ class CopyReader:
         mono = np.where(lost, 0.0, sound).mean(axis=0, keepdims=True)
 
         def read_at(at: Signal) -> Signal:
-            return np.where(_look_up(unsure, at - start), np.nan, sample_at(mono, at - start, cutoff)[0])
+            return np.where(_look_up(unsure, at - start), np.nan, sample_at(mono, at - start, cutoff, FEW_ZEROS)[0])
 
         same_rate = sample_rate == self.copy.sample_rate
         found = track(target, known, positions, read_at, sample_rate, same_rate=same_rate)
