@@ -30,6 +30,7 @@ from inpaint_ray.audio.runs import Event
 from inpaint_ray.copies.config import MergeConfig
 from inpaint_ray.copies.listing import CopyFile, MergedFile
 from inpaint_ray.copies.merger import Merger
+from inpaint_ray.filling.expectation import MOST_EXPECTED_DB
 from inpaint_ray.filling.waveform import fill_with_notes
 from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.ledger.records import write_record
@@ -159,22 +160,19 @@ def print_table(rows: list[dict[str, str]]) -> None:
 
 
 def calibrate(rows: list[dict[str, str]]) -> None:
-    """Fit the line of COEFFICIENTS for copies, and print how far it is off."""
-    known = [
-        row
-        for row in rows
-        if 0 < float(row["taken"]) and np.isfinite(float(row["trust_db"])) and float(row["trust_db"]) < 100
-    ]
-    trust = np.array([float(row["trust_db"]) for row in known])
-    length = np.log2(np.minimum(np.array([float(row["ms"]) for row in known]) / 1000, 0.3) / 0.1)
-    truth = np.clip(np.array([float(row["merged_db"]) for row in known]), -20, 60)
-    matrix = np.stack([np.ones_like(trust), length, trust], axis=1)
+    """Fit the line of COEFFICIENTS for copies to gaps that were wholly taken, and print how far it is off."""
+    whole = [row for row in rows if float(row["taken"]) > 0.999 and row["exact"] == "False"]
+    trust, expected, truth = (
+        np.array([float(row[name]) for row in whole]) for name in ("trust_db", "expected_db", "merged_db")
+    )
+    truth = np.clip(truth, -20, MOST_EXPECTED_DB)  # no more is ever expected
+    length = np.log2(np.minimum(np.array([float(row["ms"]) for row in whole]) / 1000, 0.3) / 0.1)
+    matrix = np.stack([np.ones_like(trust), length, np.minimum(trust, MOST_EXPECTED_DB)], axis=1)
     fitted, *_ = np.linalg.lstsq(matrix, truth, rcond=None)
     print("constant, a doubling of 0.1 s, a dB of trust:", np.round(fitted, 2))
-    expected = np.array([float(row["expected_db"]) for row in known])
-    for label, values in (("as it stands", expected), ("fitted", np.clip(matrix @ fitted, -3, 40))):
+    for label, values in (("as it stands", expected), ("fitted", np.clip(matrix @ fitted, -3, MOST_EXPECTED_DB))):
         error = values - truth
-        print(f"{label}: mean error {error.mean():+.1f} dB, absolute {np.abs(error).mean():.1f} dB, {len(known)} gaps")
+        print(f"{label}: mean error {error.mean():+.1f} dB, absolute {np.abs(error).mean():.1f} dB, {len(whole)} gaps")
 
 
 def refuse(folders: list[Path], half: str, limit: int, count: int) -> None:
