@@ -267,8 +267,9 @@ def main() -> None:
             if not file.tell():
                 writer.writeheader()
             for recording in list_recordings(arguments.music, arguments.half, arguments.recordings):
-                writer.writerows(score_recording(*recording, arguments.half))
-                file.flush()
+                for row in score_recording(*recording, arguments.half):
+                    writer.writerow(row)
+                    file.flush()
                 print(recording[0], flush=True)
     else:
         with arguments.scores.open(newline="") as file:
