@@ -21,7 +21,7 @@ from inpaint_ray.audio.interpolation import interpolate_frames
 from inpaint_ray.data.schema import read_dataset
 from inpaint_ray.data.shards import shard_rows
 from inpaint_ray.models.gap_unet import GapUNetConfig
-from inpaint_ray.models.registry import LossName
+from inpaint_ray.models.losses import LossName
 from inpaint_ray.models.tower import TowerConfig
 from inpaint_ray.tables import markdown_table
 from inpaint_ray.train.config import Optimisation, Precision

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from inpaint_ray.audio.damage import FRAMES, parse_damage
 from inpaint_ray.data.schema import Dataset
 from inpaint_ray.data.shards import shard_rows
-from inpaint_ray.models.registry import LossName
+from inpaint_ray.models.losses import LossName
 from inpaint_ray.train.config import Optimisation, Precision
 from inpaint_ray.train.epoch import TrainingSums, mean_scores, train_epoch, validate
 from inpaint_ray.train.learner import Learner

@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from inpaint_ray import storage
-from inpaint_ray.command_line import start_ray
+from inpaint_ray.cluster import start_ray
 from inpaint_ray.data.schema import DATASET, Dataset, read_dataset
 from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.evaluate.run import evaluate

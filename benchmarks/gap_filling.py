@@ -24,15 +24,17 @@ from numpy.typing import NDArray
 
 from benchmarks.instruments import INSTRUMENTS, play
 from inpaint_ray.audio.decode import decode
+from inpaint_ray.audio.grid import Grid
 from inpaint_ray.audio.linear_prediction import autocorrelation, least_error, predictor
 from inpaint_ray.audio.metrics import log_spectral_distance, snr
 from inpaint_ray.audio.runs import find_runs
-from inpaint_ray.audio.stft import Grid, spectrogram
+from inpaint_ray.audio.stft import spectrogram
 from inpaint_ray.checkpoints import open_checkpoint
 from inpaint_ray.errors import AudioDecodeError
 from inpaint_ray.filling.autoregressive import fill_gaps
 from inpaint_ray.filling.calls import restorer_of
-from inpaint_ray.filling.waveform import fill, lost_frames
+from inpaint_ray.filling.synthesis import lost_frames
+from inpaint_ray.filling.waveform import fill
 
 MIN_POWER = 1e-8  # -80 dB: gaps in silence have no ratio
 CONTEXT_S = 0.5  # cut out on either side of each gap; more than any method looks at

@@ -13,8 +13,9 @@ import torch
 import torchaudio
 from numpy.typing import NDArray
 
+from inpaint_ray.audio.grid import Grid
 from inpaint_ray.audio.metrics import log_spectral_distance, snr
-from inpaint_ray.audio.stft import Grid, spectrogram
+from inpaint_ray.audio.stft import spectrogram
 from inpaint_ray.evaluate.audio.visqol import Visqol
 
 EXCERPT_S = 1.8  # around a gap, for ViSQOL

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from benchmarks.local_music import list_music, read_clean
 from inpaint_ray.audio.local_damage import KINDS, damage_locally
 from inpaint_ray.audio.runs import Event, find_runs, mark_gaps
-from inpaint_ray.finding.registry import SENSITIVITY
+from inpaint_ray.finding.kinds import SENSITIVITY
 from inpaint_ray.repairing import fill_events, find
 
 Signal = NDArray[np.float64]

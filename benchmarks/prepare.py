@@ -32,7 +32,7 @@ from inpaint_ray.audio.decode import decode
 from inpaint_ray.audio.interpolation import interpolate_frames
 from inpaint_ray.audio.metrics import normalise, psnr
 from inpaint_ray.audio.stft import stft
-from inpaint_ray.command_line import start_ray
+from inpaint_ray.cluster import start_ray
 from inpaint_ray.data.tracks import list_folders
 from inpaint_ray.prepare.config import PrepareConfig
 from inpaint_ray.prepare.patching import GRID, cut_patches, read_clip

@@ -17,7 +17,7 @@ import torch
 from inpaint_ray.audio.interpolation import interpolate_frames
 from inpaint_ray.audio.wiener import wiener_frames
 from inpaint_ray.checkpoints import open_checkpoint
-from inpaint_ray.command_line import start_ray
+from inpaint_ray.cluster import start_ray
 from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.evaluate.run import evaluate
 from inpaint_ray.models.registry import build_model

@@ -2,6 +2,7 @@
 
 OMP_NUM_THREADS=1 python -m benchmarks.restore --work FOLDER [--checkpoint FOLDER] [--seconds 60] [--hours 3]
 python -m benchmarks.restore --work FOLDER --kills [--files 300]
+OMP_NUM_THREADS=1 python -m benchmarks.restore --work FOLDER --proof 100 --seconds 60
 """
 
 import argparse
@@ -27,9 +28,10 @@ from inpaint_ray.audio.encode import to_integers, write_blocks
 from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.ledger.records import read_entries, write_record
 from inpaint_ray.restore.archive import SourceFile
-from inpaint_ray.restore.config import RestoreConfig
+from inpaint_ray.restore.bag import write_bag
+from inpaint_ray.restore.config import Proof, RestoreConfig
 from inpaint_ray.restore.gap_table import GAPS
-from inpaint_ray.restore.manifest import FOLDER, MANIFEST
+from inpaint_ray.restore.manifest import FOLDER, MANIFEST, ManifestRow
 from inpaint_ray.restore.restorer import Restorer
 
 RATE = 44_100
@@ -98,6 +100,47 @@ def costs(work: Path, seconds: float, checkpoint: str | None) -> None:
                 )
                 cells.append(f"{f'{seconds / spent:.1f} ({spent / bare:.2f})':>16}")
             print(f"{container:<10}{method:<16}{seconds / bare:>16.1f}", *cells, sep="", flush=True)
+
+
+def proof_costs(work: Path, num_files: int, seconds: float) -> None:
+    """CPU time of a restoration of many files at 0.1 % damage with --difference and --bag, over one without."""
+    settings = {"plain": Proof(), "--difference": Proof(difference=True), "both": Proof(difference=True, bag=True)}
+    print(f"{num_files} files of {seconds:g} s, 44.1 kHz stereo, 16 bits, 0.1 % lost; CPU s, median of 5 (over plain)")
+    for container in ("FLAC", "WAV"):
+        folder = work / f"proof_{container}"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        paths = [folder / f"{number:03d}.{container.lower()}" for number in range(num_files)]
+        for number, path in enumerate(paths):
+            write_blocks(path, [make_damaged(seconds, 0.001, container=container, seed=number)])
+
+        def act(name: str, folder: Path = folder, paths: list[Path] = paths) -> float:
+            output = work / "proof_out"
+            shutil.rmtree(output, ignore_errors=True)
+            config = RestoreConfig(input=str(folder), output=str(output), proof=settings[name])
+            restorer = Restorer(config, "")
+            started = time.process_time()
+            with write_record(Ledger(config.output, FOLDER).records, "all", Restorer.schema) as record:
+                for path in paths:
+                    size = path.stat().st_size
+                    source = SourceFile(uri=str(path), name=path.name, size=size, fingerprint="")
+                    record.entries.append(restorer(source, None, record))
+            if settings[name].bag:
+                write_bag(str(output), [ManifestRow(**entry.row) for entry in record.entries])
+            spent = time.process_time() - started
+            assert all(entry.row["status"] == "restored" for entry in record.entries), (
+                "without gaps: give more --seconds"
+            )
+            return spent
+
+        act("both")  # what is loaded at first use
+        laps = {name: [] for name in settings}
+        for _ in range(5):  # in turn, so that other work on the machine meets all alike
+            for name in settings:
+                laps[name].append(act(name))
+        spent = {name: float(np.median(each)) for name, each in laps.items()}
+        cells = [f"{name} {each:.2f} ({each / spent['plain']:.3f})" for name, each in spent.items()]
+        print(f"{container:<6}", "   ".join(cells), flush=True)
 
 
 def memory(work: Path, hours: float, share: float) -> None:
@@ -232,12 +275,16 @@ def main() -> None:
     parser.add_argument("--long-share", type=float, default=0.001, help="of its samples that are lost")
     parser.add_argument("--kills", action="store_true", help="kill processes in place of measuring")
     parser.add_argument("--files", type=int, default=300, help="to restore among kills")
+    parser.add_argument("--proof", type=int, metavar="FILES", help="so many files with --difference and --bag instead")
     parser.add_argument("--peak-of", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     work = arguments.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     if arguments.kills:
         kills(work, arguments.files)
+        return
+    if arguments.proof:
+        proof_costs(work, arguments.proof, arguments.seconds)
         return
     if arguments.peak_of:
         print_peak(work, arguments.peak_of)

@@ -26,7 +26,7 @@ import torch
 from ray.cluster_utils import Cluster
 
 from benchmarks.prepare import config_of, write_tracks
-from inpaint_ray.command_line import start_ray
+from inpaint_ray.cluster import start_ray
 from inpaint_ray.data.batches import Batch, damage_rows
 from inpaint_ray.data.schema import Dataset, read_dataset
 from inpaint_ray.data.shards import read_rows, shard_uris

@@ -1,8 +1,9 @@
 """Train the network that finds clicks, crackle and scratches, on music with damage that is drawn anew in every step.
 
-    python -m benchmarks.train_clicks --music FOLDER --output clicks.safetensors [--minutes 8] [--first-step 0]
+    python -m benchmarks.train_clicks --music FOLDER --more FOLDER --output clicks.safetensors [--minutes 60]
 
-Runs of some minutes go on from what the output holds; the learning rate follows `--first-step` of `--steps`.
+A run goes on from what the output holds at `--first-step`; the learning rate follows that of `--steps`. `--more` is
+further music, of which nothing is tested: game music, whose square waves and drums are what looks like clicks.
 """
 
 import argparse
@@ -23,11 +24,13 @@ from inpaint_ray.finding.residuals import features
 CROP = 16_384  # samples
 BATCH = 6
 NUM_CLIPS = 160  # of FMA that a run draws from
+MORE_S, NUM_MORE = 15.0, 80  # seconds of each further recording, and how many
+AUDIO = {".flac", ".ogg", ".opus", ".mp3", ".wav"}
 LEARNING_RATE = 3e-3
 Music = list[tuple[NDArray[np.float32], int]]
 
 
-def load_music(folder: Path, random: np.random.Generator) -> Music:
+def load_music(folder: Path, more: Path | None, random: np.random.Generator) -> Music:
     paths = list_music(folder, "training")
     clips = [path for path in paths if "fma_music" in path.parts]
     others = [path for path in paths if path not in set(clips)]
@@ -36,6 +39,14 @@ def load_music(folder: Path, random: np.random.Generator) -> Music:
     for path in [*chosen, *others]:
         recording = read_recording(path.read_bytes())
         music.append((recording.to_float().astype(np.float32), recording.sample_rate))
+    further = [] if more is None else sorted(path for path in more.rglob("*") if path.suffix.lower() in AUDIO)
+    for path in random.permutation(np.array(further, dtype=object))[:NUM_MORE]:
+        recording = read_recording(path.read_bytes())
+        length = round(MORE_S * recording.sample_rate)
+        first = random.integers(max(recording.num_samples - length, 1))
+        part = recording.cut(first, min(first + length, recording.num_samples))
+        if part.num_samples > CROP:
+            music.append((part.to_float().astype(np.float32), part.sample_rate))
     return music
 
 
@@ -79,15 +90,16 @@ def draw_example(music: Music, random: np.random.Generator) -> tuple[torch.Tenso
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--music", type=Path, required=True, help="folder with archive/, fma_music/, fma_metadata/")
+    parser.add_argument("--more", type=Path, help="folder of further recordings, none of them tested")
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=8.0)
+    parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--first-step", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=2500)
+    parser.add_argument("--steps", type=int, default=9000)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     random = np.random.default_rng(arguments.first_step)
     torch.manual_seed(arguments.first_step)
-    music = load_music(arguments.music, random)
+    music = load_music(arguments.music, arguments.more, random)
     network = ClickNetwork()
     if arguments.first_step:
         network.load_state_dict(load_file(arguments.output))

@@ -22,7 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from inpaint_ray import storage
-from inpaint_ray.command_line import start_ray
+from inpaint_ray.cluster import start_ray
 from inpaint_ray.train.config import Budget, Optimisation
 from inpaint_ray.train.state import read_metrics
 from inpaint_ray.train.trainer import train

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import overload
 
@@ -12,14 +13,24 @@ from inpaint_ray.errors import UsageError
 from inpaint_ray.filling.calls import restorer_of
 from inpaint_ray.filling.waveform import RestoreMagnitudes
 from inpaint_ray.models.checkpoint import PRETRAINED, Checkpoint, load_checkpoint
+from inpaint_ray.models.reversal import BothDirections
 
 
-def open_checkpoint(uri: str) -> Checkpoint:
+def open_checkpoint(uri: str, *, tta: bool = False) -> Checkpoint:
     """Open the checkpoint at a URI, its model in evaluation mode on the CPU.
+
+    Args:
+        uri: of its folder, or `pretrained`.
+        tta: the model gives the mean over both directions of time, at twice the cost.
 
     Raises:
         CheckpointError: there is none, or it is damaged.
     """
+    checkpoint = _load(uri)
+    return replace(checkpoint, model=BothDirections(checkpoint.model).eval()) if tta else checkpoint
+
+
+def _load(uri: str) -> Checkpoint:
     if uri == PRETRAINED:
         return load_checkpoint(uri)
     with storage.local_copy(uri) as folder:
@@ -45,7 +56,7 @@ def identify(checkpoint: Checkpoint | None) -> str:
     return digest.hexdigest()
 
 
-def open_restorer(uri: str, *, use_gpu: bool) -> RestoreMagnitudes:
+def open_restorer(uri: str, *, use_gpu: bool, tta: bool = False) -> RestoreMagnitudes:
     """Open a checkpoint as the function that fills lost frames of magnitudes, on the device that --use-gpu says.
 
     Raises:
@@ -53,7 +64,7 @@ def open_restorer(uri: str, *, use_gpu: bool) -> RestoreMagnitudes:
         UsageError: --use-gpu, and torch has no GPU here.
     """
     device = choose_device(use_gpu=use_gpu)
-    checkpoint = open_checkpoint(uri)
+    checkpoint = open_checkpoint(uri, tta=tta)
     checkpoint.model.to(device)
     restore = restorer_of(checkpoint)
     return lambda magnitudes, lost: restore(magnitudes.to(device), lost.to(device))

@@ -1,126 +1,221 @@
-"""What the jobs share: flags from a dataclass or the environment, Ray, errors as one line, exit codes.
+"""The console script and the jobs: flags from a dataclass or the environment, errors as one line, exit codes.
 
-The only file that parses flags and calls ray.init. Exit codes: 0 done, 1 the job failed, 2 wrong usage, 3 some files
-failed (restore).
+The only file that parses flags. Exit codes: 0 done, 1 it failed, 2 wrong usage (a flag, a path, a checkpoint), 3 some
+files failed (restore, repair, undo).
 """
 
 import contextlib
+import difflib
 import io
 import os
 import re
 import shlex
 import sys
-from collections.abc import Callable
-from dataclasses import MISSING, fields
-from typing import Any, NoReturn, TypeVar, cast
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr
+from dataclasses import MISSING, field, fields, make_dataclass
+from typing import Annotated, Any, NoReturn, TypeVar, cast
 
-import ray
-import ray.data
 import tyro
-from ray.exceptions import RayError
 
-from inpaint_ray.errors import InpaintError, UsageError
-from inpaint_ray.storage import S3_ENVIRONMENT
+from inpaint_ray.commands import COMMANDS, Command
+from inpaint_ray.errors import CheckpointError, DatasetError, InpaintError, UsageError
+from inpaint_ray.terminal import Others, quiet
+from inpaint_ray.version import VERSION
 
-STARTS = 3  # of a private Ray
-LEAST_CPUS = 4  # of Ray's accounting on a laptop, so that workers and what feeds them fit on two cores
-
-PASSED_ON = ("MLFLOW_TRACKING_URI",)  # of the driver's environment, to workers on other machines
+FAILED, WRONG_USAGE, STOPPED = 1, 2, 130
+WRONG = (UsageError, DatasetError, CheckpointError)  # of what was asked for
+HELP = {"-h", "--help"}
 
 FRAME = re.compile(r"[\u2500-\u257f]+|-{3,}|^ *\| | \| *$")  # what tyro draws around its messages
 TITLES = {"Parsing error", "Value error", "Invalid choice", "Missing argument", "Unrecognized options"}
+SHELLS = ("bash", "zsh", "tcsh")
 
 Config = TypeVar("Config")
+Verbose = Annotated[bool, tyro.conf.arg(help="Show the lines of Ray and its libraries, too; a failure shows the last.")]
 
 
-def run(
-    config_type: type[Config], job: Callable[[Config], Any], description: str | None, *, with_ray: bool = True
-) -> NoReturn:
-    """Run a job from the command line and exit with its code; what the job returns is the code if it is an int."""
+def main() -> NoReturn:
+    """Run `inpaint-ray`."""
+    arguments = sys.argv[1:]
+    name = arguments[0] if arguments else ""
+    if name in ("", *HELP):
+        print(overview())
+        sys.exit(0)
+    if name == "--version":
+        print(f"inpaint-ray {VERSION}")
+        sys.exit(0)
+    if name == "completion":
+        print(completion(arguments[1:]), end="")
+        sys.exit(0)
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else "inpaint-ray repair FILE repairs a file;"
+        _refuse(f"inpaint-ray: no command {name}; {hint} inpaint-ray alone lists all")
+    _run(COMMANDS[name], arguments[1:], f"inpaint-ray {name}", COMMANDS[name].description)
+
+
+def run(name: str, description: str | None) -> NoReturn:
+    """Run a command as the job that its own file is, with that file's text above the flags."""
+    _run(COMMANDS[name], sys.argv[1:], os.path.splitext(os.path.basename(sys.argv[0]))[0], description)
+
+
+def overview() -> str:
+    """Return what there is, in fifteen lines."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {command.summary.split('; ')[0].rstrip('.')}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "inpaint-ray: music that has lost pieces, found and filled.",
+            "",
+            *lines,
+            "",
+            "Begin with `inpaint-ray repair FILE`; `inpaint-ray COMMAND --help` has the flags.",
+            "Flags completed by the shell: inpaint-ray completion bash (or zsh, tcsh) prints the script.",
+        ]
+    )
+
+
+def completion(arguments: list[str]) -> str:
+    """Return the script that completes commands and flags in a shell; a wrong one ends the program."""
+    if len(arguments) != 1 or arguments[0] not in SHELLS:
+        _refuse(f"inpaint-ray completion: give one of {', '.join(SHELLS)}")
+    commands: dict[str, Callable[..., Any]] = {name: command.load_settings() for name, command in COMMANDS.items()}
+    said = io.StringIO()
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(said):
+        tyro.extras.subcommand_cli_from_dict(
+            commands,
+            prog="inpaint-ray",
+            args=["--tyro-print-completion", arguments[0]],
+            config=(tyro.conf.OmitArgPrefixes, tyro.conf.AvoidSubcommands),
+        )
+    return said.getvalue()
+
+
+def parse(config_type: type[Config], arguments: list[str], description: str | None, prog: str | None = None) -> Config:
+    """The configuration that flags and INPAINT_* variables describe; a bad value prints one line and exits 2."""
+    arguments = arguments + _from_environment(config_type, arguments)
+    if not HELP & set(arguments):
+        _check_known(config_type, arguments)
+        missing = [flag for flag in _required_flags(config_type) if not _is_given(flag, arguments)]
+        if missing:
+            variables = " and ".join(_variable(flag) for flag in missing)
+            _refuse(f"{', '.join(missing)} missing: give it as a flag, or set {variables}; --help lists all")
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            return tyro.cli(
+                config_type, args=arguments, description=description, prog=prog, config=(tyro.conf.OmitArgPrefixes,)
+            )
+    except SystemExit as error:
+        if error.code == WRONG_USAGE:
+            print(_one_line(said.getvalue()), file=sys.stderr)
+        raise
+
+
+def _run(command: Command, arguments: list[str], prog: str, description: str | None) -> NoReturn:
+    """Parse, run, and exit with the code; what the call returns is the code if it is an int."""
     for stream in (sys.stdout, sys.stderr):
         cast(io.TextIOWrapper, stream).reconfigure(errors="backslashreplace")  # names of files, whatever the terminal
-    name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
-    config = parse(config_type, sys.argv[1:], description)
+    settings, verbose = command.load_settings(), False
+    if command.on_ray:
+        both = make_dataclass("Flags", [("job", settings), ("verbose", Verbose, field(default=False))])
+        flags: Any = parse(both, arguments, description, prog)
+        config, verbose = flags.job, flags.verbose
+    else:
+        config = parse(settings, arguments, description, prog)
+    said = ""
     try:
-        if with_ray:
-            start_ray()
-        result = job(config)
-    except (InpaintError, RayError) as error:
-        cause = _own_cause(error)
-        if cause is None:
-            raise
-        print(f"{name}: {cause}", file=sys.stderr, flush=True)
-        sys.exit(2 if isinstance(cause, UsageError) else 1)
-    except PermissionError as error:
-        print(f"{name}: {error}; look at the rights of the path or the keys", file=sys.stderr, flush=True)
-        sys.exit(1)
+        with _kept_back(verbose=verbose or not command.on_ray) as others:
+            try:
+                result = command.load_call()(config)
+            finally:
+                said = "" if others is None else others.last().strip()
+    except KeyboardInterrupt:
+        print(f"{prog}: stopped" + ("; the same command goes on" if command.on_ray else ""), file=sys.stderr)
+        sys.exit(STOPPED)
+    except Exception as error:
+        _fail(prog, error, said)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+@contextlib.contextmanager
+def _kept_back(*, verbose: bool) -> Iterator[Others | None]:
+    """Keep back what Ray prints, unless it is asked for."""
+    if verbose:
+        yield None
+    else:
+        with quiet() as others:
+            yield others
+
+
+def _fail(prog: str, error: Exception, said: str) -> NoReturn:
+    """Say what went wrong, in one line if it is an error of ours, and end the program."""
+    cause = _own_cause(error)
+    if isinstance(cause, WRONG):
+        _refuse(f"{prog}: {cause}")
+    if said:
+        print(f"Ray and its libraries said at last:\n{said}\n", file=sys.stderr)
+    if cause is not None:
+        print(f"{prog}: {cause}", file=sys.stderr)
+    elif isinstance(error, PermissionError):
+        print(f"{prog}: {error}; look at the rights of the path or the keys", file=sys.stderr)
+    else:
+        traceback.print_exception(error)
+    sys.exit(FAILED)
 
 
 def _own_cause(error: BaseException | None) -> InpaintError | None:
     """The error of ours that Ray brings from another process, inside its own; None where it is not one of ours."""
     while error is not None:
-        if isinstance(error, InpaintError) and not isinstance(error, RayError):
+        of_ray = any(base.__module__.startswith("ray.") for base in type(error).__mro__)
+        if isinstance(error, InpaintError) and not of_ray:
             return error
         error = getattr(error, "cause", None) or error.__cause__
     return None
 
 
-def parse(config_type: type[Config], arguments: list[str], description: str | None) -> Config:
-    """The configuration that flags and INPAINT_* variables describe; a bad value prints one line and exits 2."""
-    arguments = arguments + _from_environment(config_type, arguments)
-    missing = [flag for flag in _required_flags(config_type) if not _is_given(flag, arguments)]
-    if missing and not {"-h", "--help"} & set(arguments):
-        variables = " and ".join(_variable(flag) for flag in missing)
-        print(f"{', '.join(missing)} missing: give it as a flag, or set {variables}; --help lists all", file=sys.stderr)
-        sys.exit(2)
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said):
-            return tyro.cli(config_type, args=arguments, description=description, config=(tyro.conf.OmitArgPrefixes,))
-    except SystemExit as error:
-        if error.code == 2:
-            print(_one_line(said.getvalue()), file=sys.stderr)
-        raise
+def _refuse(line: str) -> NoReturn:
+    print(line, file=sys.stderr, flush=True)
+    sys.exit(WRONG_USAGE)
 
 
 def _one_line(said: str) -> str:
     """What tyro says in a box, as a line."""
     lines = [FRAME.sub(" ", line).strip() for line in said.splitlines()]
     kept = [line for line in lines if line not in TITLES and not line.startswith("For full helptext")]
-    return re.sub("^Error parsing [A-Z][A-Za-z]+: ", "", " ".join(" ".join(kept).split()))
+    return re.sub("^Error parsing [A-Za-z]+: ", "", " ".join(" ".join(kept).split()))
 
 
-def start_ray() -> None:
-    """Join the cluster of RAY_ADDRESS or of the submitted job; without one, start a private Ray on this machine."""
-    if ray.is_initialized():
-        return
-    variables = S3_ENVIRONMENT | {"RAY_TRAIN_ENABLE_PRINT_PATCH": "0"}  # else every line of a worker comes twice
-    given = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    runtime_env = {"env_vars": {name: os.environ.get(name, value) for name, value in variables.items()} | given}
-    if os.environ.get("RAY_ADDRESS"):
-        os.environ.setdefault("RAY_OVERRIDE_JOB_RUNTIME_ENV", "1")  # a submission may give the same variables
-        ray.init(runtime_env=runtime_env)
-    else:  # "local": never a cluster that happens to run on this machine
-        _start_private_ray(runtime_env)
-    ray.data.DataContext.get_current().enable_progress_bars = False
+def _check_known(config_type: type, arguments: list[str]) -> None:
+    """End the program at a flag that there is not."""
+    known = {*_flags(config_type), *HELP}
+    for argument in arguments:
+        flag = argument.split("=", 1)[0].replace("_", "-")
+        if flag.startswith("--") and flag not in known:
+            near = difflib.get_close_matches(flag, known, n=1, cutoff=0.5)
+            _refuse(f"{flag}: no such flag{f'; did you mean {near[0]}?' if near else ''}; --help lists all")
 
 
-def _start_private_ray(runtime_env: dict[str, Any]) -> None:
-    for left in reversed(range(STARTS)):
-        try:
-            ray.init("local", runtime_env=runtime_env, num_cpus=max(LEAST_CPUS, os.cpu_count() or 1))
-            return
-        except Exception as error:  # Ray has no class of its own for it
-            if not left or "timed out during startup" not in str(error):
-                raise
-            print("Ray did not start within 30 s, as happens on a loaded machine; it is started again", flush=True)
-            ray.shutdown()
+def _flags(config_type: type) -> Iterator[str]:
+    """Yield the flags of a dataclass and those within it."""
+    for each in fields(config_type):
+        of = each.type if isinstance(each.type, type) else None
+        if of is not None and hasattr(of, "__dataclass_fields__"):
+            yield from _flags(of)
+        else:
+            flag = each.name.replace("_", "-")
+            yield from (f"--{flag}", f"--no-{flag}")
 
 
 def _required_flags(config_type: type) -> list[str]:
-    required = [field for field in fields(config_type) if field.default is MISSING and field.default_factory is MISSING]
-    return ["--" + field.name.replace("_", "-") for field in required]
+    flags: list[str] = []
+    for each in fields(config_type):
+        if each.default is MISSING and each.default_factory is MISSING:
+            inside = hasattr(each.type, "__dataclass_fields__")
+            flags += _required_flags(cast(type, each.type)) if inside else ["--" + each.name.replace("_", "-")]
+    return flags
 
 
 def _from_environment(config_type: type, arguments: list[str]) -> list[str]:

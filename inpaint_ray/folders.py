@@ -1,5 +1,6 @@
 """Local folders: the files below one, and names of files that are still being written."""
 
+import difflib
 import errno
 import os
 import re
@@ -54,6 +55,16 @@ def temporary_path(path: str) -> Path:
     folder, name = os.path.split(path)
     ending = f".{uuid.uuid4().hex}.tmp"
     return Path(folder, os.fsencode(name)[: LONGEST - len(ending)].decode(errors="ignore") + ending)
+
+
+def nearest(path: str) -> str:
+    """Return the end of a message on a path that is not there: the closest name beside it; "" where none is close."""
+    folder, name = os.path.split(path.rstrip("/"))
+    try:
+        near = difflib.get_close_matches(name, os.listdir(folder), n=1)
+    except OSError:
+        return f"; nor is there a folder {folder}"
+    return f"; did you mean {os.path.join(folder, near[0])}?" if near else ""
 
 
 def why_refused(path: str) -> str:

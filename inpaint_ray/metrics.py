@@ -5,10 +5,11 @@ label of Prometheus' own.
 """
 
 import functools
+import sys
+from typing import TYPE_CHECKING
 
-import ray
-import ray.util
-from ray.util.metrics import Counter
+if TYPE_CHECKING:
+    from ray.util.metrics import Counter
 
 COUNTERS = {
     "tracks": "Recordings that were read and cut into patches, scored or restored",
@@ -22,25 +23,22 @@ JOB = "inpaint_job"
 
 def count(job: str, **amounts: float) -> None:
     """Add to a job's counters; nothing where no Ray runs, as in tests of plain functions."""
-    if not ray.is_initialized():
+    if "ray" not in sys.modules or not sys.modules["ray"].is_initialized():
         return
     for name, amount in amounts.items():
         if amount:  # Ray refuses 0
             _counter(name).inc(amount, {JOB: job})
 
 
-def reject(job: str, uri: str, reason: str) -> None:
-    """Count a recording that gave nothing, and say in the log which, why and where."""
-    count(job, rejects=1)
-    if ray.is_initialized():
-        print(f"{job}  rejected {uri}: {reason}  (node {node_address()})", flush=True)
-
-
 def node_address() -> str:
     """Of the machine that this process runs on, as Ray's dashboard names it."""
+    import ray.util
+
     return ray.util.get_node_ip_address()
 
 
 @functools.cache
-def _counter(name: str) -> Counter:
+def _counter(name: str) -> "Counter":
+    from ray.util.metrics import Counter
+
     return Counter(f"inpaint_{name}", description=COUNTERS[name], tag_keys=(JOB,))

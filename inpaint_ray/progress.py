@@ -1,33 +1,63 @@
-"""Lines of a job, for a terminal and `ray job logs` alike: progress with rate and time to go, and failures."""
+"""Progress of a job: a bar on a terminal, a line every few seconds elsewhere; and the failures at its end."""
 
 import time
 from collections.abc import Iterable
 
 from inpaint_ray.names import printable
+from inpaint_ray.terminal import is_terminal, say
 
-LINE_EVERY_S = 5.0
+LINE_EVERY_S, BAR_EVERY_S = 5.0, 0.2
+BAR_WIDTH = 24
+LEAST_SHARE, LEAST_S = 0.05, 10.0  # of the work or of the time, after which the time that is left can be told
 MOST_LINES = 20  # of failures
 
 
 class Progress:
-    """Counts what is done of a known total and prints a line now and then."""
+    """Counts what is done of a known total and says it now and then."""
 
     def __init__(self, verb: str, total: int, unit: str, *, done: int = 0) -> None:
         self.verb, self.total, self.unit = verb, total, unit
         self.done = self.done_before = done  # what an earlier run did does not count for the rate
         self.started = self.last_line = time.monotonic()
+        self.first: tuple[float, int] | None = None  # when something was done first, and how much: starting is no work
+        self.as_bar = is_terminal()
+        if self.as_bar:
+            self.last_line -= BAR_EVERY_S  # people see at once that something is at work
 
     def add(self, count: int, note: str = "") -> None:
         """Say that `count` more are done; the note ends the line."""
         self.done += count
         now = time.monotonic()
-        if now - self.last_line < LINE_EVERY_S and self.done < self.total:
+        self.first = self.first or (now, self.done)
+        over = self.done >= self.total
+        if now - self.last_line < (BAR_EVERY_S if self.as_bar else LINE_EVERY_S) and not over:
             return
         self.last_line = now
-        rate = (self.done - self.done_before) / max(now - self.started, 1e-9)
-        left = format_duration((self.total - self.done) / rate) if rate else "?"
-        line = f"{self.verb}  {self.done}/{self.total} {self.unit}  {rate:.1f} {self.unit}/s  {left} left  {note}"
-        print(line.rstrip(), flush=True)
+        line = "  ".join(filter(None, [f"{self.verb}  {self.done}/{self.total} {self.unit}", *self._pace(now), note]))
+        if self.as_bar:
+            full = BAR_WIDTH * self.done // max(self.total, 1)
+            say(f"[{'#' * full}{'.' * (BAR_WIDTH - full)}]  {line}", end="\n" if over else "")
+        else:
+            say(line)
+
+    def _pace(self, now: float) -> list[str]:
+        """Return the rate and the time that is left, or, at the end, that it took."""
+        spent = now - self.started
+        rate = (self.done - self.done_before) / max(spent, 1e-9)
+        shown = f"{rate:.1f} {self.unit}/s" if rate >= 1 else f"{60 * rate:.1f} {self.unit}/min"
+        if self.done >= self.total:
+            return [shown, f"in {format_duration(spent)}"]
+        left = self.seconds_left(now)
+        return [shown] if left is None else [shown, f"about {format_duration(max(left, 1))} left"]
+
+    def seconds_left(self, now: float) -> float | None:
+        """Estimate the time that is left from the pace since something was done first; None before that is known."""
+        if self.first is None:
+            return None
+        spent, done = now - self.first[0], self.done - self.first[1]
+        if not done or (spent < LEAST_S and done < LEAST_SHARE * self.total):
+            return None
+        return spent / done * (self.total - self.done)
 
 
 def format_duration(seconds: float) -> str:

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_ray.audio.runs import Event, mark_gaps
-from inpaint_ray.filling.calls import restorer_of
 from inpaint_ray.filling.clipped import declip
-from inpaint_ray.filling.waveform import Effort, Fill, Method, RestoreMagnitudes, Sources, fill_with_notes
+from inpaint_ray.filling.methods import Effort, Method, RestoreMagnitudes
+from inpaint_ray.filling.waveform import Fill, Sources, fill_with_notes
 from inpaint_ray.finding.detection import MIN_GAP_S
-from inpaint_ray.finding.registry import SENSITIVITY, find_events
-from inpaint_ray.models.checkpoint import load_checkpoint
+from inpaint_ray.finding.kinds import SENSITIVITY
+from inpaint_ray.finding.registry import find_events
 
 BLOCK = 2**18  # samples that detectors are given at a time
 FLOOR_STEPS = 4  # of the samples: dither is no louder
@@ -26,6 +26,7 @@ def find(
     sensitivity: float = SENSITIVITY,
     *,
     bits: int = 16,
+    lossy: bool = False,
 ) -> list[Event]:
     """Find the damage of a waveform.
 
@@ -35,6 +36,7 @@ def find(
         kinds: of `dropouts`, `clicks`, `clipping`, `all`; see `finding.registry.find_events`.
         sensitivity: 0 to 1; the greatest chance that an event is false.
         bits: that the samples were stored with; the dither of dropouts is sought up to four of their steps.
+        lossy: they were decoded from MP3, Vorbis or Opus, which smear the edges of dropouts.
 
     Returns:
         The events by start and channel: channel, start, stop, kind, confidence.
@@ -46,7 +48,15 @@ def find(
     rows = np.atleast_2d(samples)
     blocks = (rows[:, first : first + BLOCK] for first in range(0, rows.shape[1], BLOCK))
     floor = min(FLOOR_STEPS / 2 ** (bits - 1), HIGHEST_FLOOR)
-    return find_events(blocks, sample_rate, kinds=kinds, sensitivity=sensitivity, min_gap_s=MIN_GAP_S, floor=floor)
+    return find_events(
+        blocks,
+        sample_rate,
+        kinds=kinds,
+        sensitivity=sensitivity,
+        min_gap_s=MIN_GAP_S,
+        floor=floor,
+        lossy=lossy,
+    )
 
 
 def repair(
@@ -83,7 +93,12 @@ def repair(
     """
     _check(samples)
     found = find(samples, sample_rate, kinds, sensitivity) if events is None else events
-    model = None if checkpoint is None else restorer_of(load_checkpoint(checkpoint))
+    model = None
+    if checkpoint is not None:
+        from inpaint_ray.filling.calls import restorer_of  # torch is loaded where it is needed
+        from inpaint_ray.models.checkpoint import load_checkpoint
+
+        model = restorer_of(load_checkpoint(checkpoint))
     filled, _ = fill_events(
         np.atleast_2d(samples), sample_rate, found, method=method, effort=effort, restore_magnitudes=model
     )
@@ -99,6 +114,7 @@ def fill_events(
     method: Method = "auto",
     effort: Effort = "normal",
     restore_magnitudes: RestoreMagnitudes | None = None,
+    max_found_s: float | None = None,
     sources: Sources | None = None,
 ) -> tuple[NDArray, list[Fill]]:
     """The samples with events filled: clipped ones consistently with their level, all others as gaps.
@@ -111,6 +127,7 @@ def fill_events(
         method: see `filling.waveform.fill_with_notes`, as for all that follows.
         effort: as there.
         restore_magnitudes: as there.
+        max_found_s: as there.
         sources: as there.
 
     Returns:
@@ -126,6 +143,7 @@ def fill_events(
         method=method,
         effort=effort,
         restore_magnitudes=restore_magnitudes,
+        max_found_s=max_found_s,
         sources=sources,
     )
     return (declip(filled, clipped, sample_rate) if clipped.any() else filled), notes

@@ -7,8 +7,6 @@
 """
 
 from inpaint_ray.command_line import run
-from inpaint_ray.evaluate.config import EvaluateConfig
-from inpaint_ray.evaluate.run import evaluate
 
 if __name__ == "__main__":
-    run(EvaluateConfig, evaluate, __doc__)
+    run("evaluate", __doc__)

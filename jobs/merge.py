@@ -6,8 +6,6 @@
 """
 
 from inpaint_ray.command_line import run
-from inpaint_ray.copies.config import MergeConfig
-from inpaint_ray.copies.run import merge
 
 if __name__ == "__main__":
-    run(MergeConfig, merge, __doc__)
+    run("merge", __doc__)

@@ -6,8 +6,6 @@
 """
 
 from inpaint_ray.command_line import run
-from inpaint_ray.prepare.config import PrepareConfig
-from inpaint_ray.prepare.run import prepare
 
 if __name__ == "__main__":
-    run(PrepareConfig, prepare, __doc__)
+    run("prepare", __doc__)

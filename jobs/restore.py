@@ -6,8 +6,6 @@
 """
 
 from inpaint_ray.command_line import run
-from inpaint_ray.restore.config import RestoreConfig
-from inpaint_ray.restore.run import restore
 
 if __name__ == "__main__":
-    run(RestoreConfig, restore, __doc__)
+    run("restore", __doc__)

@@ -6,7 +6,6 @@
 """
 
 from inpaint_ray.command_line import run
-from inpaint_ray.fma.stage import StageConfig, stage
 
 if __name__ == "__main__":
-    run(StageConfig, stage, __doc__)
+    run("stage-fma", __doc__)

@@ -6,8 +6,6 @@
 """
 
 from inpaint_ray.command_line import run
-from inpaint_ray.train.config import TrainConfig
-from inpaint_ray.train.trainer import train
 
 if __name__ == "__main__":
-    run(TrainConfig, train, __doc__)
+    run("train", __doc__)

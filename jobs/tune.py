@@ -6,8 +6,6 @@
 """
 
 from inpaint_ray.command_line import run
-from inpaint_ray.tune.config import TuneConfig
-from inpaint_ray.tune.search import search
 
 if __name__ == "__main__":
-    run(TuneConfig, search, __doc__)
+    run("tune", __doc__)

@@ -5,7 +5,6 @@ python jobs/undo.py --output s3://tapes/1968-restored --name side1.wav --to s3:/
 """
 
 from inpaint_ray.command_line import run
-from inpaint_ray.restore.undo import UndoConfig, undo
 
 if __name__ == "__main__":
-    run(UndoConfig, undo, __doc__, with_ray=False)
+    run("undo", __doc__)

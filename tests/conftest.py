@@ -37,7 +37,7 @@ def local_ray(bucket: str) -> Iterator[None]:
     """
     import ray
 
-    from inpaint_ray.command_line import start_ray
+    from inpaint_ray.cluster import start_ray
 
     start_ray()
     yield

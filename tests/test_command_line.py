@@ -10,7 +10,8 @@ import pytest
 import ray
 from ray.runtime_env.runtime_env import _merge_runtime_env
 
-from inpaint_ray.command_line import _start_private_ray, parse, start_ray
+from inpaint_ray.cluster import _start_private_ray, start_ray
+from inpaint_ray.command_line import parse
 from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.prepare.config import PrepareConfig
 from inpaint_ray.train.config import TrainConfig

@@ -91,6 +91,49 @@ def mend_stream(file: BinaryIO) -> dict[int, bytes]:
     return {}
 
 
+def sound_place(file: BinaryIO) -> tuple[int, int]:
+    """Return the first byte of the sound of a whole WAV or AIFF file, and how many there are.
+
+    Raises:
+        ValueError: it is no such file, or has none.
+    """
+    for place in _walk(file):
+        if place.name in SOUND:
+            return place.start, place.size
+    raise ValueError("not a WAV or AIFF file")
+
+
+def chunk_names(file: BinaryIO) -> set[str]:
+    """Return the names of the chunks of a WAV, AIFF, W64 or CAF file that are not its sound; none of another kind."""
+    file.seek(0)
+    head = file.read(4)
+    if head not in (b"riff", b"caff"):
+        return {place.name.decode("latin-1") for place in _walk(file) if place.name not in OWN}
+    end, start = file.seek(0, os.SEEK_END), 40 if head == b"riff" else 8
+    names = set()
+    while start + (24 if head == b"riff" else 12) <= end:
+        if head == b"riff":  # a name of 16 bytes that begins with that of WAV, a size with the head, padded to 8 bytes
+            name, size = struct.unpack("<4s12xQ", _read_at(file, start, 24))
+            size = max(size + -size % 8, 24)
+        else:
+            name, size = struct.unpack(">4sq", _read_at(file, start, 12))
+            size += 12
+        if size < 12:  # sound to the end of the file
+            break
+        names.add(name)
+        start += size
+    return {name.decode("latin-1") for name in names - OWN - {b"desc", b"free", b"peak", b"kuki", b"pakt"}}
+
+
+def channel_mask(file: BinaryIO) -> tuple[int, int] | None:
+    """Return the byte at which a WAV file has its speakers' mask (WAVE_FORMAT_EXTENSIBLE), and the mask, if it has."""
+    for place in _walk(file):
+        if place.name == b"fmt " and place.size >= 40:
+            tag, mask = struct.unpack("<H18xI", _read_at(file, place.start, 24))
+            return (place.start + 20, mask) if tag == 0xFFFE else None
+    return None
+
+
 def append_chunks(file: BinaryIO, chunks: list[Chunk]) -> None:
     """Add chunks at the end of a whole WAV, RF64 or AIFF file, open for reading and writing.
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_ray.audio.draws import Identity, raw_draws, unit_draws
-from inpaint_ray.audio.stft import FRAME_S, HOP_S
+from inpaint_ray.audio.grid import FRAME_S, HOP_S
 from inpaint_ray.errors import UsageError
 
 MIN_LOST_SHARE = 0.1  # of the frames of a patch, by the reference

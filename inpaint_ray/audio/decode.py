@@ -7,15 +7,13 @@ import io
 import math
 import os
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import soundfile
-import torch
-import torchaudio.functional
 from numpy.typing import NDArray
 
 from inpaint_ray.audio.chunks import announced_size, mend_stream
@@ -92,6 +90,27 @@ def read_blocks(source: bytes | Path) -> Generator[Recording, None, None]:
                 subtype=file.subtype,
                 endian=file.endian,
             )
+
+
+def read_stretch(source: bytes | Path, start: int, stop: int) -> Recording:
+    """Read what lies between two samples of a file, or of a file's bytes, and nothing behind it.
+
+    Raises:
+        AudioDecodeError: as for `read_blocks`, or it ends before the first.
+    """
+    parts: list[Recording] = []
+    first = 0
+    with closing(read_blocks(source)) as blocks:
+        for block in blocks:
+            last = first + block.num_samples
+            if last > start:
+                parts.append(block.cut(max(start - first, 0), min(stop - first, block.num_samples)))
+            first = last
+            if last >= stop:
+                break
+    if not parts:
+        raise AudioDecodeError(f"ends before sample {start}")
+    return join_blocks(parts)
 
 
 def join_blocks(blocks: Sequence[Recording]) -> Recording:
@@ -243,4 +262,7 @@ def _resample(samples: NDArray, unit: int, wanted_unit: int) -> NDArray:
         import scipy.signal  # here: music at common rates is prepared without it
 
         return scipy.signal.resample_poly(samples, wanted_unit, unit, axis=1).astype(np.float32)
+    import torch  # here: most files are read at their own rate
+    import torchaudio.functional
+
     return torchaudio.functional.resample(torch.from_numpy(samples), unit, wanted_unit).numpy()

@@ -28,31 +28,56 @@ def encode(recording: Recording) -> bytes:
     return buffer.getvalue()
 
 
-def write_blocks(path: Path, blocks: Iterable[Recording]) -> None:
-    """Write consecutive blocks to a file in the container and subtype of the first; integers bit for bit.
+class Writer:
+    """Writes consecutive blocks to a file in the container and subtype of the first; integers bit for bit.
+
+    Leaving the block without an error checks that all of it was written.
 
     Raises:
         ValueError: libsndfile cannot write this container with this subtype, or not these samples.
         OSError: not all of it could be written.
     """
-    file, count, digest = None, 0, hashlib.sha256()
-    try:
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: soundfile.SoundFile | None = None
+        self._count, self._digest = 0, hashlib.sha256()
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def write(self, block: Recording) -> None:
+        self._file = self._file or _opened(self._path, block)
+        try:
+            self._file.write(block.samples.T)
+        except (AssertionError, soundfile.LibsndfileError) as error:  # the one for a part, the other for nothing
+            raise _not_whole(self._path) from error
+        self._count += block.num_samples
+        if block.subtype in ALAC:
+            self._digest.update(block.samples.T.tobytes())
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
+        self.close()
+        if kind is None:
+            self._check()
+
+    def _check(self) -> None:
+        written = soundfile.info(os.fsencode(self._path))
+        if written.frames != self._count:
+            raise _not_whole(self._path)
+        if written.subtype in ALAC and _digest(self._path) != self._digest.digest():
+            raise ValueError("libsndfile cannot write these samples as ALAC; use --output-format wav")
+
+
+def write_blocks(path: Path, blocks: Iterable[Recording]) -> None:
+    """Write consecutive blocks to a file; see `Writer`, whose errors it raises."""
+    with Writer(path) as writer:
         for block in blocks:
-            file = file or _opened(path, block)
-            try:
-                file.write(block.samples.T)
-            except (AssertionError, soundfile.LibsndfileError) as error:  # the one for a part, the other for nothing
-                raise _not_whole(path) from error
-            count += block.num_samples
-            if block.subtype in ALAC:
-                digest.update(block.samples.T.tobytes())
-    finally:
-        if file is not None:
-            file.close()
-    if soundfile.info(os.fsencode(path)).frames != count:
-        raise _not_whole(path)
-    if soundfile.info(os.fsencode(path)).subtype in ALAC and _digest(path) != digest.digest():
-        raise ValueError("libsndfile cannot write these samples as ALAC; use --output-format wav")
+            writer.write(block)
 
 
 def _digest(path: Path) -> bytes:

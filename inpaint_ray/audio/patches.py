@@ -3,7 +3,12 @@
 Shapes: T = frames, F = bins, P = patches.
 """
 
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PATCH_FRAMES = 128
 PATCH_BINS = 128

@@ -1,57 +1,14 @@
-"""The spectrogram grid, fixed in physical units: 16 ms frames, 4 ms hop, 62.5 Hz bins at every sample rate.
+"""Complex spectrograms on the grid, and back.
 
 Shapes: n = samples, T = frames, F = bins; axes are (..., T, F), time before frequency.
 """
 
-import math
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
+from inpaint_ray.audio.grid import Grid
+
 FRAMES_AT_ONCE = 512  # of a magnitude spectrogram: they stay in a core's cache
-FRAME_S = 0.016
-HOP_S = 0.004
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The grid at one sample rate; at 16 kHz exactly the reference's front end (reference: features_extraction_FMA)."""
-
-    sample_rate: int = 16_000  # Hz
-
-    def __post_init__(self) -> None:
-        if self.sample_rate < 1_000:
-            raise ValueError(f"sample_rate must be at least 1000 Hz, got {self.sample_rate}")
-
-    @property
-    def frame_length(self) -> int:
-        """Samples of the window: 16 ms, to the nearest even number (256 at 16 kHz)."""
-        return 2 * round(FRAME_S * self.sample_rate / 2)
-
-    @property
-    def fft_length(self) -> int:
-        """Points of the FFT: the windowed frame without its last sample (255 at 16 kHz), as in the reference."""
-        return self.frame_length - 1
-
-    @property
-    def hop(self) -> int:
-        """Samples between frames: 4 ms (64 at 16 kHz)."""
-        return round(HOP_S * self.sample_rate)
-
-    @property
-    def num_bins(self) -> int:
-        """Bins F: 128 at 16 kHz."""
-        return self.frame_length // 2
-
-    def num_frames(self, num_samples: int) -> int:
-        """Frames T that cover so many samples, the last ones padded with zeros (7,500 for 30 s)."""
-        return math.ceil(num_samples / self.hop)
-
-    def window(self, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Tensor:
-        """The periodic Hann window, (fft_length,)."""
-        window = torch.hann_window(self.frame_length, periodic=True, dtype=torch.float64)
-        return window[: self.fft_length].to(device=device, dtype=dtype)
 
 
 def stft(samples: Tensor, grid: Grid) -> Tensor:
@@ -64,12 +21,12 @@ def stft(samples: Tensor, grid: Grid) -> Tensor:
     Returns:
         (..., T, F) complex; frame t covers samples t * hop to t * hop + fft_length - 1.
     """
-    return _rfft(_frames(samples, grid) * grid.window(samples.dtype, samples.device))
+    return _rfft(_frames(samples, grid) * _window(grid, samples))
 
 
 def spectrogram(samples: Tensor, grid: Grid) -> Tensor:
     """Magnitudes of the complex spectrogram, (..., n) -> (..., T, F), linear, >= 0."""
-    window = grid.window(samples.dtype, samples.device)
+    window = _window(grid, samples)
     chunks = _frames(samples, grid).split(FRAMES_AT_ONCE, dim=-2)
     return torch.cat([_rfft(chunk * window).abs() for chunk in chunks], dim=-2)
 
@@ -87,13 +44,19 @@ def istft(spectrum: Tensor, grid: Grid, num_samples: int) -> Tensor:
     """
     *other, num_frames, _ = spectrum.shape
     frames = _irfft(spectrum, grid.fft_length)
-    window = grid.window(frames.dtype, frames.device)
+    window = _window(grid, frames)
     weight = window.square().expand(num_frames, -1)
     summed = _overlap_add(frames * window, grid.hop)
     norm = _overlap_add(weight, grid.hop)
     signal = torch.where(norm > 1e-8, summed / norm.clamp(min=1e-8), 0.0)
     shortfall = max(num_samples - signal.shape[-1], 0)
     return torch.nn.functional.pad(signal, (0, shortfall))[..., :num_samples]
+
+
+def _window(grid: Grid, like: Tensor) -> Tensor:
+    """The periodic Hann window, (fft_length,), of the dtype and on the device of a tensor."""
+    window = torch.hann_window(grid.frame_length, periodic=True, dtype=torch.float64)
+    return window[: grid.fft_length].to(device=like.device, dtype=like.dtype)
 
 
 def _frames(samples: Tensor, grid: Grid) -> Tensor:

@@ -7,6 +7,7 @@ blocks of FLAC. From one kind to another, common text tags and pictures are.
 import base64
 import errno
 import os
+import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,13 @@ from mutagen import id3
 from mutagen.flac import FLAC, Picture, SeekTable, StreamInfo
 from mutagen.wave import WAVE
 
-from inpaint_ray.audio.chunks import append_chunks, read_chunks
+from inpaint_ray.audio.broadcast import BEXT, MD5, continue_history, history_line, with_digest
+from inpaint_ray.audio.chunks import append_chunks, channel_mask, chunk_names, read_chunks
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 WAV_KINDS = ("WAV", "WAVEX", "RF64")
+TEXT_CHUNKS = {"LIST", "id3 ", "ID3 ", "NAME", "AUTH", "ANNO", "(c) ", "info"}  # that become tags of FLAC and WAV
+FILLERS = {"JUNK", "junk", "PAD ", "FLLR", "MD5 "}
 TEXT_FRAMES = {  # of ID3, and the names of the same in Vorbis comments
     "TIT2": "title",
     "TPE1": "artist",
@@ -47,15 +51,24 @@ class Tags:
     pictures: list[Picture] = field(default_factory=list)
 
 
-def copy_tags(source: Path, target: Path) -> str:
-    """Give a file, newly written, all that can be kept of another's tags; and what could not be read, or "".
+def copy_tags(source: Path, target: Path, *, treatment: str = "", md5: bool = False) -> str:
+    """Give a file, newly written, all that can be kept of another's tags; and what is not kept, or "".
+
+    Args:
+        source: the other file.
+        target: the new one.
+        treatment: what was done, for the coding history of bext, where there is one.
+        md5: write the MD5 of the sound into every WAV; one is always written where the source has one, or bext.
 
     Raises:
         OSError: the target cannot be written.
     """
     kind, new_kind = (soundfile.info(os.fsencode(path)).format for path in (source, target))
     try:
-        if (kind in WAV_KINDS and new_kind in WAV_KINDS) or kind == new_kind == "AIFF":
+        if kind in WAV_KINDS and new_kind in WAV_KINDS:
+            _copy_mask(source, target)
+            return _copy_chunks(source, target, treatment=treatment, md5=md5)
+        if kind == new_kind == "AIFF":
             return _copy_chunks(source, target)
         if kind == new_kind == "FLAC":
             _copy_blocks(source, target)
@@ -63,12 +76,36 @@ def copy_tags(source: Path, target: Path) -> str:
             _write_flac(target, read_tags(source))
         elif new_kind == "WAV":
             _write_id3(target, read_tags(source))
+            if md5:
+                with target.open("r+b") as file:
+                    append_chunks(file, with_digest([], target))
+        return _note_lost(source, kind, new_kind)
     except (mutagen.MutagenError, ValueError) as error:
         cause = error.args[0] if error.args else None  # mutagen wraps what the system says
         if isinstance(cause, OSError) and cause.errno in DISK_FULL:
             raise cause from error
         return f"tags are not kept: {' '.join(str(error).split()) or type(error).__name__}"
-    return ""
+
+
+def _note_lost(source: Path, kind: str, new_kind: str) -> str:
+    """Name the chunks of a file that another container, or our writer of its own, does not take."""
+    with source.open("rb") as file:
+        names = chunk_names(file)
+        mask = channel_mask(file)
+    carried = TEXT_CHUNKS if new_kind in ("FLAC", "WAV") else set()
+    lost = sorted(names - carried - FILLERS)
+    if mask is not None and mask[1] and new_kind == "FLAC":
+        lost.append(f"the channel mask {mask[1]:#x}")
+    return f"of {kind}, {', '.join(lost)} not kept in {new_kind}" if lost else ""
+
+
+def _copy_mask(source: Path, target: Path) -> None:
+    """Give a WAV file the mask of speakers of another, where both have one."""
+    with source.open("rb") as given, target.open("r+b") as file:
+        found, place = channel_mask(given), channel_mask(file)
+        if found is not None and place is not None:
+            file.seek(place[0])
+            file.write(struct.pack("<I", found[1]))
 
 
 def read_tags(path: Path) -> Tags:
@@ -114,9 +151,13 @@ def _read_id3(frames: id3.ID3, tags: Tags) -> None:
             tags.pictures.append(picture)
 
 
-def _copy_chunks(source: Path, target: Path) -> str:
+def _copy_chunks(source: Path, target: Path, *, treatment: str = "", md5: bool = False) -> str:
     with source.open("rb") as file:
         chunks, note = read_chunks(file)
+    if treatment:
+        chunks = continue_history(chunks, history_line(target, treatment))
+    if md5 or {BEXT, MD5} & {chunk.name for chunk in chunks}:
+        chunks = with_digest(chunks, target)
     if chunks:
         with target.open("r+b") as file:
             append_chunks(file, chunks)

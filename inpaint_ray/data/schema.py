@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from inpaint_ray.audio.patches import PATCH_BINS, PATCH_FRAMES
 from inpaint_ray.errors import DatasetError
-from inpaint_ray.storage import absolute, join, read_bytes
+from inpaint_ray.storage import absolute, join, read_bytes, why_absent
 
 SPLITS = ("train", "validation", "test")
 DATASET, REJECTED, UNMATCHED = "dataset.json", "rejected", "unmatched.csv"
@@ -82,6 +82,8 @@ def read_dataset(uri: str) -> Dataset:
             raise DatasetError(f"{uri}: format {record['format']}, this version reads {FORMAT}; prepare again")
         return Dataset(**record, uri=absolute(uri))
     except FileNotFoundError as error:
+        if absent := why_absent(uri):
+            raise DatasetError(f"{uri}: no {DATASET} there: {absent}") from error
         raise DatasetError(
             f"{uri}: no {DATASET} there: not a prepared folder, or its run did not finish; run jobs/prepare.py "
             f"with --output {uri} (again)"

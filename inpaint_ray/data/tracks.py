@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from inpaint_ray.data.schema import SPLITS
 from inpaint_ray.errors import UsageError
-from inpaint_ray.storage import StoredFile, list_files
+from inpaint_ray.storage import StoredFile, list_files, why_absent
 
 AUDIO_SUFFIXES = frozenset(".mp3 .wav .flac .ogg .opus .aif .aiff .aifc .au .caf .w64 .rf64 .m4a .wma".split())
 
@@ -72,6 +72,8 @@ def audio_files(source: str) -> list[StoredFile]:
         UsageError: there is none.
     """
     files = [file for file in list_files(source) if is_audio(file.name)]
+    if not files and (absent := why_absent(source)):
+        raise UsageError(f"--source {source}: {absent}")
     if not files:
         raise UsageError(
             f"--source {source}: no audio file there; give the folder or bucket prefix that holds the tracks"

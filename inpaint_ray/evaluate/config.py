@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from inpaint_ray.audio.damage import Damage
-from inpaint_ray.evaluate.audio.methods import MethodName
 from inpaint_ray.ledger.actors import Actors
 
+MethodName = Literal[
+    "silence", "linear", "interpolation", "wiener", "janssen", "griffin_lim", "autoregressive", "model", "auto"
+]
 Task = Literal["samples", "columns"]
 FOLDER = "_evaluate"  # below the output; the ledger's
 SHARD_DAMAGE = ("frames",)
@@ -28,6 +30,8 @@ class EvaluateConfig:
     checkpoint: tuple[str, ...] = ()
     """Checkpoint folders, or `pretrained`, the one that ships. On shards several are compared side by side; on audio at
     most one is taken, and without one the methods that need a network are left out."""
+    tta: bool = False
+    """Give each network's mean over both directions of time, at twice the cost."""
     split: Literal["auto", "train", "validation", "test"] = "auto"
     """On shards: `auto` takes test, or validation where there is no test split."""
     damage: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.evaluate.shards.run import evaluate_shards
 from inpaint_ray.evaluate.shards.table import TableRow
 from inpaint_ray.progress import format_duration
+from inpaint_ray.terminal import say
 
 
 def evaluate(config: EvaluateConfig) -> list[TableRow] | list[TaskResults]:
@@ -32,7 +33,7 @@ def evaluate(config: EvaluateConfig) -> list[TableRow] | list[TaskResults]:
     )
     results: list[TableRow] | list[TaskResults]
     results = evaluate_archive(config) if _holds_audio(config.data) else evaluate_shards(config)
-    print(f"scored in {format_duration(time.monotonic() - started)}: {config.output}/results.html")
+    say(f"scored in {format_duration(time.monotonic() - started)}: {config.output}/results.html")
     return results
 
 

@@ -10,16 +10,15 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint_ray.audio.grid import Grid
 from inpaint_ray.audio.runs import Event, Gap, join_events
-from inpaint_ray.audio.stft import Grid
-from inpaint_ray.audio.wiener import wiener_frames
 from inpaint_ray.filling.autoregressive import fill_gaps
-from inpaint_ray.filling.choice import MOST_KNOWN_DB, SHORTEST_RETRIEVAL_S, is_trusted, row_of
+from inpaint_ray.filling.choice import MOST_KNOWN_DB, SHORTEST_RETRIEVAL_S, row_of
 from inpaint_ray.filling.expectation import expected_db, level_db, power_around, pseudo_db
 from inpaint_ray.filling.matching import Match, Surroundings
+from inpaint_ray.filling.methods import ForLongGaps, RestoreMagnitudes
 from inpaint_ray.filling.mixture import mix_bands
 from inpaint_ray.filling.retrieval import Index, find_places, make_index
-from inpaint_ray.filling.synthesis import RestoreMagnitudes, synthesise_gaps
 
 SEARCH_S = 300.0  # of the recording on either side of a gap, at the most
 LEFT_CONTEXT_S = 0.37  # on either side of what a source leaves to fill: what autoregression looks at
@@ -81,7 +80,8 @@ def retrieve(
         inside = [gap for gap in gaps if start <= gap.start < stop]
         match, surroundings = search.match(start, stop)
         known = _known(filled, lost, inside, sample_rate, match)
-        if match is not None and is_trusted(match.trust_db, known.level_db or 0.0, known.pseudo_db):
+        row = row_of((stop - start) / sample_rate)
+        if match is not None and row.trusts(match.trust_db, known.level_db or 0.0, known.pseudo_db):
             known = replace(known, method="retrieval")
             first, last = _window(start, stop, filled.shape[1], sample_rate)
             source = surroundings.source(match, first + sources.offset, last + sources.offset)
@@ -132,7 +132,7 @@ def _known(filled: NDArray, lost: NDArray[np.bool_], gaps: list[Gap], sample_rat
     longest = max(gap.stop - gap.start for gap in gaps) / sample_rate
     level, trust = float(np.mean(levels)), -np.inf if match is None else match.trust_db
     pseudo = -np.inf
-    if row_of(longest).pseudo and is_trusted(trust, level):
+    if (row := row_of(longest)).pseudo and row.trusts(trust, level):
         pseudo = float(np.mean([_pseudo(filled, lost, gap, sample_rate) for gap in gaps]))
     return Known(method="autoregressive", level_db=level, trust_db=trust, pseudo_db=pseudo)
 
@@ -198,23 +198,35 @@ def mix(
     known: dict[Gap, Known] = {}
     for channel in {gap.channel for gap in gaps}:
         here = sorted(gap for gap in gaps if gap.channel == channel)
-        budgets = {}
+        budgets, by_network = {}, {gap: _asks(restore_magnitudes, gap, sample_rate) for gap in here}
         for gap in here:
             level, power = _level(filled, gap, sample_rate)
             row = row_of((gap.stop - gap.start) / sample_rate)
-            share = row.model_share if restore_magnitudes else row.wiener_share
+            share = row.model_share if by_network[gap] else row.wiener_share
             known[gap] = replace(gaps[gap], level_db=level)
             if row.pseudo and share and level < MOST_KNOWN_DB and not np.isfinite(gaps[gap].pseudo_db):
                 known[gap] = replace(known[gap], pseudo_db=_pseudo(filled, lost, gap, sample_rate))
             certain = max(level, known[gap].pseudo_db)
             budgets[gap] = share * (gap.stop - gap.start) * power * 10 ** (-certain / 10) * (certain < MOST_KNOWN_DB)
-        wanting = {(gap.start, gap.stop): gap for gap in here if budgets[gap] > 0}
-        if not wanting:
-            continue
-        whole, name = filled[channel].astype(np.float64), "model" if restore_magnitudes else "wiener"
-        frames = restore_magnitudes or wiener_frames
-        for start, stop, other in synthesise_gaps(whole, lost[channel], list(wanting), Grid(sample_rate), frames):
-            gap = wanting[start, stop]
-            filled[channel, start:stop] = mix_bands(whole[start:stop], other, budgets[gap], sample_rate)
-            known[gap] = replace(known[gap], method=f"autoregressive + {name}")
+        whole = filled[channel].astype(np.float64)
+        for asked in (False, True):
+            wanting = {(gap.start, gap.stop): gap for gap in here if budgets[gap] > 0 and by_network[gap] is asked}
+            if not wanting:
+                continue
+            from inpaint_ray.audio.wiener import wiener_frames  # torch is loaded where it is needed
+            from inpaint_ray.filling.synthesis import synthesise_gaps
+
+            name, frames = ("model", restore_magnitudes) if asked else ("wiener", wiener_frames)
+            assert frames is not None
+            for start, stop, other in synthesise_gaps(whole, lost[channel], list(wanting), Grid(sample_rate), frames):
+                gap = wanting[start, stop]
+                filled[channel, start:stop] = mix_bands(whole[start:stop], other, budgets[gap], sample_rate)
+                known[gap] = replace(known[gap], method=f"autoregressive + {name}")
     return known
+
+
+def _asks(network: RestoreMagnitudes | None, gap: Gap, sample_rate: int) -> bool:
+    """Decide if a gap's energy comes from the network."""
+    if isinstance(network, ForLongGaps):
+        return gap.stop - gap.start > network.longer_than_s * sample_rate
+    return network is not None

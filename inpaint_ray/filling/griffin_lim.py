@@ -6,7 +6,8 @@ Shapes: n = samples, T = frames, F = bins.
 import torch
 from torch import Tensor
 
-from inpaint_ray.audio.stft import Grid, istft, stft
+from inpaint_ray.audio.grid import Grid
+from inpaint_ray.audio.stft import istft, stft
 
 
 def griffin_lim(

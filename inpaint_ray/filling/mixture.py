@@ -11,12 +11,11 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from inpaint_ray.filling.synthesis import join_weight
-
 FRAME_S = 0.023
 BANDS_PER_OCTAVE = 3
 LOWEST_HZ = 60.0
 FADE_S = 0.001  # at either end of a gap
+JOIN_S = 0.002  # cross-fade inside the gap
 
 Signal = NDArray[np.float64]
 
@@ -100,3 +99,11 @@ def _bands(num_bins: int, sample_rate: int) -> NDArray[np.int64]:
 def _sums(power: Signal, bands: NDArray[np.int64]) -> Signal:
     """Sums over the bins of each band: (T, B)."""
     return np.add.reduceat(power, np.flatnonzero(np.diff(bands, prepend=-1)), axis=1)
+
+
+def join_weight(num_samples: int, sample_rate: int, join_s: float = JOIN_S) -> NDArray[np.float64]:
+    """Weight of the new values over a gap: from 0 at its borders to 1 within the time given, (num_samples,)."""
+    length = min(max(round(join_s * sample_rate), 1), (num_samples + 1) // 2)
+    place = np.arange(num_samples)
+    distance = np.minimum(place, num_samples - 1 - place) + 0.5
+    return np.sin(np.pi / 2 * np.minimum(distance / length, 1.0)) ** 2

@@ -3,7 +3,7 @@
 Shapes: n = samples, T = frames, F = bins.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,16 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from inpaint_ray.audio.stft import Grid, spectrogram
+from inpaint_ray.audio.grid import Grid
+from inpaint_ray.audio.stft import spectrogram
 from inpaint_ray.filling.griffin_lim import griffin_lim
+from inpaint_ray.filling.methods import RestoreMagnitudes
 
 CONTEXT_FRAMES = 64  # either side of a gap, 0.256 s: with a short gap, about one patch
 MAX_WINDOW_FRAMES = 512  # neighbouring gaps share a window up to this length
 NUM_ITERATIONS = 100
 MOMENTUM = 0.99
-JOIN_S = 0.002  # cross-fade inside the gap
-
-RestoreMagnitudes = Callable[[Tensor, Tensor], Tensor]  # (B, T, F) float32, (B, T) bool -> (B, T, F)
 
 
 @dataclass(frozen=True)
@@ -111,11 +110,3 @@ def _windows(gaps: list[tuple[int, int]], grid: Grid, num_samples: int) -> Itera
             joined = []
         if gap is not None:
             joined = [*joined, gap]
-
-
-def join_weight(num_samples: int, sample_rate: int, join_s: float = JOIN_S) -> NDArray[np.float64]:
-    """Weight of the new values over a gap: from 0 at its borders to 1 within the time given, (num_samples,)."""
-    length = min(max(round(join_s * sample_rate), 1), (num_samples + 1) // 2)
-    place = np.arange(num_samples)
-    distance = np.minimum(place, num_samples - 1 - place) + 0.5
-    return np.sin(np.pi / 2 * np.minimum(distance / length, 1.0)) ** 2

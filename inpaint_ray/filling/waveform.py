@@ -6,27 +6,32 @@ Shapes: n = samples, T = frames, F = bins.
 """
 
 from dataclasses import dataclass
-from typing import Literal, TypedDict, Unpack, get_args
+from typing import TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint_ray.audio.grid import Grid
 from inpaint_ray.audio.runs import Gap, find_runs
-from inpaint_ray.audio.stft import Grid
 from inpaint_ray.filling.auto import Known, Sources, mix, retrieve
 from inpaint_ray.filling.autoregressive import fill_gaps
 from inpaint_ray.filling.channels import fill_from_others, known_elsewhere
+from inpaint_ray.filling.choice import MAX_FOUND_S, MAX_GAP_S
+from inpaint_ray.filling.methods import METHODS, NEEDS_MODEL, Effort, Method, RestoreMagnitudes
+from inpaint_ray.filling.mixture import join_weight
 from inpaint_ray.filling.stacking import fill_stacked
-from inpaint_ray.filling.synthesis import RestoreMagnitudes, join_weight, lost_frames, synthesise_gaps
 
-__all__ = ["METHODS", "Fill", "Method", "RestoreMagnitudes", "Sources", "fill", "fill_with_notes", "lost_frames"]
-
-Effort = Literal["normal", "best"]
-Method = Literal["auto", "autoregressive", "model", "griffin_lim", "linear", "silence"]
-METHODS: tuple[Method, ...] = get_args(Method)
-NEEDS_MODEL: tuple[Method, ...] = ("model", "griffin_lim")
-
-MAX_GAP_S = 1.0
+__all__ = [
+    "METHODS",
+    "NEEDS_MODEL",
+    "Effort",
+    "Fill",
+    "Method",
+    "RestoreMagnitudes",
+    "Sources",
+    "fill",
+    "fill_with_notes",
+]
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class Options(TypedDict, total=False):
     effort: Effort
     restore_magnitudes: RestoreMagnitudes | None
     max_gap_s: float
+    max_found_s: float | None
     sources: Sources | None
 
 
@@ -65,6 +71,7 @@ def fill_with_notes(
     effort: Effort = "normal",
     restore_magnitudes: RestoreMagnitudes | None = None,
     max_gap_s: float = MAX_GAP_S,
+    max_found_s: float | None = None,
     sources: Sources | None = None,
 ) -> tuple[NDArray, list[Fill]]:
     """The samples with their gaps filled, and what with; every sample that is not lost is the input's, bit for bit.
@@ -87,8 +94,9 @@ def fill_with_notes(
         effort: `best` weighs several autoregressive fills of each gap up to 0.1 s, at twenty times the cost.
         restore_magnitudes: fills lost frames of linear magnitudes on the grid of the sample rate:
             (B, T, F) float32, lost (B, T) bool -> (B, T, F). A frame that touches a lost sample is lost.
-        max_gap_s: gaps longer than this are left as silence by every method, with a fade of 10 ms at either end by
-            those that predict.
+        max_gap_s: the longest gap that is predicted.
+        max_found_s: the longest that another channel or, in `auto`, the same music elsewhere may fill; None is 5 s, or
+            a `max_gap_s` below 1 s. What neither reaches is silent, with a fade of 10 ms at either end.
         sources: where `auto` looks for the same music; None is the samples themselves.
 
     Returns:
@@ -117,7 +125,10 @@ def fill_with_notes(
         for number, channel in enumerate(lost)
         for start, stop in zip(*find_runs(channel), strict=True)
     ]
-    notes = _refine(filled, lost, gaps, sample_rate, method, restore_magnitudes, max_gap_s, sources)
+    if max_found_s is None:
+        max_found_s = MAX_FOUND_S if max_gap_s >= MAX_GAP_S else max_gap_s
+    found_s = max(max_gap_s, max_found_s)
+    notes = _refine(filled, lost, gaps, sample_rate, method, restore_magnitudes, max_gap_s, found_s, sources)
     return filled.reshape(samples.shape), notes
 
 
@@ -129,21 +140,26 @@ def _refine(
     method: Method,
     restore_magnitudes: RestoreMagnitudes | None,
     max_gap_s: float,
+    max_found_s: float,
     sources: Sources | None,
 ) -> list[Fill]:
     """Do in place what channels and the recording allow, and note what each gap was filled with."""
     longest = min(max_gap_s * sample_rate, filled.shape[1] - 1)
     short = [gap for gap in gaps if gap.stop - gap.start <= longest]
+    most = min(max_found_s * sample_rate, filled.shape[1] - 1)
+    long = [gap for gap in gaps if longest < gap.stop - gap.start <= most]
     if method in ("linear", "griffin_lim", "silence"):
         used = {gap: (method, 0.0 if method == "silence" else np.nan) for gap in short}
         return [Fill(*gap, *used.get(gap, ("silence", 0.0))) for gap in gaps]
     known = {gap: Known("model" if method == "model" else "autoregressive") for gap in short}
     if method != "model" and (elsewhere := known_elsewhere(lost, sample_rate)).any():
-        _fill_from_others(filled, lost, sample_rate, max_gap_s)
-        known |= {gap: Known("other channel") for gap in short if elsewhere[gap.channel, gap.start]}
+        _fill_from_others(filled, lost, sample_rate, max_found_s)
+        known |= {gap: Known("other channel") for gap in (*short, *long) if elsewhere[gap.channel, gap.start]}
     if method == "auto":
         alone = [gap for gap in short if known[gap].method == "autoregressive"]
-        known |= retrieve(filled, lost, alone, sample_rate, sources or Sources(filled, lost))
+        silent = [gap for gap in long if gap not in known]
+        looked_for = retrieve(filled, lost, [*alone, *silent], sample_rate, sources or Sources(filled, lost))
+        known |= {gap: of for gap, of in looked_for.items() if gap in known or of.method == "retrieval"}
         left = {gap: known[gap] for gap in alone if known[gap].method == "autoregressive"}
         known |= mix(filled, lost, left, sample_rate, restore_magnitudes)
     notes = []
@@ -157,12 +173,12 @@ def _refine(
     return notes
 
 
-def _fill_from_others(filled: NDArray, lost: NDArray[np.bool_], sample_rate: int, max_gap_s: float) -> None:
+def _fill_from_others(filled: NDArray, lost: NDArray[np.bool_], sample_rate: int, longest_s: float) -> None:
     """Fill again, in place, the gaps throughout which another channel is known."""
     chosen = known_elsewhere(lost, sample_rate)
     for channel in chosen:
         for start, stop in zip(*find_runs(channel), strict=True):
-            channel[start:stop] = stop - start <= max_gap_s * sample_rate
+            channel[start:stop] = stop - start <= longest_s * sample_rate
     fill_from_others(filled, lost, chosen, sample_rate, lambda window, gap: fill_gaps(window, gap, sample_rate))
 
 
@@ -200,6 +216,8 @@ def _fill_channel(
     filled = fill_all(known, lost, grid.sample_rate, max_gap_s=max_gap_s)
     if method not in NEEDS_MODEL or restore_magnitudes is None:
         return filled
+    from inpaint_ray.filling.synthesis import synthesise_gaps  # torch is loaded where it is needed
+
     starts, stops = find_runs(lost)
     chosen = stops - starts <= max_gap_s * grid.sample_rate
     gaps = list(zip(starts[chosen].tolist(), stops[chosen].tolist(), strict=True))

@@ -8,17 +8,18 @@ import json
 import math
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
 
 from inpaint_ray.audio.runs import Event, find_runs
-from inpaint_ray.finding.network import UNIT, ClickNetwork
 from inpaint_ray.finding.residuals import features
 from inpaint_ray.finding.windows import Window, Windows
+
+if TYPE_CHECKING:
+    from inpaint_ray.finding.network import ClickNetwork
 
 WEIGHTS = Path(__file__).parent / "pretrained" / "clicks.safetensors"
 HOP = 2**16  # samples that are decided at a time
@@ -62,6 +63,10 @@ class Clicks:
 
 def click_logits(samples: NDArray, sample_rate: int) -> NDArray[np.float32]:
     """Logits that something was added to a sample: (channels, n) -> (channels, n)."""
+    import torch  # here: most recordings are asked for dropouts alone
+
+    from inpaint_ray.finding.network import UNIT
+
     num_samples = samples.shape[1]
     sound = np.nan_to_num(samples.astype(np.float64), posinf=0.0, neginf=0.0)
     known = features(sound, sample_rate)
@@ -93,7 +98,9 @@ def _events_of(logits: NDArray[np.float32]) -> list[tuple[int, int, float]]:
 
 
 @cache
-def _network() -> ClickNetwork:
+def _network() -> "ClickNetwork":
+    from inpaint_ray.finding.network import ClickNetwork
+
     network = ClickNetwork()
     with safe_open(WEIGHTS, "pt") as file:
         network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118

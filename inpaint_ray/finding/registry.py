@@ -1,7 +1,7 @@
 """The detectors, by what is asked for, and the list of events that they give together."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, Protocol, get_args
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,8 @@ from inpaint_ray.finding.clicks import Clicks
 from inpaint_ray.finding.clipping import Clipping
 from inpaint_ray.finding.detection import MIN_GAP_S, MOST_GAPS, Standstills
 from inpaint_ray.finding.flat_runs import FlatRuns
-
-Find = Literal["dropouts", "clicks", "clipping", "all"]
-FINDS: tuple[Find, ...] = get_args(Find)
-SENSITIVITY = 0.3
+from inpaint_ray.finding.kinds import SENSITIVITY, chosen_groups
+from inpaint_ray.finding.smeared import Smeared
 
 
 class Detector(Protocol):
@@ -42,6 +40,7 @@ def find_events(
     sensitivity: float = SENSITIVITY,
     min_gap_s: float | None = MIN_GAP_S,
     floor: float = 0.0,
+    lossy: bool = False,
 ) -> list[Event]:
     """Find damage of the kinds that are asked for; samples that are not finite are always found.
 
@@ -52,6 +51,7 @@ def find_events(
         sensitivity: 0 to 1; an event is given when the chance that it is false is at most this.
         min_gap_s: the shortest dropout of zeros, stuck values or dither; held and muted samples may be shorter.
         floor: amplitude up to which noise counts as silence.
+        lossy: the sound was decoded from MP3, Vorbis or Opus, which smear a dropout's edges.
 
     Returns:
         The events by start and channel; those of one channel do not touch. One that touches a dropout of `detection`
@@ -65,30 +65,21 @@ def find_events(
         raise ValueError(f"sensitivity must be from 0 to 1, got {sensitivity:g}")
     first = Standstills(sample_rate, min_gap_s=min_gap_s if "dropouts" in groups else None, floor=floor)
     others = [make(sample_rate) for group in groups for make in DETECTORS[group]]
-    standing, found = list[Event](), list[Event]()
+    smearing = [Smeared(sample_rate)] if lossy and "dropouts" in groups else []
+    standing, smeared, found = list[Event](), list[Event](), list[Event]()
     for block in blocks:
         standing += first.look(block)
+        smeared += [event for detector in smearing for event in detector.look(block)]
         for detector in others:
             found += [event for event in detector.look(block) if 1 - event.confidence <= sensitivity]
         if len(standing) + len(found) > MOST_GAPS:
             raise ValueError(f"more than {MOST_GAPS:,} events: this is noise, or no recording")
-    standing = join_events([*standing, *first.finish()])
+    smeared += [event for detector in smearing for event in detector.finish()]
+    smeared = [event for event in smeared if 1 - event.confidence <= sensitivity]
+    standing = join_events([*smeared, *_apart([*standing, *first.finish()], smeared)])  # edges are known better
     for detector in others:
         found += [event for event in detector.finish() if 1 - event.confidence <= sensitivity]
     return join_events([*standing, *_apart(found, standing)])
-
-
-def chosen_groups(kinds: Sequence[str]) -> list[str]:
-    """The groups of detectors that are asked for, each once, in the order of the registry.
-
-    Raises:
-        ValueError: there is no such group, or none is named.
-    """
-    unknown = [kind for kind in kinds if kind not in FINDS]
-    if unknown or not kinds:
-        named = ", ".join(unknown) or "nothing"
-        raise ValueError(f"find: give one or more of {', '.join(FINDS)}, got {named}")
-    return [group for group in DETECTORS if group in kinds or "all" in kinds]
 
 
 def _apart(events: list[Event], standing: list[Event]) -> list[Event]:

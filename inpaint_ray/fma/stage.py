@@ -12,10 +12,9 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import ray.data
-
 from inpaint_ray import storage
 from inpaint_ray.errors import JobFailedError, UsageError
+from inpaint_ray.fma.config import StageConfig
 from inpaint_ray.fma.remote_zip import (
     CHUNK,
     Member,
@@ -30,6 +29,7 @@ from inpaint_ray.fma.remote_zip import (
 )
 from inpaint_ray.ledger.spread import spread
 from inpaint_ray.progress import Progress, failure_lines, format_duration
+from inpaint_ray.terminal import say
 
 MOST_BYTES = 64_000_000  # of a zip in a task; a member that is larger is a task of its own
 MOST_MEMBERS = 200  # in a task
@@ -46,26 +46,6 @@ PUBLISHED_SHA1 = {  # of the whole zips, by FMA's README
 OWN_NAMES = ("README.txt", "checksums")  # in every zip, and listed in no checksums
 AUDIO_NAME = r"fma_(small|medium|large|full)/(README\.txt|checksums|(\d{3})/\3\d{3}\.mp3)"
 LAYOUT = re.compile(rf"{AUDIO_NAME}|{METADATA}/\w[\w.-]*")
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageConfig:
-    """FMA's zips to files in storage."""
-
-    zips: tuple[str, ...]
-    """URLs (http or https) or paths of fma_small.zip, fma_metadata.zip, ...; every worker must see such a path."""
-    output: str
-    """Folder or bucket prefix; fma_small.zip becomes OUTPUT/fma_small, and so on."""
-    check_zip: bool = False
-    """First compare the SHA-1 of each zip with the published one: one more reading of all of it, in one stream."""
-    max_readers: int = 16
-    """Most connections at once to where the zips are."""
-
-    def __post_init__(self) -> None:
-        if not self.zips:
-            raise ValueError("--zips needs at least one zip")
-        if self.max_readers < 1:
-            raise ValueError(f"--max-readers must be at least 1, got {self.max_readers}")
 
 
 @dataclass(frozen=True)
@@ -98,17 +78,17 @@ def stage(config: StageConfig) -> None:
     todo = [replace(archive, members=_absent(archive, output)) for archive in archives]
     count, size = _totals(todo)
     standing = _totals(archives)[0] - count
-    print(f"stage  {count} files, {size / MB:.1f} MB, to {output}; {standing} stand already", flush=True)
+    say(f"stage  {count} files, {size / MB:.1f} MB, to {output}; {standing} stand already")
     failed = _run(todo, output, config.max_readers)
     if failed:
-        print(failure_lines(failed, len(failed), "run again, and all are tried again"))
+        say(failure_lines(failed, len(failed), "run again, and all are tried again"))
         raise JobFailedError(
             f"{len(failed)} of {count} files are not what the zip says of them and were not written, such as "
             f"{failed[0][0]}; all others were; run again, or look at the zip with --check-zip"
         )
     wall_s = time.monotonic() - started
     rate = f"{size / MB:.1f} MB in {format_duration(wall_s)}, {size / MB / wall_s:.1f} MB/s"
-    print(f"staged {count} files, {rate}; {standing} stood already: {output}")
+    say(f"staged {count} files, {rate}; {standing} stood already: {output}")
     _print_next(output, roots)
 
 
@@ -192,6 +172,8 @@ def _run(archives: list[Archive], output: str, max_readers: int) -> list[tuple[s
     ]
     if not rows:
         return []
+    import ray.data  # here: flags are parsed without Ray
+
     strategy = ray.data.TaskPoolStrategy(size=min(max_readers, len(rows)))
     progress = Progress("stage", round(_totals(archives)[1] / MB), "MB")
     done, all_failed = 0, []
@@ -255,12 +237,10 @@ def _print_unchecked(archive: Archive) -> None:
         (archive.missing, "listed in its checksums and not in it"),
     ):
         if names:
-            print(f"{shown(archive.source.uri)}: {len(names)} files {what}, such as {names[0]}")
+            say(f"{shown(archive.source.uri)}: {len(names)} files {what}, such as {names[0]}")
 
 
 def _print_next(output: str, roots: list[str]) -> None:
     audio = [root for root in roots if root != METADATA] or ["fma_SIZE"]
     metadata = storage.join(output, METADATA, "tracks.csv")
-    print(
-        f"next: python jobs/prepare.py --source {storage.join(output, audio[0])} --metadata {metadata} --output SHARDS"
-    )
+    say(f"next: python jobs/prepare.py --source {storage.join(output, audio[0])} --metadata {metadata} --output SHARDS")

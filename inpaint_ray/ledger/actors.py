@@ -4,9 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-import ray
-import ray.data
-
+from inpaint_ray.cluster import start_ray
 from inpaint_ray.errors import UsageError
 
 
@@ -37,6 +35,10 @@ class Actors:
         Raises:
             UsageError: --use-gpu on a private Ray without a GPU, which would wait for one for ever.
         """
+        import ray.data  # here: flags are parsed without Ray
+
+        if self.use_gpu:
+            start_ray()
         if self.use_gpu and not ray.cluster_resources().get("GPU") and not os.environ.get("RAY_ADDRESS"):
             raise UsageError("--use-gpu: Ray finds no GPU on this machine; leave the flag out")
         most = min(self.num_actors or num_rows, num_rows)

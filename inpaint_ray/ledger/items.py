@@ -25,6 +25,7 @@ class Item:
     attempt: int = 1
     earlier: str = ""  # the record with the entry of the attempt before
     replaces: str = ""  # name of what that wrote, to be deleted if this attempt writes under another name
+    replaces_beside: str = ""  # the same of the second file that it wrote
 
     def entry(self, **values: Any) -> Entry:
         """Return the item's entry of this attempt."""
@@ -42,6 +43,14 @@ class Known:
     failed: bool
     output: str
     output_size: int
+    beside: str = ""
+    beside_size: int = 0
+
+    @property
+    def written(self) -> list[tuple[str, int]]:
+        """Names and sizes of its files."""
+        pairs = ((self.output, self.output_size), (self.beside, self.beside_size))
+        return [pair for pair in pairs if pair[0]]
 
     def is_later(self, other: "Known") -> bool:
         """Tell which counts; of one attempt, which two runs at once have made, what wrote something."""
@@ -65,13 +74,15 @@ class Past:
             latest, former = (known, other) if known.is_later(other) else (other, known)
             if former.attempt == latest.attempt and former.fingerprint != latest.fingerprint:
                 latest = replace(latest, fingerprint="")  # whose output stands, nobody knows
-            if former.output not in ("", latest.output):
-                self.replaced[former.output, former.output_size] = name
+            for output, size in former.written:
+                if output not in (latest.output, latest.beside):
+                    self.replaced[output, size] = name
             self.known[name] = latest
 
     def leftovers(self) -> list[str]:
         """Return files of attempts that a later one, whose output stands, has replaced under another name."""
-        written = {known.output for known in self.known.values()} if self.replaced else set()
+        known = self.known.values() if self.replaced else ()
+        written = {output for each in known for output, _ in each.written}
         return [
             output
             for (output, size), name in self.replaced.items()
@@ -85,7 +96,7 @@ class Past:
         return known.failed or self._stands(known)
 
     def _stands(self, known: Known) -> bool:
-        return not known.failed and (not known.output or self.outputs.get(known.output) == known.output_size)
+        return not known.failed and all(self.outputs.get(output) == size for output, size in known.written)
 
     def split(self, items: Iterable[Item], *, retry_failed: bool) -> tuple[list[Item], Chosen]:
         """Tell the items that are left, each as its next attempt, from those whose entries count."""
@@ -104,6 +115,7 @@ class Past:
                         attempt=known.attempt + 2,  # one between is noted when this one begins
                         earlier=known.record,
                         replaces=known.output if self.outputs.get(known.output) == known.output_size else "",
+                        replaces_beside=known.beside if self.outputs.get(known.beside) == known.beside_size else "",
                     )
                 )
         if any(item.replaces for item in todo):  # what is another item's name by now is that one's to write
@@ -112,6 +124,9 @@ class Past:
             todo = [
                 replace(item, replaces="") if is_taken else item for item, is_taken in zip(todo, taken, strict=True)
             ]
+        if any(item.replaces_beside for item in todo):
+            names = {item.name for item in todo}.union(*done.values())
+            todo = [replace(item, replaces_beside="") if item.replaces_beside in names else item for item in todo]
         return todo, {name: None if len(names) == self.entries[name] else names for name, names in done.items()}
 
 

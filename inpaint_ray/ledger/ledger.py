@@ -24,6 +24,7 @@ from inpaint_ray.ledger.spread import spread, spread_tables
 from inpaint_ray.ledger.worker import Work, Worker, deal_rows
 from inpaint_ray.progress import Progress
 from inpaint_ray.storage import StoredFile
+from inpaint_ray.terminal import say
 
 READERS = 16  # records at a time, in a task
 MOST_RECORDS = 100  # in a task that reads them
@@ -41,6 +42,8 @@ LATEST = pa.schema(
         "failed": pa.bool_(),
         "output": pa.string(),
         "output_size": pa.int64(),
+        "beside": pa.string(),
+        "beside_size": pa.int64(),
     }
 )
 
@@ -100,7 +103,7 @@ class Ledger:
         """Do what is left of the items (see `run`), and return what counts of all records."""
         todo, done = self.read().split(items, retry_failed=retry_failed)
         if done:
-            print(f"{verb}  {len(items) - len(todo)} of {len(items)} {unit} are done already", flush=True)
+            say(f"{verb}  {len(items) - len(todo)} of {len(items)} {unit} are done already")
         return done | self.run(todo, work, verb=verb, unit=unit, **how)
 
     def run(
@@ -190,6 +193,6 @@ def _latest(ledger: Ledger, record: str, counting: list[str] | None) -> pa.Table
     try:
         entries = ledger.entries(record, counting)
     except DamagedRecord as error:
-        print(error, flush=True)
+        say(str(error))
         return LATEST.empty_table()
     return pa.Table.from_pylist([{"record": record} | asdict(entry) for entry in entries], LATEST)

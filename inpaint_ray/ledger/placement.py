@@ -1,6 +1,9 @@
 """Placement on a cluster: work without a GPU stays off the nodes that are kept for GPUs."""
 
-import ray.data
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ray.data
 
 NODE_LABEL = "inpaint-ray/node"  # of a Ray node; the files of cluster/ give the value `gpu` to those with GPUs
 OFF_GPU_NODES = {NODE_LABEL: "!gpu"}  # nodes without the label will do: those of a laptop, or of machines of one's own
@@ -11,7 +14,7 @@ def node_selector(*, use_gpu: bool) -> dict[str, str] | None:
     return None if use_gpu else OFF_GPU_NODES
 
 
-def place(dataset: ray.data.Dataset, *, use_gpu: bool = False) -> ray.data.Dataset:
+def place(dataset: "ray.data.Dataset", *, use_gpu: bool = False) -> "ray.data.Dataset":
     """Keep a dataset's tasks and actors off the nodes that are kept for GPUs, unless each uses a GPU.
 
     Ray Data asks the autoscaler for nodes by throughput, without a limit; the autoscaler merely prefers nodes without

@@ -41,6 +41,8 @@ class Entry:
     failed: bool = False
     output: str = ""  # name below the job's output of the file that must stand; "" where there is none
     output_size: int = 0  # bytes
+    beside: str = ""  # name of a second file that must stand with it; "" where there is none
+    beside_size: int = 0  # bytes
     row: dict[str, Any] = field(default_factory=dict)  # the job's own; JSON values
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
-import ray.data
 
+from inpaint_ray.cluster import start_ray
 from inpaint_ray.ledger.placement import place
 
 
@@ -19,6 +19,9 @@ def spread(rows: list[dict[str, Any]], work: Any, *, use_gpu: bool = False, **ho
         how: arguments of `Dataset.map`, such as those that `Actors.pool` gives.
     """
     if rows:
+        start_ray()
+        import ray.data
+
         done = ray.data.from_items(rows, override_num_blocks=len(rows)).map(work, **how)
         del rows  # which may be large, and are in Ray's object store by now
         yield from place(done, use_gpu=use_gpu).iter_rows()
@@ -27,6 +30,9 @@ def spread(rows: list[dict[str, Any]], work: Any, *, use_gpu: bool = False, **ho
 def spread_tables(rows: list[dict[str, Any]], work: Any) -> Iterator[pa.Table]:
     """Call `work` on tables of one row each, and yield the tables that it returns, in the order of the rows."""
     if rows:
+        start_ray()
+        import ray.data
+
         done = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
             work, batch_format="pyarrow", batch_size=None, zero_copy_batch=True
         )

@@ -44,9 +44,10 @@ class Worker:
         items = items_of(row, self.work.item)
         entries = self._standing(row["record"]) or self._work(row["record"], items)
         for item, entry in zip(items, entries, strict=True):
-            if not entry.failed and item.replaces not in ("", entry.output):
-                with suppress(FileNotFoundError):
-                    storage.delete_file(storage.join(self.output, item.replaces))
+            for old in {item.replaces, item.replaces_beside} - {"", entry.output, entry.beside}:
+                if not entry.failed:
+                    with suppress(FileNotFoundError):
+                        storage.delete_file(storage.join(self.output, old))
         return {"record": row["record"], "items": len(items), "failed": sum(entry.failed for entry in entries)}
 
     def _standing(self, record: str) -> list[Entry]:

@@ -2,7 +2,6 @@
 
 import difflib
 from dataclasses import dataclass
-from typing import Literal
 
 from torch import nn
 
@@ -12,13 +11,13 @@ from inpaint_ray.models.cascade import CascadeConfig
 from inpaint_ray.models.efficient_unet import EfficientUNetConfig
 from inpaint_ray.models.fpn import FPNConfig
 from inpaint_ray.models.gap_unet import GapUNetConfig
+from inpaint_ray.models.losses import LossName
 from inpaint_ray.models.plain import PlainConfig
 from inpaint_ray.models.resnet import ResNetConfig
 from inpaint_ray.models.tower import TowerConfig
 from inpaint_ray.models.unet import UNetConfig
 from inpaint_ray.models.vae import VAEConfig
 
-LossName = Literal["mse", "l1", "log", "multi_resolution", "gap_mse", "gap_l1", "gap_db", "gap_root"]
 Config = (
     UNetConfig
     | VAEConfig

@@ -8,8 +8,9 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from inpaint_ray.audio.grid import Grid
 from inpaint_ray.audio.runs import find_runs
-from inpaint_ray.audio.stft import Grid, spectrogram
+from inpaint_ray.audio.stft import spectrogram
 
 RANGE_DB = 80.0  # of the colours of spectrograms
 LEAST_MARK = 0.003  # of the width: a line of less than a pixel would not be drawn

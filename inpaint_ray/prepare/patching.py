@@ -7,8 +7,9 @@ import torch
 from numpy.typing import NDArray
 
 from inpaint_ray.audio.decode import TRUNCATED_BELOW, decode
+from inpaint_ray.audio.grid import Grid
 from inpaint_ray.audio.patches import PATCH_FRAMES, to_patches
-from inpaint_ray.audio.stft import Grid, spectrogram
+from inpaint_ray.audio.stft import spectrogram
 from inpaint_ray.errors import AudioDecodeError
 
 GRID = Grid(16_000)

@@ -17,7 +17,7 @@ from inpaint_ray import storage
 from inpaint_ray.data.schema import SPLITS
 from inpaint_ray.data.tracks import Track
 from inpaint_ray.errors import AudioDecodeError
-from inpaint_ray.metrics import count, reject
+from inpaint_ray.metrics import count
 from inpaint_ray.prepare.config import PrepareConfig
 from inpaint_ray.prepare.patching import cut_patches, read_clip
 from inpaint_ray.prepare.shard_file import ShardMetadata, TrackPatches, read_metadata, write_shard
@@ -89,7 +89,7 @@ def make_shard(plan: ShardPlan, config: PrepareConfig, output: str) -> ShardMeta
             metadata.rejected.append((track.uri, " ".join(str(error).split())))
             if not isinstance(error, AudioDecodeError):
                 metadata.plan = ""  # the track may be there, or readable, for the next run: it makes the shard again
-            reject("prepare", *metadata.rejected[-1])
+            count("prepare", rejects=1)
             continue
         num_patches = 0
         for magnitudes in cut_patches(clip):

@@ -38,6 +38,7 @@ from inpaint_ray.prepare.plan import ShardPlan, make_shard, plan_shards
 from inpaint_ray.prepare.shard_file import ShardMetadata, read_metadata
 from inpaint_ray.prepare.track_list import list_manifest
 from inpaint_ray.progress import Progress, format_duration
+from inpaint_ray.terminal import say
 from inpaint_ray.version import VERSION
 
 FOLDER = "_prepare"  # below the output: of the claim
@@ -61,14 +62,13 @@ def prepare(config: PrepareConfig) -> Dataset:
     plans = plan_shards(found.tracks, seed=config.seed)
     done = _finished(output, config, found)
     if done:
-        print(f"{output} holds these tracks already: {done.num_patches('train')} training patches; nothing to do")
+        say(f"{output} holds these tracks already: {done.num_patches('train')} training patches; nothing to do")
         return done
     claim("--output", output, FOLDER, config.identity())
     _clear(output, {plan.name: plan.fingerprint(config) for plan in plans})
     counts = ", ".join(f"{n} {split}" for split, n in Counter(track.split for track in found.tracks).items())
-    print(
+    say(
         "\n".join([f"prepare  {len(found.tracks)} tracks ({counts}) into {len(plans)} shards", *found.notes]),
-        flush=True,
     )
     shards = _run(plans, config, output)
     storage.delete_unfinished(output)  # of nodes that died
@@ -252,14 +252,14 @@ def _summarise(config: PrepareConfig, found: Listing, made: list[MadeShard], *, 
 def _print_summary(dataset: Dataset, output: str) -> None:
     for split in SPLITS:
         if dataset.num_patches(split):
-            print(f"  {split:<10}  {dataset.num_tracks(split):>7} tracks  {dataset.num_patches(split):>9} patches")
+            say(f"  {split:<10}  {dataset.num_tracks(split):>7} tracks  {dataset.num_patches(split):>9} patches")
     for word, count, where in (
         ("rejected", dataset.rejected, REJECTED),
         ("listed but absent", dataset.absent, UNMATCHED),
         ("files that no list names", dataset.unlisted, UNMATCHED),
     ):
         if count:
-            print(f"  {count} {word}: {storage.join(output, where)}")
-    print(
+            say(f"  {count} {word}: {storage.join(output, where)}")
+    say(
         f"prepared {dataset.seconds / 3600:.2f} hours of audio in {format_duration(dataset.wall_s)}: {output}/{DATASET}"
     )

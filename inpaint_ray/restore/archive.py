@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,12 +17,17 @@ from inpaint_ray.data.tracks import is_audio
 from inpaint_ray.errors import UsageError
 from inpaint_ray.finding.labels import LabelError, read_labels
 from inpaint_ray.ledger.items import Item
+from inpaint_ray.names import printable
 from inpaint_ray.restore.config import RestoreConfig
+from inpaint_ray.restore.decisions import Decided, to_text
+from inpaint_ray.restore.difference import removed_name
 from inpaint_ray.restore.manifest import FOLDER
 from inpaint_ray.restore.marks import Marks
 from inpaint_ray.storage import StoredFile
+from inpaint_ray.terminal import say
 from inpaint_ray.version import VERSION
 
+MOST_NAMES = 3  # of files that are passed over
 LISTS = (".txt", ".csv")  # of the input: what names its files
 
 
@@ -33,7 +38,8 @@ class SourceFile(Item):
     settings: str = ""  # fingerprint of all that decides the result, the bytes apart
     labels: str | None = None  # its gaps as `read_labels` reads them; None where they are to be found
     labels_from: str = ""  # the file that has them
-    taken: tuple[str, ...] = ()  # names that its result must not have: other files of the archive
+    taken: tuple[str, ...] = ()  # names that its results must not have: other files of the archive
+    decided: str = ""  # what people decided of its repairs: see `decisions.to_text`
 
     @property
     def has_copies(self) -> bool:
@@ -56,11 +62,11 @@ def list_archive(config: RestoreConfig) -> list[StoredFile]:
     elif is_audio(config.input) and (single := storage.find_file(config.input, PurePosixPath(config.input).name)):
         files = [single]
     else:
-        files = [
-            file
-            for file in storage.list_files(config.input)
-            if is_audio(file.name) and not file.name.startswith(f"{FOLDER}/")
-        ]
+        there = [file for file in storage.list_files(config.input) if not file.name.startswith(f"{FOLDER}/")]
+        files = [file for file in there if is_audio(file.name)]
+        _say_passed_over([file.name for file in there if not is_audio(file.name)])
+    if not files and (absent := storage.why_absent(config.input)):
+        raise UsageError(f"--input {config.input}: {absent}")
     if not files:
         raise UsageError(
             f"--input {config.input}: no audio file there; give the folder, prefix or list that has the archive"
@@ -68,10 +74,19 @@ def list_archive(config: RestoreConfig) -> list[StoredFile]:
     return files
 
 
+def _say_passed_over(names: list[str]) -> None:
+    """Say which files are left out because their names are no audio's."""
+    if names:
+        shown = ", ".join(map(printable, sorted(names)[:MOST_NAMES])) + (", ..." if len(names) > MOST_NAMES else "")
+        count = "1 file whose name is" if len(names) == 1 else f"{len(names)} files whose names are"
+        say(f"passed over: {count} no audio's ({shown})")
+
+
 def fingerprint(config: RestoreConfig, model: str, labels: str | None = None) -> str:
     """Return a digest of all that decides what a file becomes, its own bytes apart; of labels, the stretches alone."""
     settings: list[object] = [VERSION, config.method, config.effort, config.output_format, config.min_gap_ms, model]
-    settings += [sorted(config.find), config.sensitivity, config.headroom_db, "with copies", labels]
+    settings += [config.proof.difference, config.proof.md5, config.proof.bag, sorted(config.find)]
+    settings += [config.sensitivity, config.headroom_db, "with copies", labels]
     if labels is not None:
         with suppress(LabelError):  # damaged ones are their text
             settings[-1] = [[*label[:3], label.kind] for label in read_labels(labels)]
@@ -79,7 +94,12 @@ def fingerprint(config: RestoreConfig, model: str, labels: str | None = None) ->
 
 
 def source_files(
-    config: RestoreConfig, files: list[StoredFile], *, model: str, marks: Marks | None
+    config: RestoreConfig,
+    files: list[StoredFile],
+    *,
+    model: str,
+    marks: Marks | None,
+    decided: Mapping[str, Decided] | None = None,
 ) -> Iterator[SourceFile]:
     """Return what is to be done with each file.
 
@@ -88,14 +108,16 @@ def source_files(
         files: of the archive.
         model: digest of the model that the run uses (see `identify`).
         marks: the gaps that people marked; None where they are to be found.
+        decided: what people decided of repairs, by name of the file.
     """
     of = {} if marks is None else marks.of
     settings = {labels: fingerprint(config, model, labels) for labels in {None, *(mark.labels for mark in of.values())}}
     names = {file.name for file in files}
     for file in files:
         labels, labels_from = of.get(file.name, (None, ""))
-        taken = tuple(name for name in (f"{file.name}.flac", f"{file.name}.wav") if name in names)
-        identity = json.dumps([settings[labels], file.size, file.etag, taken])
+        taken = tuple(name for name in _results(file.name, config) if name in names)
+        decisions = to_text(decided[file.name]) if decided and file.name in decided else ""
+        identity = json.dumps([settings[labels], file.size, file.etag, taken, decisions])
         yield SourceFile(
             uri=file.uri,
             name=file.name,
@@ -106,7 +128,17 @@ def source_files(
             labels=labels,
             labels_from=labels_from,
             taken=taken,
+            decided=decisions,
         )
+
+
+def _results(name: str, config: RestoreConfig) -> list[str]:
+    """Return what a file's results may be named beside its own name."""
+    results = [f"{name}.flac", f"{name}.wav"]
+    if config.proof.difference:
+        results.append(f"{name}.flac.wav")
+        results += [removed_name(each) for each in (name, *results)]
+    return results
 
 
 def output_name(source: SourceFile, suffix: str = "") -> str:
@@ -116,14 +148,23 @@ def output_name(source: SourceFile, suffix: str = "") -> str:
         ValueError: the name would lead out of the output, into the report's folder, or is another file's.
     """
     name = f"{source.name}{suffix}"
-    if name in source.taken:
-        raise ValueError(f"the result would be named {name}, which is another file of the archive; rename one of them")
+    check_free(source, name)
     storage.safe_name(name)
     if storage.UNFINISHED.search(name):
         raise ValueError(f"name {name!r} is one of a file that is being written; rename the file")
     if PurePosixPath(name).parts[0] == FOLDER:
         raise ValueError(f"name {name!r} would lie in the report's folder")
     return name
+
+
+def check_free(source: SourceFile, name: str) -> None:
+    """Check that a result does not take the name of another file of the archive.
+
+    Raises:
+        ValueError: it would.
+    """
+    if name in source.taken:
+        raise ValueError(f"the result would be named {name}, which is another file of the archive; rename one of them")
 
 
 def _read_list(uri: str) -> list[StoredFile]:

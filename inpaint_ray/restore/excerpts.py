@@ -1,62 +1,132 @@
-"""A few seconds around the longest gap of a file, before and after, cut from source and output for the page."""
+"""Half a second on either side of a repair, before and after, for the page to play.
 
-from collections.abc import Iterator
-from contextlib import closing
+Only the restored file is read, and of it only these stretches; what was in its gaps comes from the record. Both
+versions share one FLAC: the restored sound, beside which stand the few samples in which the damaged one differs.
+
+Shapes: n = samples.
+"""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import soundfile
 
 from inpaint_ray import storage
-from inpaint_ray.audio.decode import Recording, join_blocks, read_blocks
-from inpaint_ray.audio.runs import Event, join_events
+from inpaint_ray.audio.decode import INTEGER_SUBTYPES, Recording
+from inpaint_ray.audio.encode import encode
+from inpaint_ray.audio.runs import find_runs
 from inpaint_ray.errors import AudioDecodeError
-from inpaint_ray.filling.waveform import MAX_GAP_S
 from inpaint_ray.ledger.ledger import Ledger
+from inpaint_ray.pages.sounds import to_playable
 from inpaint_ray.restore.gap_table import read_gaps
-from inpaint_ray.restore.manifest import ManifestRow
 
-EXCERPT_S = 6.0
+MARGIN_S = 0.5  # on either side
+MOST_GAP_S = 2.0  # of a longer gap only its beginning is played
+MOST_CHANNELS = 2  # the first of those that were repaired
+COLUMNS = ["name", "channel", "start", "stop", "dtype", "replaced"]
+Place = tuple[list[int], int, int]  # channels, first sample and one past the last of a repair
 
 
-def cut_excerpts(ledger: Ledger, row: ManifestRow, source: str) -> tuple[Recording, Recording]:
-    """Cut the excerpts of a file, damaged and restored, around the middle of the longest gap that was filled.
+@dataclass(frozen=True)
+class Excerpt:
+    """What the page plays of a repair; its fields are JSON."""
+
+    rate: int  # Hz, of the playback
+    first_s: float  # where it begins in the file
+    flac: str  # base64; the restored sound
+    patches: list[list[int | str]]  # channel, first sample, and damaged samples: base64 of int16, little-endian
+    gain_db: float  # of both; below 0 where what was restored is above full scale
+
+
+def cut_excerpts(ledger: Ledger, name: str, output: str, record: str, places: Sequence[Place]) -> list[Excerpt]:
+    """Cut the excerpts around repairs of a file.
 
     Args:
         ledger: of the restoration.
-        row: of the file.
-        source: its URI.
+        name: of the file in the input.
+        output: its name in the output.
+        record: that has its gaps.
+        places: of the repairs.
 
     Raises:
-        FileNotFoundError: source or output are gone.
-        AudioDecodeError: one is no audio any more, or another recording.
+        FileNotFoundError: the restored file is gone.
+        PermissionError: it may not be read.
+        UnreadableError: it cannot be read this time.
+        AudioDecodeError: it is no audio any more, or shorter than it was.
+        DamagedRecord: the record is gone or damaged.
     """
-    tables = read_gaps(ledger, row.record, {row.name}, ["name", "channel", "start", "stop", "copy"])
-    rows = [each for table in tables for each in table.to_pylist()]
-    gaps = join_events([Event(each["channel"], each["start"], each["stop"]) for each in rows])
-    length, num_samples = round(EXCERPT_S * row.sample_rate), round(row.seconds * row.sample_rate)
-    filled = [gap for gap in gaps if gap.stop - gap.start <= min(MAX_GAP_S * row.sample_rate, num_samples - 1)]
-    filled += [Event(each["channel"], each["start"], each["stop"]) for each in rows if each["copy"]]
-    longest = max(filled, key=lambda gap: gap.stop - gap.start)
-    first = max(min((longest.start + longest.stop - length) // 2, num_samples - length), 0)
-    damaged = _cut(source, first, first + length)
-    restored = _cut(storage.join(ledger.output, row.output), first, first + length)
-    if damaged.samples.shape != restored.samples.shape:
-        raise AudioDecodeError(f"{row.name}: the source is not what was restored any more")
-    return damaged, restored
+    uri = storage.join(ledger.output, output)
+    try:
+        with storage.open_input(uri) as stream, soundfile.SoundFile(stream) as file:
+            windows = [_window(start, stop, file.samplerate, file.frames) for _, start, stop in places]
+            restored = [_read(file, *window) for window in windows]
+    except soundfile.SoundFileError as error:
+        raise AudioDecodeError(f"{uri}: not readable as audio: {error}") from error
+    damaged = [replace(each, samples=each.samples.copy()) for each in restored]
+    _put_back(ledger, name, record, damaged, windows)
+    return [
+        make_excerpt(before, after, channels, first=window[0])
+        for before, after, (channels, _, _), window in zip(damaged, restored, places, windows, strict=True)
+    ]
 
 
-def _cut(uri: str, start: int, stop: int) -> Recording:
-    with storage.local_file(uri) as path, closing(read_blocks(path)) as blocks:
-        parts = list(_parts(blocks, start, stop))
-    if not parts:
-        raise AudioDecodeError(f"{uri}: ends before {start} samples")
-    return join_blocks(parts)
+def make_excerpt(damaged: Recording, restored: Recording, channels: Sequence[int], *, first: int) -> Excerpt:
+    """Pack a stretch of sound, before and after, for the page.
+
+    Args:
+        damaged: the stretch as it came.
+        restored: the same stretch; both have 16 bits and at most 48 kHz on the page.
+        channels: that were repaired.
+        first: sample of the file that it begins with.
+    """
+    chosen = list(channels)[:MOST_CHANNELS]
+    before, after = (np.nan_to_num(each.to_float()[chosen], posinf=1.0, neginf=-1.0) for each in (damaged, restored))
+    gain = 1 / max(float(np.abs(after).max(initial=0.0)), 1.0)
+    (heard_before, _), (heard, rate) = (to_playable(gain * each, restored.sample_rate) for each in (before, after))
+    flac = encode(Recording(samples=heard, sample_rate=rate, container="FLAC", subtype="PCM_16"))
+    patches: list[list[int | str]] = [
+        [channel, int(start), _to_text((heard_before[channel, start:stop] >> 16).astype("<i2").tobytes())]
+        for channel in range(len(heard))
+        for start, stop in zip(*find_runs(heard_before[channel] != heard[channel]), strict=True)
+    ]
+    return Excerpt(rate, first / restored.sample_rate, _to_text(flac), patches, round(20 * float(np.log10(gain)), 2))
 
 
-def _parts(blocks: Iterator[Recording], start: int, stop: int) -> Iterator[Recording]:
-    """Yield what lies between two samples, and read no further."""
-    first = 0
-    for block in blocks:
-        last = first + block.num_samples
-        if last > start:
-            yield block.cut(max(start - first, 0), min(stop - first, block.num_samples))
-        if last >= stop:
-            return
-        first = last
+def _window(start: int, stop: int, rate: int, num_samples: int) -> tuple[int, int]:
+    """Return the stretch around a repair that is played."""
+    margin, most = round(MARGIN_S * rate), round(MOST_GAP_S * rate)
+    return max(start - margin, 0), min(min(stop, start + most) + margin, num_samples)
+
+
+def _read(file: soundfile.SoundFile, start: int, stop: int) -> Recording:
+    """Read a stretch of an open file as it stands there.
+
+    Raises:
+        AudioDecodeError: the file ends before.
+    """
+    dtype = "int32" if file.subtype in INTEGER_SUBTYPES else "float64" if file.subtype == "DOUBLE" else "float32"
+    if start < stop:
+        file.seek(start)
+        samples = file.read(stop - start, dtype=dtype, always_2d=True).T
+    if start >= stop or samples.shape[1] < stop - start:
+        raise AudioDecodeError(f"ends before {stop} samples")
+    return Recording(samples=samples, sample_rate=file.samplerate, container=file.format, subtype=file.subtype)
+
+
+def _put_back(
+    ledger: Ledger, name: str, record: str, stretches: list[Recording], windows: list[tuple[int, int]]
+) -> None:
+    """Put what was in the gaps of a file into stretches of it."""
+    for table in read_gaps(ledger, record, {name}, COLUMNS):
+        starts, stops = table["start"].to_numpy(), table["stop"].to_numpy()
+        for stretch, (first, last) in zip(stretches, windows, strict=True):
+            for gap in table.take(np.flatnonzero((starts < last) & (stops > first))).to_pylist():
+                begin, end = max(gap["start"], first), min(gap["stop"], last)
+                values = np.frombuffer(gap["replaced"], gap["dtype"])[begin - gap["start"] : end - gap["start"]]
+                stretch.samples[gap["channel"], begin - first : end - first] = values
+
+
+def _to_text(data: bytes) -> str:
+    return base64.b64encode(data).decode()

@@ -15,6 +15,7 @@ from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.ledger.records import open_rows, record_uri
 from inpaint_ray.names import printable
 from inpaint_ray.restore.manifest import FOLDER
+from inpaint_ray.terminal import say
 
 GAPS = f"{FOLDER}/gaps.parquet"
 
@@ -37,11 +38,13 @@ SCHEMA = pa.schema(
         "match_after_db": pa.float64(),
         "level_before_db": pa.float64(),
         "level_after_db": pa.float64(),
+        "decision": pa.string(),
         "dtype": pa.string(),
         "replaced": pa.large_binary(),
     }
 )
 SHOWN = [name for name in SCHEMA.names if name not in ("dtype", "replaced")]  # what was replaced stays in the records
+SHOWN_SCHEMA = pa.schema([SCHEMA.field(name) for name in SHOWN])
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,10 @@ class FilledGap:
     replaced: bytes  # the samples that were there, in the output's own format
     expected_snr_db: float | None = None  # of the fill; None where nothing tells
     trust: str = ""  # the same in a word: sure, likely or guess
+    decision: str = ""  # of a person: keep, undo or a method; "" where there was none
     copy: str = ""  # name of the copy that it was taken from; two joined by " + "; "" of what was filled
     copy_start_s: float | None = None  # in the copy
-    match_before_db: float | None = (
-        None  # SNR of the copy on this side of the gap; 120 where they are equal bit for bit
-    )
+    match_before_db: float | None = None  # SNR of the copy before the gap; 120 where they are equal bit for bit
     match_after_db: float | None = None
 
 
@@ -78,11 +80,10 @@ def write_gaps(ledger: Ledger, manifest: pa.Table) -> None:
     for record in chosen.keys() - ledger.list_records():  # those of earlier results of files that have failed since
         names = chosen.pop(record)
         shown = ", ".join(map(printable, names))
-        print(f"{record_uri(ledger.records, record)}: gone; the gaps of {shown} cannot be undone", flush=True)
-    schema = pa.schema([SCHEMA.field(name) for name in SHOWN])
+        say(f"{record_uri(ledger.records, record)}: gone; the gaps of {shown} cannot be undone")
     with (
         storage.open_output(storage.join(ledger.output, GAPS)) as stream,
-        pq.ParquetWriter(stream, schema, compression="zstd") as writer,
+        pq.ParquetWriter(stream, SHOWN_SCHEMA, compression="zstd") as writer,
     ):
         for table in ledger.rows(chosen, SHOWN):
             writer.write_table(table)

@@ -1,7 +1,7 @@
 """OUTPUT/_restore/manifest.parquet: what became of every file, one row each; a view of the ledger's records."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -39,11 +39,20 @@ SCHEMA = pa.schema(
         "output": pa.string(),
         "output_size": pa.int64(),
         "sha256": pa.string(),
+        "source_sha256": pa.string(),
+        "sound_sha256": pa.string(),
+        "source_sound_sha256": pa.string(),
+        "removed": pa.string(),
+        "removed_size": pa.int64(),
+        "removed_sha256": pa.string(),
+        "undone": pa.int64(),
+        "redone": pa.int64(),
         "method": pa.string(),
         "version": pa.string(),
         "model": pa.string(),
         "settings": pa.string(),
         "wall_s": pa.float64(),
+        "done_at": pa.string(),
         "record": pa.string(),
     }
 )
@@ -78,7 +87,16 @@ class ManifestRow:
     output: str = ""  # name relative to the output; empty where nothing was written
     output_size: int = 0  # bytes
     sha256: str = ""  # of the output
+    source_sha256: str = ""
+    sound_sha256: str = ""  # of the output's samples, whatever file holds them: see `audio.checksums`
+    source_sound_sha256: str = ""
+    removed: str = ""  # name of the difference relative to the output; "" without one
+    removed_size: int = 0  # bytes
+    removed_sha256: str = ""
+    undone: int = 0  # repairs that a decision took back; they have rows, too
+    redone: int = 0  # repairs that a decision named another method for
     wall_s: float = 0.0
+    done_at: str = ""  # UTC, by ISO 8601
     record: str = ""  # name of the ledger's record that has the gaps
 
     @property
@@ -120,11 +138,21 @@ def read_manifest(output: str) -> tuple[pa.Table, str] | None:
     try:
         with storage.local_file(uri) as path:
             table = pq.read_table(path)
-            return table.cast(SCHEMA), (table.schema.metadata or {}).get(DIGEST, b"").decode()
+            return completed(table), (table.schema.metadata or {}).get(DIGEST, b"").decode()
     except FileNotFoundError:
         return None
-    except (pa.ArrowException, ValueError, TypeError) as error:
+    except (pa.ArrowException, ValueError, TypeError, KeyError) as error:
         raise UsageError(f"{uri}: damaged, or not a manifest; delete it: it is made again from the records") from error
+
+
+def completed(table: pa.Table) -> pa.Table:
+    """Return a manifest with the columns that it was written without, before there were such."""
+    defaults = {each.name: each.default for each in fields(ManifestRow) if each.default is not MISSING}
+    defaults |= dict.fromkeys(MAPS)  # read as empty
+    for name in SCHEMA.names:
+        if name not in table.schema.names and name in defaults:
+            table = table.append_column(name, pa.repeat(pa.scalar(defaults[name], SCHEMA.field(name).type), len(table)))
+    return table.select(SCHEMA.names).cast(SCHEMA)
 
 
 def manifest_rows(table: pa.Table) -> list[ManifestRow]:

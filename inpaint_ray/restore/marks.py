@@ -47,7 +47,10 @@ def read_marks(config: RestoreConfig, files: list[StoredFile]) -> Marks:
     Raises:
         UsageError: no recording has marks, or they cannot be read.
     """
-    marks = _read_list(config, files) if config.gaps.lower().endswith(".csv") else _read_tracks(config, files)
+    if config.gaps.lower().endswith(SUFFIXES) and len(files) == 1 and storage.exists(config.gaps):
+        marks = Marks({files[0].name: Mark(_read_track(config.gaps), config.gaps)})
+    else:
+        marks = _read_list(config, files) if config.gaps.lower().endswith(".csv") else _read_tracks(config, files)
     if not any(mark.labels for mark in marks.of.values()):
         first = next((f"; the first: {name}: {reason}" for name, reason in marks.unmatched.items()), "")
         raise UsageError(

@@ -10,11 +10,10 @@ import numpy as np
 
 from inpaint_ray.audio.decode import Recording
 from inpaint_ray.audio.runs import Event
-from inpaint_ray.filling.choice import SHORTEST_RETRIEVAL_S
-from inpaint_ray.filling.waveform import MAX_GAP_S
+from inpaint_ray.filling.choice import MAX_FOUND_S, MAX_GAP_S, SHORTEST_RETRIEVAL_S
 
 # Of sound on either side of what is filled: more than any method looks at, and long enough that a gap too long to be
-# filled is seen to be so.
+# predicted is seen to be so.
 CONTEXT_S = 1.5 * MAX_GAP_S
 PIECE_S = 10.0  # about the most that is filled at a time
 SEARCH_S = 60.0  # on either side, in which the same music is looked for where a gap is long enough
@@ -58,7 +57,7 @@ def plan_pieces(gaps: list[Event], sample_rate: int, num_channels: int = 1) -> l
         window = (max(start - context, 0), stop + context)
         inside = reaching.into(*window)
         searched = window
-        if any(SHORTEST_RETRIEVAL_S < (gap.stop - gap.start) / sample_rate <= MAX_GAP_S for gap in inside):
+        if any(SHORTEST_RETRIEVAL_S < (gap.stop - gap.start) / sample_rate <= MAX_FOUND_S for gap in inside):
             searched = (min(max(start - far, 0), window[0]), max(stop + far, window[1]))
         if pieces:  # what the next one needs is not let go before
             searched = (min(searched[0], pieces[-1].searched[0]), searched[1])

@@ -1,40 +1,45 @@
 """The second reading of a file: it is written again with its gaps filled. Samples and lost are (channels, n)."""
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint_ray.audio.decode import INTEGER_SUBTYPES, Recording
-from inpaint_ray.audio.encode import to_integers, write_blocks
-from inpaint_ray.audio.runs import Event, Gap, mark_gaps
+from inpaint_ray.audio.checksums import SoundDigest
+from inpaint_ray.audio.decode import INTEGER_SUBTYPES, Recording, read_blocks
+from inpaint_ray.audio.encode import Writer, to_integers
+from inpaint_ray.audio.runs import Event, mark_gaps
+from inpaint_ray.filling.choice import MAX_FOUND_S, MAX_GAP_S
 from inpaint_ray.filling.expectation import in_a_word
-from inpaint_ray.filling.waveform import MAX_GAP_S, Effort, Fill, Method, RestoreMagnitudes, Sources
+from inpaint_ray.filling.waveform import Effort, Fill, Method, RestoreMagnitudes, Sources
 from inpaint_ray.ledger.records import RecordWriter
 from inpaint_ray.merging.offers import Offer, Taken, put_and_fill
 from inpaint_ray.repairing import fill_events
+from inpaint_ray.restore.decisions import KEEP, UNDO, Decided, Part, Repair, decide, parts_of
+from inpaint_ray.restore.difference import DifferenceWriter, Removed
 from inpaint_ray.restore.formats import Target, convert
 from inpaint_ray.restore.gap_table import FilledGap
 from inpaint_ray.restore.pieces import Piece, fill_blocks, plan_pieces
 from inpaint_ray.restore.survey import Survey
 
-DECLIPPED = Fill(0, 0, 0, "declip", np.nan)  # what clipped samples are noted as; nobody knows how near they are
-
 FindOffers = Callable[[Recording, Piece], list[Offer]]  # a piece's window -> what copies have for its gaps
 
 
-@dataclass
-class Repaired:
-    """What became of a file's gaps."""
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The account of a repair."""
 
-    num_rows: int = 0  # in the table of gaps
-    num_clamped: int = 0  # restored samples that integers cut off at full scale
-    taken: list[Gap] = field(default_factory=list)  # what copies had of them
+    num_rows: int  # that the gaps are
+    num_clamped: int  # restored samples that integers cut off at full scale
+    silent: list[Event]  # gaps, or parts of them, that are left silent
+    undone: list[Repair]  # taken back, as people decided
+    redone: list[Repair]  # done by another method, as people decided
+    sound_sha256: str  # of the restored samples
+    removed: Removed | None  # the difference, if one was asked for
 
 
 def repair_file(
@@ -48,8 +53,10 @@ def repair_file(
     effort: Effort,
     restore_magnitudes: RestoreMagnitudes | None,
     record: RecordWriter,
+    decided: Decided | None = None,
+    removed: Path | None = None,
     find_offers: FindOffers | None = None,
-) -> Repaired:
+) -> Outcome:
     """Write a file again with its gaps filled and noted; every other sample is the input's, bit for bit.
 
     Args:
@@ -62,34 +69,96 @@ def repair_file(
         effort: how much is spent on each.
         restore_magnitudes: the model, if there is one.
         record: takes the gaps.
+        decided: what people decided of single repairs.
+        removed: where the difference goes; None: it is not written.
         find_offers: looks into other copies, if there are any.
+
+    Raises:
+        ValueError: something is decided of a repair that there is not.
     """
-    repaired = Repaired()
+    num_rows = num_clamped = 0
+    decided = decided or {}
+    met: set[Repair] = set()
+    silent: list[Event] = []
     pieces = plan_pieces(survey.gaps, survey.sound.sample_rate, len(survey.sound.samples))
 
     def fill_window(window: Recording, piece: Piece, searched: Recording) -> Recording:
-        restored, fills = fill_lost(
-            window,
-            piece,
-            searched,
-            method=method,
-            effort=effort,
-            restore_magnitudes=restore_magnitudes,
-            offers=[] if find_offers is None else find_offers(window, piece),
-        )
+        nonlocal num_rows, num_clamped
+
+        offers = [] if find_offers is None else find_offers(window, piece)
+
+        def fill(piece: Piece, method: Method, offers: Sequence[Offer]) -> tuple[Recording, list[Fill]]:
+            return fill_lost(
+                window,
+                piece,
+                searched,
+                method=method,
+                effort=effort,
+                restore_magnitudes=restore_magnitudes,
+                offers=offers,
+            )
+
+        def refill(piece: Piece, method: Method, chosen: set[Repair]) -> tuple[Recording, list[Fill]]:
+            return fill(piece, method, [offer for offer in offers if not _meets(offer, chosen)])
+
+        restored, fills = fill(piece, method, offers)
+        parts = parts_of(piece, fills)
+        if decided:
+            parts = decide(window, piece, restored, parts, decided, refill)
+            met.update(part.repair for part in parts)
         if target.subtype in INTEGER_SUBTYPES:
-            repaired.num_clamped += _count_beyond(restored, piece, 10 ** (target.headroom_db / 20))
-        for gap in _filled_gaps(window, restored, piece, survey, target, fills):
-            record.add(vars(replace(gap, name=name)))
-            repaired.num_rows += 1
-            if gap.copy:
-                repaired.taken.append(Gap(gap.channel, gap.start, gap.stop))
+            num_clamped += _count_beyond(restored, piece, 10 ** (target.headroom_db / 20))
+        for part in parts:
+            if _is_silent(part, parts, survey):
+                silent.append(part.gap._replace(start=part.repair.start, stop=part.repair.stop))
+                part = part._replace(note=replace(part.note, method="silence", expected_snr_db=0.0))
+            row = _filled_gap(window, restored, piece, target, part, decided.get(part.repair, ""))
+            record.add(vars(replace(row, name=name)))
+            num_rows += 1
         return restored
 
+    sound = SoundDigest()
     with closing(survey.read_again(path)) as blocks:
-        restored = (convert(each, target) for _, each in fill_blocks(blocks, pieces, fill_window))
-        write_blocks(written, restored)
-    return repaired
+        pairs = (_converted(pair, target) for pair in fill_blocks(blocks, pieces, fill_window))
+        difference = _write(written, removed, pairs, sound)
+    if unknown := decided.keys() - met:
+        raise ValueError(f"it is decided on a repair that there is not: {min(unknown)}; see the table of gaps")
+    return Outcome(
+        num_rows=num_rows,
+        num_clamped=num_clamped,
+        silent=silent,
+        undone=[repair for repair, decision in decided.items() if decision == UNDO],
+        redone=[repair for repair, decision in decided.items() if decision not in (KEEP, UNDO)],
+        sound_sha256=sound.hex(),
+        removed=None
+        if difference is None
+        else difference.finish(_converted_blocks(path, target), read_blocks(written)),
+    )
+
+
+def _converted(pair: tuple[Recording, Recording], target: Target) -> tuple[Recording, Recording]:
+    """Return a block as it came and restored, as the target holds them; one and the same where nothing was lost."""
+    restored = convert(pair[1], target)
+    return (restored if pair[0] is pair[1] else convert(pair[0], target)), restored
+
+
+def _converted_blocks(path: Path, target: Target) -> Iterator[Recording]:
+    return (convert(block, target) for block in read_blocks(path))
+
+
+def _write(
+    written: Path, removed: Path | None, pairs: Iterator[tuple[Recording, Recording]], sound: SoundDigest
+) -> DifferenceWriter | None:
+    """Write restored blocks, and the difference if it is asked for."""
+    with ExitStack() as stack:
+        output = stack.enter_context(Writer(written))
+        difference = None if removed is None else stack.enter_context(DifferenceWriter(removed))
+        for damaged, restored in pairs:
+            if difference is not None:
+                restored = difference.add(damaged, restored)
+            output.write(restored)
+            sound.add(restored)
+    return difference
 
 
 def _count_beyond(restored: Recording, piece: Piece, most: float) -> int:
@@ -124,6 +193,8 @@ def fill_lost(
         sources = Sources(searched.to_float(), elsewhere, offset=start - first)
 
     def fill(samples: NDArray, left: list[Event]) -> tuple[NDArray, list[Fill]]:
+        # A window may cut what is too long to be filled short, but never to what is predicted.
+        too_long = any(gap.stop - gap.start > MAX_FOUND_S * window.sample_rate for gap in left)
         return fill_events(
             samples,
             window.sample_rate,
@@ -132,6 +203,7 @@ def fill_lost(
             method=method,
             effort=effort,
             restore_magnitudes=restore_magnitudes,
+            max_found_s=MAX_GAP_S if too_long else None,
             sources=sources,
         )
 
@@ -147,64 +219,51 @@ def fill_lost(
     return replace(window, samples=samples), fills
 
 
-def _filled_gaps(
-    window: Recording,
-    restored: Recording,
-    piece: Piece,
-    survey: Survey,
-    target: Target,
-    fills: list[Fill],
-) -> Iterator[FilledGap]:
-    """Yield the gaps of a piece, or the parts of them that lie in it; their `name` is still to come."""
+def _meets(offer: Offer, chosen: set[Repair]) -> bool:
+    note = offer.note
+    return any(
+        note.channel == repair.channel and note.start < repair.stop and repair.start < note.stop for repair in chosen
+    )
+
+
+def _is_silent(part: Part, parts: Sequence[Part], survey: Survey) -> bool:
+    """Tell if nothing was put in a part of a gap: one that is too long, if no copy has some of it, is never filled."""
+    if part.note.method == "silence":
+        return True
+    longest = min(MAX_FOUND_S * survey.sound.sample_rate, survey.num_samples - 1)
+    taken = any(isinstance(each.note, Taken) for each in parts if each.gap == part.gap)
+    return not taken and part.gap.stop - part.gap.start > longest
+
+
+def _filled_gap(
+    window: Recording, restored: Recording, piece: Piece, target: Target, part: Part, decision: str
+) -> FilledGap:
+    """Return the row of a part of a gap; its `name` is still to come."""
     rate, first = window.sample_rate, piece.window[0]
-    longest = min(MAX_GAP_S * rate, survey.num_samples - 1)
-    notes = {channel: [fill for fill in fills if fill.channel == channel] for channel in range(len(window.samples))}
-    for gap in piece.gaps:
-        parts = list(_parts(gap, piece, notes[gap.channel]))
-        is_whole = not any(isinstance(note, Taken) for _, _, note in parts)
-        for start, stop, note in parts:
-            length = gap.stop - gap.start if is_whole else stop - start  # of a gap that a window may cut short
-            silent = not isinstance(note, Taken) and length > longest
-            expected = 0.0 if silent else note.expected_snr_db
-            before, after = (each.cut(start - first, stop - first) for each in (window, restored))
-            original = convert(before, target).samples[gap.channel]
-            yield FilledGap(
-                name="",
-                channel=gap.channel,
-                start=start,
-                stop=stop,
-                kind=gap.kind,
-                confidence=gap.confidence,
-                start_s=start / rate,
-                seconds=(stop - start) / rate,
-                method="silence" if silent else note.method,
-                expected_snr_db=None if np.isnan(expected) else expected,
-                trust="" if np.isnan(expected) else in_a_word(expected),
-                **_origin(note),
-                level_before_db=_level_db(before.to_float()[gap.channel]),
-                level_after_db=_level_db(after.to_float()[gap.channel]),
-                dtype=str(original.dtype),
-                replaced=original.tobytes(),
-            )
-
-
-def _parts(gap: Event, piece: Piece, notes: list[Fill]) -> Iterator[tuple[int, int, Fill]]:
-    """Yield the parts of a gap that lie in a piece, in samples of the recording, and what each was filled with.
-
-    Args:
-        gap: in samples of the recording.
-        piece: in whose window the notes count samples.
-        notes: of its channel, by start.
-    """
-    first = piece.window[0]
-    start, stop = max(gap.start, piece.start), min(gap.stop, piece.stop)
-    number = bisect_right(notes, start - first, key=lambda note: note.stop)
-    if start < stop and (number == len(notes) or notes[number].start + first >= stop):
-        yield start, stop, DECLIPPED
-    while start < stop and number < len(notes) and (note := notes[number]).start + first < stop:
-        begin, end = max(note.start + first, start), min(note.stop + first, stop)
-        yield begin, end, note
-        number += 1
+    (channel, start, stop), gap, note = part
+    undone = decision == UNDO
+    expected = np.nan if undone else note.expected_snr_db
+    before, after = (each.cut(start - first, stop - first) for each in (window, restored))
+    original = convert(before, target).samples[channel]
+    return FilledGap(
+        name="",
+        channel=channel,
+        start=start,
+        stop=stop,
+        kind=gap.kind,
+        confidence=gap.confidence,
+        start_s=start / rate,
+        seconds=(stop - start) / rate,
+        method="" if undone else note.method,
+        expected_snr_db=None if np.isnan(expected) else expected,
+        trust="" if np.isnan(expected) else in_a_word(expected),
+        **({} if undone else _origin(note)),
+        level_before_db=_level_db(before.to_float()[channel]),
+        level_after_db=_level_db(after.to_float()[channel]),
+        decision=decision,
+        dtype=str(original.dtype),
+        replaced=original.tobytes(),
+    )
 
 
 def _origin(note: Fill) -> dict[str, Any]:

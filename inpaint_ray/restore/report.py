@@ -1,86 +1,77 @@
-"""OUTPUT/_restore/report.html: what became of the archive, and a few files to look at and listen to."""
+"""OUTPUT/_restore/report.html and summary.json: what became of the archive, and the repairs that need an ear most."""
 
 import json
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from inpaint_ray import storage
-from inpaint_ray.audio.decode import decode
 from inpaint_ray.errors import AudioDecodeError, UnreadableError
 from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.ledger.records import DamagedRecord
 from inpaint_ray.ledger.spread import spread
-from inpaint_ray.pages.pictures import draw_spectrograms
-from inpaint_ray.pages.sounds import to_flac
-from inpaint_ray.pages.templates import data_uri, render
-from inpaint_ray.progress import format_duration
+from inpaint_ray.restore.audit import Repair, read_audit
 from inpaint_ray.restore.config import RestoreConfig
 from inpaint_ray.restore.excerpts import cut_excerpts
-from inpaint_ray.restore.manifest import FOLDER, ManifestRow
-from inpaint_ray.restore.summary import STATUSES, first_rows, most_repaired, summarise
-from inpaint_ray.storage import StoredFile
+from inpaint_ray.restore.manifest import FOLDER
+from inpaint_ray.restore.page import make_page
+from inpaint_ray.restore.summary import SUMMARY, judge_files, summarise, to_json
 
 REPORT = f"{FOLDER}/report.html"
-NUM_EXAMPLES = 5
-MOST_ROWS = 1000  # on the page; the manifest has all
+MOST_REPAIRS = 10_000  # rows of the gap table on the page
+MOST_BYTES = 2**25  # of excerpts on the page
+CANNOT_CUT = (FileNotFoundError, PermissionError, UnreadableError, AudioDecodeError, DamagedRecord)
 
 
-def write_report(
-    config: RestoreConfig, ledger: Ledger, table: pa.Table, files: list[StoredFile], *, wall_s: float
-) -> None:
-    """Write the page.
+def write_report(config: RestoreConfig, ledger: Ledger, table: pa.Table, *, wall_s: float) -> None:
+    """Write the page and the summary.
 
     Args:
         config: of the run.
-        ledger: of the restoration.
+        ledger: of the restoration, whose gap table is there.
         table: the manifest.
-        files: of the archive.
         wall_s: seconds that this run took.
     """
-    repaired = {row.name: row for row in most_repaired(table, NUM_EXAMPLES)}
-    wanted = [
-        {"row": json.dumps(asdict(repaired[file.name])), "source": file.uri} for file in files if file.name in repaired
-    ]
-    places = [ledger.output, *(each["source"] for each in wanted)]
-    near = all(map(storage.is_local, places))  # else whole files would come here
-    make = partial(_make_example, ledger)
-    made = {each["name"]: each for each in (map(make, wanted) if near else spread(wanted, make)) if each["picture"]}
-    summary = summarise(table)
-    page = render(
-        "inpaint_ray.restore",
-        "report.html.jinja",
-        config=config,
-        counts=summary.counts,
-        rows=first_rows(table, STATUSES, MOST_ROWS),
-        num_left_out=max(summary.files - MOST_ROWS, 0),
-        gaps=summary.gaps,
-        seconds=format_duration(summary.seconds),
-        filled_s=summary.filled_s,
-        kinds=summary.kinds_text,
-        examples=[made[name] for name in repaired if name in made],
-        duration=format_duration,
-        wall=format_duration(wall_s),
-    )
+    audit = read_audit(config.output, MOST_REPAIRS)
+    summary, verdicts = summarise(table), judge_files(table, config.transfer)
+    excerpts = _cut_excerpts(ledger, table, audit.riskiest[: config.report_excerpts])
+    page = make_page(config, table, summary, audit, verdicts, excerpts, wall_s=wall_s)
     storage.write_bytes(storage.join(config.output, REPORT), page.encode("utf-8", "replace"))
+    storage.write_bytes(storage.join(config.output, SUMMARY), to_json(config, summary, audit, verdicts).encode())
 
 
-def _make_example(ledger: Ledger, wanted: dict[str, str]) -> dict[str, str]:
-    """Cut what the page plays of a file, and draw it, as data URIs; runs in a task. Empty ones where a file is gone."""
-    row = ManifestRow(**json.loads(wanted["row"]))
+def _cut_excerpts(ledger: Ledger, table: pa.Table, repairs: Sequence[Repair]) -> dict[int, dict[str, Any]]:
+    """Cut the excerpts of repairs, over the cluster where the output is in a bucket: number -> the page's JSON."""
+    numbers: dict[str, list[int]] = defaultdict(list)  # name of a file -> its repairs
+    for number, repair in enumerate(repairs):
+        numbers[repair.name].append(number)
+    chosen = table.select(["name", "output", "record"]).filter(pc.is_in(table["name"], pa.array(numbers, pa.string())))
+    wanted = []
+    for row in chosen.to_pylist():
+        of_file = [repairs[number] for number in numbers[row["name"]]]
+        wanted.append(row | {"places": json.dumps([[each.channels, each.start, each.stop] for each in of_file])})
+    cut = partial(_cut_file, ledger)
+    made: dict[int, dict[str, Any]] = {}
+    for each in map(cut, wanted) if storage.is_local(ledger.output) else spread(wanted, cut):
+        made |= dict(zip(numbers[each["name"]], map(json.loads, each["excerpts"]), strict=False))
+    kept, num_bytes = {}, 0
+    for number, excerpt in sorted(made.items()):
+        num_bytes += len(excerpt["flac"]) + sum(len(patch[2]) for patch in excerpt["patches"])
+        if num_bytes > MOST_BYTES:
+            break
+        kept[number] = excerpt
+    return kept
+
+
+def _cut_file(ledger: Ledger, wanted: dict[str, str]) -> dict[str, Any]:
+    """Cut the excerpts of a file, each as JSON; none where the file cannot be read; runs in a task."""
     try:
-        damaged, restored = cut_excerpts(ledger, row, wanted["source"])
-    except (FileNotFoundError, PermissionError, UnreadableError, AudioDecodeError, DamagedRecord):
-        return {"name": row.name, "damaged": "", "restored": "", "picture": ""}
-    sounds = [to_flac(each.to_float().astype(np.float32), each.sample_rate) for each in (damaged, restored)]
-    (before, sample_rate), (after, _) = (decode(sound) for sound in sounds)
-    filled = np.logical_or.reduce(before != after)
-    picture = draw_spectrograms({"damaged": before, "restored": after}, filled, sample_rate)
-    return {
-        "name": row.name,
-        "damaged": data_uri("audio/flac", sounds[0]),
-        "restored": data_uri("audio/flac", sounds[1]),
-        "picture": data_uri("image/png", picture),
-    }
+        made = cut_excerpts(ledger, wanted["name"], wanted["output"], wanted["record"], json.loads(wanted["places"]))
+    except CANNOT_CUT:
+        made = []
+    return {"name": wanted["name"], "excerpts": [json.dumps(asdict(each)) for each in made]}

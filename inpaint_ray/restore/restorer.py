@@ -1,41 +1,50 @@
 """One file of an archive -> the restored file, its gaps and its manifest row: the work of the ledger's actors."""
 
-import hashlib
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
 import pyarrow as pa
 import soundfile
-import torch
 
 from inpaint_ray import storage
+from inpaint_ray.audio.checksums import file_digest
 from inpaint_ray.audio.chunks import length_of, read_chunks
-from inpaint_ray.audio.decode import INTEGER_SUBTYPES
 from inpaint_ray.audio.tags import copy_tags
-from inpaint_ray.checkpoints import open_restorer
 from inpaint_ray.errors import AudioDecodeError, UnreadableError
+from inpaint_ray.filling.choice import SHIPPED_ABOVE_S
+from inpaint_ray.filling.methods import ForLongGaps, RestoreMagnitudes
 from inpaint_ray.finding.labels import LabelError
 from inpaint_ray.ledger.items import Item
 from inpaint_ray.ledger.records import Entry, RecordWriter
-from inpaint_ray.metrics import count, reject
+from inpaint_ray.metrics import count
 from inpaint_ray.names import one_line
-from inpaint_ray.restore.archive import SourceFile, output_name
-from inpaint_ray.restore.config import RestoreConfig
-from inpaint_ray.restore.formats import FLOAT_BYTES, LOSSLESS, Target, choose_target
+from inpaint_ray.restore.archive import SourceFile, check_free, output_name
+from inpaint_ray.restore.bag import payload_name
+from inpaint_ray.restore.config import AUTO, RestoreConfig
+from inpaint_ray.restore.decisions import from_text
+from inpaint_ray.restore.difference import removed_name
+from inpaint_ray.restore.formats import Target, choose_target
 from inpaint_ray.restore.gap_table import SCHEMA
 from inpaint_ray.restore.manifest import ManifestRow
+from inpaint_ray.restore.remarks import note_decisions, note_rounded, note_target
 from inpaint_ray.restore.repair import FindOffers, repair_file
-from inpaint_ray.restore.survey import Survey, describe, survey_file
+from inpaint_ray.restore.survey import Survey, count_samples, describe, survey_file
 
 MEMORY_GIB = 0.85  # of an actor: benchmarks.restore
 SAFE_PEAK = 0.25  # -12 dB: what is restored of clipping at a lower level is hardly ever above full scale
-KEEPS_ALL = "--output-format wav"
 NOT_AGAIN = (AudioDecodeError, LabelError, ValueError, soundfile.SoundFileError)  # the same file fails the same way
+
+
+class _NothingFilledError(Exception):
+    """All gaps of a file are too long to be predicted and found nowhere else: it is copied as it is."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +60,12 @@ class Restorer:
     """Restores files; the work of a restoration."""
 
     memory_gib: ClassVar[float] = MEMORY_GIB  # of an actor
-
     item: ClassVar[type[Item]] = SourceFile
     schema: ClassVar[pa.Schema] = SCHEMA
 
     def __init__(self, config: RestoreConfig, model: str) -> None:
-        torch.set_num_threads(1)  # the cores are busy with other files
         self.config, self.model = config, model
-        checkpoint, use_gpu = config.checkpoint, config.actors.use_gpu
-        self.restore_magnitudes = None if checkpoint is None else open_restorer(checkpoint, use_gpu=use_gpu)
+        self.restore_magnitudes = _network(config)
 
     def __call__(self, source: SourceFile, earlier: Entry | None, record: RecordWriter) -> Entry:
         """Restore a file; one that cannot be is failed, and what an earlier attempt made of it stands."""
@@ -68,9 +74,10 @@ class Restorer:
         row, reliable = try_file(source, start, lambda path: self._restore(path, source, start, record))
         if row.status == "failed" and earlier is not None and earlier.output:
             row = _keep_earlier(row, earlier, self.config.output)
-        row = replace(row, wall_s=round(time.monotonic() - started, 3))
+        done_at = datetime.now(UTC).isoformat(timespec="seconds")
+        row = replace(row, wall_s=round(time.monotonic() - started, 3), done_at=done_at)
         if row.status == "failed":
-            reject("restore", row.name, row.error)
+            count("restore", rejects=1)
         else:
             count("restore", tracks=1, gaps=row.gaps, restored_seconds=row.filled_s)
         return source.entry(
@@ -78,22 +85,38 @@ class Restorer:
             failed=row.status == "failed",
             output=row.output,
             output_size=row.output_size,
+            beside=row.removed,
+            beside_size=row.removed_size,
             row=asdict(row),
         )
 
     def _restore(self, path: Path, source: SourceFile, start: ManifestRow, record: RecordWriter) -> ManifestRow:
         """Write the output and note the gaps."""
-        output_name(source)  # a name that leads out is refused before anything else
+        self._place(output_name(source))  # a name that leads out is refused before anything else
         survey = survey_file(path, source.labels, self.config)
-        row = describe(start, survey)
+        copies = OtherCopies()
         if survey.to_fill() or not survey.finite or (survey.gaps and source.has_copies):
-            return self._repair(path, source, row, survey, record)
-        with storage.output_path(storage.join(self.config.output, source.name)) as target:
+            with self._open_copies(path, source, survey) as copies, suppress(_NothingFilledError):
+                row = replace(start, source_sha256=file_digest(path), copies=copies.scores)
+                return self._repair(path, source, row, survey, copies, record)
+        row = describe(replace(start, copies=copies.scores), survey, silent=survey.gaps)
+        row = replace(row, error="; ".join(filter(None, [row.error, *copies.notes])))
+        if source.decided:
+            raise ValueError("it is decided on a repair, and there is none in it")
+        name = self._place(source.name)
+        with storage.output_path(storage.join(self.config.output, name)) as target:
             shutil.copyfile(path, target)
-            return _seal(row, source.name, target)
+            row = _seal(row, name, target)
+            return replace(row, source_sha256=row.sha256, sound_sha256=row.source_sound_sha256)
 
     def _repair(
-        self, path: Path, source: SourceFile, row: ManifestRow, survey: Survey, record: RecordWriter
+        self,
+        path: Path,
+        source: SourceFile,
+        row: ManifestRow,
+        survey: Survey,
+        copies: OtherCopies,
+        record: RecordWriter,
     ) -> ManifestRow:
         with path.open("rb") as file:
             other_bytes = length_of(read_chunks(file)[0])
@@ -107,9 +130,39 @@ class Restorer:
             headroom_db=headroom_db,
         )
         name = output_name(source, target.suffix)
-        place = storage.join(self.config.output, name)
-        with self._open_copies(path, source, survey) as copies, storage.output_path(place) as written:
-            repaired = repair_file(
+        with ExitStack() as stack:
+            removed = None
+            if self.config.proof.difference:
+                check_free(source, removed_name(name))
+                removed = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="inpaint-")), "removed")
+            row = self._write(path, source, row, survey, copies, target, name, removed, record)
+            if removed is not None:  # after the output, so that no other output ever stands beside it
+                storage.move_file(removed, storage.join(self.config.output, row.removed))
+        return row
+
+    def _place(self, name: str) -> str:
+        """Return the name of a result relative to the output."""
+        return payload_name(name) if self.config.proof.bag else name
+
+    def _copy_tags(self, path: Path, written: Path, row: ManifestRow) -> str:
+        treatment = f"inpaint_ray {row.version}; {row.gaps} gaps filled; method {row.method}"
+        return copy_tags(path, written, treatment=treatment, md5=self.config.proof.md5)
+
+    def _write(
+        self,
+        path: Path,
+        source: SourceFile,
+        row: ManifestRow,
+        survey: Survey,
+        copies: OtherCopies,
+        target: Target,
+        name: str,
+        removed: Path | None,
+        record: RecordWriter,
+    ) -> ManifestRow:
+        place = self._place(name)
+        with storage.output_path(storage.join(self.config.output, place)) as written:
+            outcome = repair_file(
                 path,
                 written,
                 survey,
@@ -119,19 +172,52 @@ class Restorer:
                 effort=self.config.effort,
                 restore_magnitudes=self.restore_magnitudes,
                 record=record,
+                decided=from_text(source.decided),
+                removed=removed,
                 find_offers=copies.find_offers,
             )
-            row = describe(row, survey, repaired.taken)
-            notes = [row.error, copy_tags(path, written), _note_target(survey, target, repaired.num_clamped)]
+            nothing = count_samples(outcome.silent) == count_samples(survey.gaps)
+            if survey.finite and nothing and not source.decided:
+                raise _NothingFilledError
+            row = describe(row, survey, outcome.silent)
+            notes = [row.error, self._copy_tags(path, written, row), note_target(survey, target, outcome.num_clamped)]
             notes += copies.notes
-            row = replace(row, error="; ".join(filter(None, notes)), gap_rows=repaired.num_rows, record=record.name)
-            row = replace(row, headroom_db=headroom_db, copies=copies.scores)
-            return _seal(row, name, written)
+            row = replace(row, headroom_db=target.headroom_db, sound_sha256=outcome.sound_sha256)
+            row = note_decisions(row, outcome)
+            if outcome.removed is not None and removed is not None:
+                like = f"{name}{outcome.removed.suffix}"
+                beside = removed_name(like)
+                check_free(source, beside)
+                if like != name:  # of which another difference would have this name
+                    check_free(source, like)
+                row = replace(row, removed=self._place(beside), removed_size=removed.stat().st_size)
+                row = replace(row, removed_sha256=file_digest(removed))
+                notes.append(note_rounded(outcome.removed.num_rounded))
+            row = replace(row, error="; ".join(filter(None, notes)), gap_rows=outcome.num_rows, record=record.name)
+            return _seal(row, place, written)
 
     @contextmanager
     def _open_copies(self, path: Path, source: SourceFile, survey: Survey) -> Iterator[OtherCopies]:
         """Open the other copies of a file: none."""
         yield OtherCopies()
+
+
+def _network(config: RestoreConfig) -> RestoreMagnitudes | None:
+    """Open the network that --checkpoint names; that of `auto` when a gap asks for it."""
+    if config.checkpoint is None or (config.checkpoint == AUTO and config.method != "auto"):
+        return None
+    if config.checkpoint == AUTO:
+        return ForLongGaps(_shipped, SHIPPED_ABOVE_S)
+    from inpaint_ray.checkpoints import open_restorer  # torch is loaded where it is needed
+
+    return open_restorer(config.checkpoint, use_gpu=config.actors.use_gpu, tta=config.tta)
+
+
+@cache
+def _shipped() -> RestoreMagnitudes:
+    from inpaint_ray.checkpoints import PRETRAINED, open_restorer
+
+    return open_restorer(PRETRAINED, use_gpu=False)
 
 
 def start_row(source: SourceFile, config: RestoreConfig, model: str) -> ManifestRow:
@@ -165,7 +251,9 @@ def try_file(source: SourceFile, start: ManifestRow, act: Callable[[Path], Manif
         error_text = "not there, or gone since the archive was listed"
     except PermissionError:
         error_text = "no permission to read it"
-    except (MemoryError, torch.OutOfMemoryError):
+    except (MemoryError, RuntimeError) as cause:
+        if not isinstance(cause, MemoryError) and type(cause).__name__ != "OutOfMemoryError":  # torch's, of a GPU
+            raise
         error_text = "not enough memory on this machine; run again to try it again"
     except (UnreadableError, OSError) as cause:
         error_text = f"{one_line(str(cause))}; run again to try it again"
@@ -185,29 +273,12 @@ def _keep_earlier(row: ManifestRow, earlier: Entry, output: str) -> ManifestRow:
 
 def _digest_of(uri: str) -> str:
     try:
-        with storage.local_file(uri) as path, path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        with storage.local_file(uri) as path:
+            return file_digest(path)
     except (FileNotFoundError, PermissionError, UnreadableError):
         return ""
 
 
 def _seal(row: ManifestRow, name: str, written: Path) -> ManifestRow:
     """Return the row with name, size and digest of the output that was written."""
-    with written.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return replace(row, output=name, output_size=written.stat().st_size, sha256=digest)
-
-
-def _note_target(survey: Survey, target: Target, num_clamped: int) -> str:
-    """Return a remark on the output's format or level where they differ from the source's, or ""."""
-    if num_clamped:
-        return f"{num_clamped} restored samples above full scale were cut off there; use --headroom-db or {KEEPS_ALL}"
-    if target.headroom_db:
-        return f"the whole file is {target.headroom_db:g} dB lower, as --headroom-db asks; it cannot be undone"
-    if survey.sound.subtype in INTEGER_SUBTYPES and target.subtype in FLOAT_BYTES:
-        return "clipped samples are restored above full scale: written as floats; --headroom-db keeps integers"
-    if target.container == "RF64" and survey.sound.container != "RF64":
-        return "longer than 4 GiB, which WAV cannot be: written as RF64"
-    if survey.num_over and target.subtype in INTEGER_SUBTYPES and survey.sound.subtype not in LOSSLESS:
-        return f"{survey.num_over} decoded samples above full scale were clipped; --output-format wav keeps them"
-    return ""
+    return replace(row, output=name, output_size=written.stat().st_size, sha256=file_digest(written))

@@ -15,13 +15,16 @@ import pyarrow as pa
 from inpaint_ray import storage
 from inpaint_ray.checkpoints import absolute_checkpoint, identify, open_checkpoint
 from inpaint_ray.errors import SOME_FAILED, UsageError
+from inpaint_ray.filling.waveform import NEEDS_MODEL
 from inpaint_ray.ledger.claims import check_apart, held, holds
 from inpaint_ray.ledger.items import Chosen, digest
 from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.names import printable
 from inpaint_ray.progress import format_duration
+from inpaint_ray.restore import bag
 from inpaint_ray.restore.archive import SourceFile, list_archive, source_files
 from inpaint_ray.restore.config import AUTO, BESIDE, RestoreConfig
+from inpaint_ray.restore.decisions import Decided, check_names, read_decisions
 from inpaint_ray.restore.gap_table import GAPS, write_gaps
 from inpaint_ray.restore.look import look
 from inpaint_ray.restore.manifest import (
@@ -34,10 +37,12 @@ from inpaint_ray.restore.manifest import (
     write_manifest,
 )
 from inpaint_ray.restore.marks import Marks, read_marks
+from inpaint_ray.restore.premis import PREMIS, to_premis
 from inpaint_ray.restore.report import REPORT, write_report
 from inpaint_ray.restore.restorer import Restorer
-from inpaint_ray.restore.summary import failures_to_text, summarise
+from inpaint_ray.restore.summary import SUMMARY, WOULD_BE, failures_to_text, summarise
 from inpaint_ray.storage import StoredFile
+from inpaint_ray.terminal import say
 
 AddCopies = Callable[[Any, Iterator[SourceFile]], Iterable[SourceFile]]  # takes the configuration as it was given
 
@@ -57,11 +62,13 @@ def restore(config: RestoreConfig, *, work: type[Restorer] = Restorer, add_copie
     started = time.monotonic()
     config = _absolute(config)
     check_apart("--output", config.output, "--input", config.input)
-    model = identify(open_checkpoint(config.checkpoint) if config.checkpoint else None)
+    named = config.checkpoint if config.checkpoint != AUTO else None
+    model = identify(open_checkpoint(named, tta=config.tta)) if named else config.checkpoint or ""
     files = list_archive(config)
     _check_files(config, files)
     marks = None if config.gaps == AUTO else read_marks(config, files)
-    sources = source_files(config, files, model=model, marks=marks)
+    decided = _decisions(config, files)
+    sources = source_files(config, files, model=model, marks=marks, decided=decided)
     if add_copies is not None and not config.dry_run:
         sources = iter(add_copies(config, sources))
     if config.dry_run:
@@ -71,16 +78,18 @@ def restore(config: RestoreConfig, *, work: type[Restorer] = Restorer, add_copie
     ledger.claim("--output", {"input": config.input})
     past = ledger.read(_check_folders(config, storage.list_files(config.output)))
     todo, done = past.split(sources, retry_failed=config.retry_failed)
-    views = {GAPS, REPORT} <= past.outputs.keys()
-    if not todo and views and (table := _standing(config, digest(done, marks and marks.unmatched))) is not None:
+    proof, present = config.proof, past.outputs.keys()
+    wanted = {GAPS, REPORT, SUMMARY, *((PREMIS,) if proof.premis else ()), *(bag.FILES if proof.bag else ())}
+    views = wanted <= present
+    if not proof.bag:
+        bag.delete_bag(config.output, present)
+    if not todo and views and (table := _standing(config, digest(done, _shown(config, marks)))) is not None:
         _print_summary(table)
-        print(f"{config.output} has all of this already; nothing to do")
+        say(f"{config.output} has all of this already; nothing to do")
         return _exit_code(table)
-    del past  # of all files
+    del past, present  # of all files
     already = f", {len(files) - len(todo)} done already" if len(todo) < len(files) else ""
-    print(
-        f"restore  {len(todo)} of {len(files)} files{already}, method {config.method}, to {config.output}", flush=True
-    )
+    say(f"restore  {len(todo)} of {len(files)} files{already}, method {config.method}, to {config.output}")
     fresh = ledger.run(
         todo,
         work,
@@ -91,28 +100,30 @@ def restore(config: RestoreConfig, *, work: type[Restorer] = Restorer, add_copie
         config=config,
         model=model,
     )
-    table = _make_views(config, ledger, done | fresh, marks, files, started)
+    table = _make_views(config, ledger, done | fresh, marks, started)
     _print_summary(table)
-    print(f"restored to {config.output} in {format_duration(time.monotonic() - started)}")
-    print(f"report: {storage.join(config.output, REPORT)}")
+    say(f"restored to {config.output} in {format_duration(time.monotonic() - started)}")
+    say(f"report: {storage.join(config.output, REPORT)}")
     return _exit_code(table)
 
 
-def _make_views(
-    config: RestoreConfig,
-    ledger: Ledger,
-    chosen: Chosen,
-    marks: Marks | None,
-    files: list[StoredFile],
-    started: float,
-) -> pa.Table:
-    """Write the gap table, the report and, last, the manifest, which stands for all; gives its rows."""
+def _make_views(config: RestoreConfig, ledger: Ledger, chosen: Chosen, marks: Marks | None, started: float) -> pa.Table:
+    """Write the gap table, the report, the summary and, last, the manifest, which stands for all; gives its rows."""
     _withdraw(config.output)
     table = pa.concat_tables([*ledger.tables(chosen, make_rows), _unmatched(config, marks)]).sort_by("name")
     write_gaps(ledger, table)
-    write_report(config, ledger, table, files, wall_s=time.monotonic() - started)
-    write_manifest(config.output, table, digest(chosen, marks and marks.unmatched))
+    write_report(config, ledger, table, wall_s=time.monotonic() - started)
+    if config.proof.premis:
+        storage.write_bytes(storage.join(config.output, PREMIS), to_premis(config, manifest_rows(table)))
+    if config.proof.bag:
+        bag.write_bag(config.output, manifest_rows(table))
+    write_manifest(config.output, table, digest(chosen, _shown(config, marks)))
     return table
+
+
+def _shown(config: RestoreConfig, marks: Marks | None) -> object:
+    """Return what the views show beside what the records have."""
+    return [marks and marks.unmatched, config.report_excerpts, asdict(config.transfer)]
 
 
 def _withdraw(output: str) -> None:
@@ -134,12 +145,13 @@ def _look(config: RestoreConfig, rows: pa.Table, marks: Marks | None, started: f
     shown = manifest_rows(table)
     width = max(len(printable(row.name)) for row in shown)
     for row in shown:
+        word = WOULD_BE[row.status]
         figures = f"{row.gaps:>6} gaps  {row.filled_s:>9.3f} s to fill  longest {row.longest_gap_s:.3f} s"
-        print(f"  {printable(row.name):<{width}}  {row.status:<9}  {figures}  {row.error}".rstrip())
+        say(f"  {printable(row.name):<{width}}  {word:<22}  {figures}  {row.error}".rstrip())
     _print_summary(table, dry=True)
     marked = sum(row.gaps > 0 for row in shown)
     took = format_duration(time.monotonic() - started)
-    print(f"nothing was restored; {marked} label tracks in {config.output}; {took}")
+    say(f"nothing was restored; {marked} label tracks in {config.output}; {took}")
     return _exit_code(table)
 
 
@@ -150,8 +162,27 @@ def _absolute(config: RestoreConfig) -> RestoreConfig:
         input=storage.absolute(config.input),
         output=storage.absolute(config.output),
         gaps=config.gaps if config.gaps in (AUTO, BESIDE) else storage.absolute(config.gaps),
-        checkpoint=absolute_checkpoint(config.checkpoint),
+        checkpoint=config.checkpoint if config.checkpoint == AUTO else absolute_checkpoint(config.checkpoint),
+        proof=replace(config.proof, decisions=config.proof.decisions and storage.absolute(config.proof.decisions)),
     )
+
+
+def _decisions(config: RestoreConfig, files: list[StoredFile]) -> dict[str, Decided]:
+    """Read what people decided of repairs.
+
+    Raises:
+        UsageError: a file or method that is named cannot be used.
+    """
+    uri = config.proof.decisions
+    if uri is None:
+        return {}
+    decided = read_decisions("--decisions", uri)
+    check_names("--decisions", uri, decided, {file.name for file in files}, config.input)
+    methods = {decision for each in decided.values() for decision in each.values()}
+    needing = sorted(methods.intersection(NEEDS_MODEL))
+    if needing and config.checkpoint is None:
+        raise UsageError(f"--decisions {uri} names the method {needing[0]}, which needs --checkpoint")
+    return decided
 
 
 def _check_files(config: RestoreConfig, files: list[StoredFile]) -> None:
@@ -191,9 +222,9 @@ def _unmatched(config: RestoreConfig, marks: Marks | None) -> pa.Table:
 
 
 def _print_summary(table: pa.Table, *, dry: bool = False) -> None:
-    print(summarise(table).to_text(dry=dry))
-    if failures := failures_to_text(table):
-        print(failures)
+    say(summarise(table).to_text(dry=dry))
+    if not dry and (failures := failures_to_text(table)):  # a dry run has said them
+        say(failures)
 
 
 def _exit_code(table: pa.Table) -> int:

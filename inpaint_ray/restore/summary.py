@@ -1,15 +1,35 @@
-"""What became of an archive, from its manifest: for the last lines of the job and for the page."""
+"""What became of an archive, from its manifest: for the last lines of the job, for the page and for machines."""
 
+import heapq
+import json
+import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from inpaint_ray.progress import MOST_LINES, failure_lines, format_duration
-from inpaint_ray.restore.manifest import ManifestRow, manifest_rows
+from inpaint_ray.restore.audit import UNKNOWN, Audit, Share
+from inpaint_ray.restore.config import RestoreConfig
+from inpaint_ray.restore.manifest import FOLDER, ManifestRow, manifest_rows
+from inpaint_ray.restore.verdict import VERDICTS, Losses, TransferRule, judge, severity
+from inpaint_ray.version import VERSION
 
+SUMMARY = f"{FOLDER}/summary.json"
+FORMAT = 1  # of summary.json
+WORDS = ("sure", "likely", "guess", UNKNOWN)  # of trust, in the order of the page
+MOST_LISTED = 10_000  # files to transfer again, in summary.json
+ROWS_AT_ONCE = 4_096  # of the manifest
+
+WOULD_BE = {  # in a dry run
+    "failed": "failed",
+    "partly": "to restore in part",
+    "restored": "to restore",
+    "unchanged": "without gaps",
+}
 STATUSES = ("failed", "partly", "restored", "unchanged")  # in the order of lines and page
 
 
@@ -26,10 +46,11 @@ class Summary:
 
     def to_text(self, *, dry: bool = False) -> str:
         """Format for the job's last lines."""
-        counts = ", ".join(f"{self.counts[status]} {status}" for status in STATUSES)
+        words = WOULD_BE if dry else dict(zip(STATUSES, STATUSES, strict=True))
+        counts = ", ".join(f"{self.counts[status]} {words[status]}" for status in STATUSES)
         whole = format_duration(self.seconds)
         return (
-            f"{self.files} files{' would be' if dry else ''}: {counts}\n"
+            f"{self.files} files: {counts}\n"
             f"{self.gaps} gaps, {self.filled_s:.2f}s {'to fill' if dry else 'filled'} in {whole} of audio"
             + (f"\nevents: {self.kinds_text}" if self.kinds else "")
         )
@@ -57,11 +78,74 @@ def summarise(table: pa.Table) -> Summary:
     )
 
 
-def most_repaired(table: pa.Table, count: int) -> list[ManifestRow]:
-    """Return the files with the most audio filled."""
-    repaired = table.append_column("filled_s", _filled_s(table)).filter(pc.greater(table["samples_replaced"], 0))
-    ordered = repaired.sort_by([("filled_s", "descending"), ("name", "ascending")])
-    return manifest_rows(ordered.slice(0, count).drop_columns("filled_s"))
+@dataclass(frozen=True)
+class Verdicts:
+    """The verdicts on all files, and the files that should be transferred again, the worst first."""
+
+    counts: dict[str, int]
+    worst: list[ManifestRow]
+
+
+def judge_files(table: pa.Table, rule: TransferRule, most: int = MOST_LISTED) -> Verdicts:
+    """Judge all files of a manifest, and list at most so many of those to transfer again."""
+    counts: dict[str, int] = dict.fromkeys(VERDICTS, 0)
+    damaged = table.filter(pc.or_(pc.greater(table["gaps"], 0), pc.equal(table["status"], "failed")))
+    counts["good"] = len(table) - len(damaged)
+
+    def to_transfer() -> Iterator[ManifestRow]:
+        for start in range(0, len(damaged), ROWS_AT_ONCE):
+            for row in manifest_rows(damaged.slice(start, ROWS_AT_ONCE)):
+                verdict, _ = judge(row, rule)
+                counts[verdict] += 1
+                if verdict == "transfer again":
+                    yield row
+
+    worst = heapq.nlargest(most, to_transfer(), key=lambda row: severity(row, rule))
+    return Verdicts(counts, worst)
+
+
+def to_json(config: RestoreConfig, summary: Summary, audit: Audit, verdicts: Verdicts) -> str:
+    """Format summary.json, which docs/page.md describes."""
+    rule = {
+        name.removeprefix("transfer_"): value if math.isfinite(value) else None
+        for name, value in asdict(config.transfer).items()
+    }
+    hours = summary.seconds / 3600
+    values: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "input": config.input,
+        "output": config.output,
+        "method": config.method,
+        "checkpoint": config.checkpoint,
+        "files": summary.files,
+        "status": summary.counts,
+        "seconds": _rounded(summary.seconds),
+        "seconds_filled": _rounded(summary.filled_s),
+        "lost_percent": _rounded(100 * summary.filled_s / summary.seconds) if summary.seconds else 0.0,
+        "gaps": summary.gaps,
+        "gaps_per_hour": _rounded(summary.gaps / hours) if hours else 0.0,
+        "repairs": audit.repairs,
+        "trust": {word: _share(audit.by_trust.get(word)) for word in WORDS},
+        "kinds": {kind: _share(share) for kind, share in sorted(audit.by_kind.items())},
+        "events": summary.kinds,
+        "verdicts": verdicts.counts,
+        "transfer_again_where_above": rule,
+        "transfer_again": [
+            {"name": row.name, **{name: _rounded(value) for name, value in asdict(Losses.of(row)).items()}}
+            for row in verdicts.worst
+        ],
+    }
+    return json.dumps(values, indent=1, allow_nan=False) + "\n"
+
+
+def _share(share: Share | None) -> dict[str, float]:
+    return {"repairs": share.repairs, "seconds": _rounded(share.seconds)} if share else {"repairs": 0, "seconds": 0.0}
+
+
+def _rounded(value: float) -> float:
+    """Round to what sums in any order agree on."""
+    return round(value, 6)
 
 
 def first_rows(table: pa.Table, statuses: Sequence[str], count: int) -> list[ManifestRow]:

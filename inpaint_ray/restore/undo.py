@@ -1,40 +1,37 @@
-"""A restoration taken back: the samples that were in the gaps, put where they were."""
+"""A restoration taken back, whole or in part: the samples that were in its gaps, put where they were."""
 
-import hashlib
 import shutil
-from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass, replace
-from typing import Any
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
-import numpy as np
+import pyarrow as pa
 
 from inpaint_ray import storage
+from inpaint_ray.audio.checksums import SoundDigest, file_digest
 from inpaint_ray.audio.decode import Recording, read_blocks
-from inpaint_ray.audio.encode import write_blocks
+from inpaint_ray.audio.encode import Writer
 from inpaint_ray.audio.tags import copy_tags
 from inpaint_ray.errors import SOME_FAILED, AudioDecodeError, FileNameError, UnreadableError, UsageError
 from inpaint_ray.ledger.claims import check_apart, claim, read_claim
 from inpaint_ray.ledger.ledger import Ledger
-from inpaint_ray.ledger.records import DamagedRecord, record_uri
 from inpaint_ray.names import one_line, printable
-from inpaint_ray.restore.gap_table import read_gaps
+from inpaint_ray.restore.config import UndoConfig
+from inpaint_ray.restore.decisions import Repair
+from inpaint_ray.restore.difference import DifferenceWriter, Removed, removed_name
+from inpaint_ray.restore.gap_table import SHOWN, SHOWN_SCHEMA
 from inpaint_ray.restore.manifest import FOLDER, MANIFEST, ManifestRow, manifest_rows, read_manifest
+from inpaint_ray.restore.replaced import put_back_some, read_replaced
+from inpaint_ray.restore.selection import Selection, read_selection
+from inpaint_ray.restore.undone import UNDONE, Undone
+from inpaint_ray.terminal import say
+from inpaint_ray.version import VERSION
 
-UNDONE = "_undo"  # below --to: the folder of the claim
-
-
-@dataclass(frozen=True, kw_only=True)
-class UndoConfig:
-    """Write restored files with the samples in their gaps as they came."""
-
-    output: str
-    """Folder or bucket prefix that a restoration was written to."""
-    to: str
-    """Folder or bucket prefix for the files as they came, under their names in the output: a new or empty one, apart
-    from the output and its input, or one that an earlier undo of the same output wrote to."""
-    name: str | None = None
-    """One file's name in the input, such as 1968/tape.wav; default: every file that has gaps."""
+FAILED = "failed: "  # begins what is said of a file that failed
+NOTHING = "nothing"  # is said of a file in which nothing is chosen
 
 
 def undo(config: UndoConfig) -> int:
@@ -42,93 +39,173 @@ def undo(config: UndoConfig) -> int:
 
     A restored file that is a copy of its source, because no gap in it could be filled, comes back byte for byte. Of any
     other every sample is as the source has it, bit for bit; of a lossy source, as it decodes, to the 24 bits that its
-    FLAC has, or exactly with `--output-format wav`. Container, tags and name are those of the restored file.
+    FLAC has, or exactly with `--output-format wav`. Container, tags and name are those of the restored file. Where
+    repairs are chosen, all others stay as they are in the output, bit for bit.
 
     Raises:
         UsageError: there is no finished restoration, or no such file in it; or `--to` holds something else.
     """
     config = replace(config, output=storage.absolute(config.output), to=storage.absolute(config.to))
     check_apart("--to", config.to, "--output", config.output)
+    selection = read_selection(config.only and storage.absolute(config.only), config.where, config.kind)
     found = read_manifest(config.output)
     if found is None:
         raise UsageError(
             f"--output {config.output}: no {MANIFEST} there; run the restoration again, which makes it anew"
         )
-    rows = [row for row in manifest_rows(found[0]) if row.gaps and row.output]
-    chosen = [row for row in rows if config.name in (None, row.name)]
-    if not chosen:
-        which = "nothing was filled" if config.name is None else f"nothing was filled in {config.name}"
-        raise UsageError(f"--output {config.output}: {which}")
+    written = [row for row in manifest_rows(found[0]) if row.output]
+    chosen = _choose(config, selection, written)
     check_apart("--to", config.to, "the restoration's input", read_claim(config.output, FOLDER)["input"])
     claim("--to", config.to, UNDONE, {"output": config.output})
     storage.delete_unfinished(config.to)  # of an undo that was killed
-    num_failed = 0
+    num_failed = num_done = 0
     ledger = Ledger(config.output, FOLDER)
-    for row in chosen:
-        error = _undo_file(config, ledger, row)
-        num_failed += bool(error)
-        print(f"  {printable(row.output)}" + (f": failed: {error}" if error else ""), flush=True)
-    failed = f"; {num_failed} failed" if num_failed else ""
-    print(f"{len(chosen) - num_failed} files as they came, in {config.to}{failed}")
+    names = {row.name for row in chosen}
+    left = [row for row in written if row.name not in names]
+    with Undone(config.to) as undone:
+        for row in chosen:
+            said = _try(partial(_undo_file, config, selection, ledger, row, undone))
+            if said == NOTHING:
+                left.append(row)
+                continue
+            num_failed += said.startswith(FAILED)
+            num_done += not said.startswith(FAILED)
+            say(f"  {printable(row.output)}" + (f": {said}" if said else ""))
+        for row in left if config.all else ():
+            if said := _try(partial(_copy, config, ledger, row, undone)):
+                num_failed += 1
+                say(f"  {printable(row.output)}: {said}")
+    what = "as they came" if selection.is_all else "with the chosen repairs taken back"
+    say(f"{num_done} files {what}, in {config.to}" + (f"; {num_failed} failed" if num_failed else ""))
+    if left:
+        say(_note_left(config, len(left)))
     return SOME_FAILED if num_failed else 0
 
 
-def put_back(blocks: Iterator[Recording], gaps: Iterator[dict[str, Any]]) -> Iterator[Recording]:
-    """Consecutive blocks with the replaced samples of the gaps, rows of the table in order of their start."""
-    waiting = next(gaps, None)
-    open_gaps: list[dict[str, Any]] = []
-    first = 0
-    for block in blocks:
-        last = first + block.num_samples
-        while waiting is not None and waiting["start"] < last:
-            open_gaps.append(waiting)
-            waiting = next(gaps, None)
-        samples = block.samples.copy()
-        for gap in open_gaps:
-            start, stop = max(gap["start"], first), min(gap["stop"], last)
-            values = np.frombuffer(gap["replaced"], gap["dtype"])
-            samples[gap["channel"], start - first : stop - first] = values[start - gap["start"] : stop - gap["start"]]
-        yield replace(block, samples=samples)
-        open_gaps = [gap for gap in open_gaps if gap["stop"] > last]
-        first = last
+def _choose(config: UndoConfig, selection: Selection, written: list[ManifestRow]) -> list[ManifestRow]:
+    """Return the files in which anything may be taken back.
+
+    Raises:
+        UsageError: there is none, or decisions name a file that there is not.
+    """
+    unknown = set(selection.only or ()) - {row.name for row in written}
+    if unknown:
+        raise UsageError(f"--only {config.only}: no file named {printable(min(unknown))} in {config.output}")
+    rows = [row for row in written if row.gaps and config.name in (None, row.name)]
+    if not selection.is_all:
+        rows = [row for row in rows if row.gap_rows and selection.may_choose(row.name)]
+    if not rows:
+        which = "nothing was filled" if config.name is None else f"nothing was filled in {config.name}"
+        raise UsageError(f"--output {config.output}: {which}")
+    return rows
 
 
-def _undo_file(config: UndoConfig, ledger: Ledger, row: ManifestRow) -> str:
-    """Write one file as it came; what is wrong, or ""."""
-    restored, target = storage.join(config.output, row.output), storage.join(config.to, row.output)
-    if row.headroom_db:
-        return f"was lowered by {row.headroom_db:g} dB, which rounds its samples; restore it without --headroom-db"
+def _note_left(config: UndoConfig, num_left: int) -> str:
+    """Say what became of the files in which nothing was taken back."""
+    files = "1 other file" if num_left == 1 else f"{num_left} other files"
+    if config.all:
+        return f"{files}, in which nothing was taken back, copied from {config.output}"
+    return f"{files}, in which nothing was taken back, not written here: see {config.output}; --all copies them, too"
+
+
+def _try(act: Callable[[], str]) -> str:
+    """Do something with a file; what it says, or why it failed."""
     try:
-        with storage.local_file(restored) as path, storage.output_path(target) as written:
-            with path.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != row.sha256:
-                    raise ValueError("is not what the restoration wrote; finish that first, by its command")
-            if row.gap_rows == 0:
-                shutil.copyfile(path, written)
-            else:
-                with closing(read_blocks(path)) as blocks:
-                    write_blocks(written, put_back(blocks, _read_replaced(ledger, row)))
-                copy_tags(path, written)
+        return act()
     except FileNotFoundError:
-        return "is not in the output any more"
+        return f"{FAILED}is not in the output any more"
     except (AudioDecodeError, FileNameError, UnreadableError, PermissionError, ValueError) as error:
-        return one_line(str(error))
+        return f"{FAILED}{one_line(str(error))}"
+
+
+def _undo_file(config: UndoConfig, selection: Selection, ledger: Ledger, row: ManifestRow, undone: Undone) -> str:
+    """Write one file as it came, or with what is chosen taken back; gives NOTHING where that is nothing."""
+    if row.headroom_db:
+        raise ValueError(
+            f"was lowered by {row.headroom_db:g} dB, which rounds its samples; restore it without --headroom-db"
+        )
+    gaps = pa.Table.from_pylist(list(read_replaced(ledger, row, SHOWN)) if row.gap_rows else [], SHOWN_SCHEMA)
+    chosen = None if selection.is_all else selection.choose(row.name, gaps)
+    if chosen is not None and not chosen:
+        return NOTHING
+    target = storage.join(config.to, row.output)
+    with _checked(config, row) as path, ExitStack() as stack:
+        written = stack.enter_context(storage.output_path(target))
+        if row.gap_rows == 0:
+            shutil.copyfile(path, written)
+            undone.add(_seal(row, written), gaps, None)
+            return ""
+        spool = None
+        if chosen is not None and row.removed:
+            spool = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="inpaint-")), "removed")
+        sound, removed = _write(path, written, ledger, row, chosen, spool)
+        what = "all repairs" if chosen is None else f"{len(chosen)} of {row.gap_rows} repairs"
+        copy_tags(path, written, treatment=f"inpaint_ray {VERSION}; {what} taken back")
+        num_samples = sum(each.stop - each.start for each in chosen or ())
+        new = replace(
+            _seal(row, written),
+            status="unchanged" if chosen is None else row.status,
+            sound_sha256=sound,
+            samples_replaced=row.samples_replaced - num_samples if chosen is not None else 0,
+            undone=row.gap_rows if chosen is None else row.undone + len(chosen),
+            removed="",
+            removed_size=0,
+            removed_sha256="",
+        )
+        if spool is not None and removed is not None:
+            name = removed_name(f"{row.output}{removed.suffix}")
+            new = replace(new, removed=name, removed_size=spool.stat().st_size, removed_sha256=file_digest(spool))
+            storage.move_file(spool, storage.join(config.to, name))
+    undone.add(new, gaps, chosen)
+    return "" if chosen is None else f"{len(chosen)} of {row.gap_rows} repairs taken back"
+
+
+def _write(
+    path: Path, written: Path, ledger: Ledger, row: ManifestRow, chosen: set[Repair] | None, removed: Path | None
+) -> tuple[str, Removed | None]:
+    """Write a restored file with what is chosen taken back, and, where it is asked for, what is still removed."""
+    sound = SoundDigest()
+
+    def pairs() -> Iterator[tuple[Recording, Recording]]:
+        with closing(read_blocks(path)) as blocks:
+            yield from put_back_some(blocks, read_replaced(ledger, row), chosen)
+
+    with ExitStack() as stack:
+        output = stack.enter_context(Writer(written))
+        difference = None if removed is None else stack.enter_context(DifferenceWriter(removed))
+        for some, whole in pairs():
+            restored = some if difference is None else difference.add(whole, some)
+            output.write(restored)
+            sound.add(restored)
+    if difference is None:
+        return sound.hex(), None
+    return sound.hex(), difference.finish((whole for _, whole in pairs()), read_blocks(written))
+
+
+def _copy(config: UndoConfig, ledger: Ledger, row: ManifestRow, undone: Undone) -> str:
+    """Copy a file of the output, and its difference."""
+    with _checked(config, row) as path:
+        storage.put_file(path, storage.join(config.to, row.output))
+    if row.removed:
+        with storage.local_file(storage.join(config.output, row.removed)) as path:
+            storage.put_file(path, storage.join(config.to, row.removed))
+    gaps = list(read_replaced(ledger, row, SHOWN)) if row.gap_rows else []
+    undone.add(row, pa.Table.from_pylist(gaps, SHOWN_SCHEMA), set())
     return ""
 
 
-def _read_replaced(ledger: Ledger, row: ManifestRow) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a file's gaps.
+@contextmanager
+def _checked(config: UndoConfig, row: ManifestRow) -> Iterator[Path]:
+    """Give a file of the output.
 
     Raises:
-        ValueError: some are missing, or the record is.
+        ValueError: it is not what the restoration wrote.
     """
-    num_rows = 0
-    try:
-        for table in read_gaps(ledger, row.record, {row.name}):
-            num_rows += len(table)
-            yield from table.to_pylist()
-    except DamagedRecord as error:
-        uri = record_uri(ledger.records, row.record)
-        raise ValueError(f"its record {uri} is damaged or gone; restore it again from its source") from error
-    if num_rows != row.gap_rows:
-        raise ValueError(f"its record has {num_rows} of its {row.gap_rows} gaps; restore it again from its source")
+    with storage.local_file(storage.join(config.output, row.output)) as path:
+        if file_digest(path) != row.sha256:
+            raise ValueError("is not what the restoration wrote; finish that first, by its command")
+        yield path
+
+
+def _seal(row: ManifestRow, written: Path) -> ManifestRow:
+    return replace(row, output_size=written.stat().st_size, sha256=file_digest(written))

@@ -11,6 +11,8 @@ from inpaint_ray.storage.files import (
     delete_file,
     exists,
     local_file,
+    move_file,
+    open_input,
     open_output,
     output_path,
     put_file,
@@ -18,7 +20,7 @@ from inpaint_ray.storage.files import (
     read_tail,
     write_bytes,
 )
-from inpaint_ray.storage.listing import StoredFile, find_file, list_files
+from inpaint_ray.storage.listing import StoredFile, find_file, list_files, why_absent
 from inpaint_ray.storage.prefixes import delete_files, delete_unfinished, local_copy, publish_folder
 from inpaint_ray.storage.s3 import S3_ENVIRONMENT
 from inpaint_ray.storage.uris import absolute, is_local, join, locate
@@ -39,6 +41,8 @@ __all__ = [
     "local_copy",
     "local_file",
     "locate",
+    "move_file",
+    "open_input",
     "open_output",
     "output_path",
     "publish_folder",
@@ -46,5 +50,6 @@ __all__ = [
     "read_bytes",
     "read_tail",
     "safe_name",
+    "why_absent",
     "write_bytes",
 ]

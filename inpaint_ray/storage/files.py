@@ -1,5 +1,6 @@
 """Single files: read, written so that they appear whole or not at all, kept as copies, deleted."""
 
+import io
 import os
 import shutil
 import tempfile
@@ -19,6 +20,7 @@ from inpaint_ray.storage.failures import reachable, readable, writable
 from inpaint_ray.storage.uris import locate
 
 COPY_BYTES = 2**20  # at a time
+PART_BYTES = 2**18  # of an object that a request asks for, where only parts of it are read
 BROKEN_OFF = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)  # answers, which boto3 does not ask again
 
 
@@ -108,6 +110,12 @@ def put_file(path: Path, uri: str) -> None:
         shutil.copyfile(path, target)
 
 
+def move_file(path: Path, uri: str) -> None:
+    """Move a local file to a URI, where it appears whole or not at all."""
+    with output_path(uri) as target:
+        shutil.move(path, target)
+
+
 @contextmanager
 def local_file(uri: str) -> Iterator[Path]:
     """Give a local path of a file's content: the file itself where it is local, a temporary copy otherwise.
@@ -128,6 +136,25 @@ def local_file(uri: str) -> Iterator[Path]:
         with readable(uri), filesystem.open_input_stream(path) as stream, copy.open("wb") as file:
             shutil.copyfileobj(stream, file, COPY_BYTES)
         yield copy
+
+
+@contextmanager
+def open_input(uri: str) -> Iterator[BinaryIO]:
+    """Give a file to read parts of, anywhere; of an object only those parts are fetched.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        PermissionError: it may not be read.
+        UnreadableError: it cannot be read this time.
+    """
+    filesystem, path = locate(uri)
+    with readable(uri):
+        if isinstance(filesystem, fs.LocalFileSystem):
+            with open(path, "rb") as file:
+                yield file
+        else:
+            with filesystem.open_input_file(path) as stream:
+                yield io.BufferedReader(stream, PART_BYTES)
 
 
 def delete_file(uri: str) -> None:

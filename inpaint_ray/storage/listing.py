@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from pyarrow import fs
 
 from inpaint_ray.errors import UsageError
-from inpaint_ray.folders import list_folder
+from inpaint_ray.folders import list_folder, nearest
 from inpaint_ray.names import to_text
 from inpaint_ray.storage import s3
 from inpaint_ray.storage.failures import reachable
@@ -51,6 +51,14 @@ def find_file(uri: str, name: str) -> StoredFile | None:
                 return None
             raise
     return StoredFile(uri=uri, name=name, size=answer["ContentLength"], etag=answer["ETag"].strip('"'))
+
+
+def why_absent(uri: str) -> str:
+    """Return why nothing is listed at a local URI that is not there, with the closest name; "" of any other."""
+    filesystem, path = locate(uri)
+    if not isinstance(filesystem, fs.LocalFileSystem) or os.path.exists(path):
+        return ""
+    return to_text(f"no such file or folder{nearest(path)}")
 
 
 def _list_s3(uri: str, path: str) -> Iterator[StoredFile]:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from inpaint_ray.audio.damage import parse_damage
 from inpaint_ray.errors import UsageError
-from inpaint_ray.models.registry import LossName, find_architecture
+from inpaint_ray.models.losses import LossName
 from inpaint_ray.train.history import best_row
 
 DEVICE = "device"  # a cache in the memory of each worker's device
@@ -187,6 +187,8 @@ class TrainConfig:
             raise ValueError("--batch-norm sync takes statistics of the whole batch, --accumulate computes parts of it")
         if self.run_name is not None and ("/" in self.run_name or self.run_name.startswith(".")):
             raise ValueError(f"--run-name is one folder's name, got {self.run_name!r}")
+        from inpaint_ray.models.registry import find_architecture  # here: --help needs no network
+
         find_architecture(self.architecture)
         parse_damage(self.damage)
         parse_damage(self.validation_damage or self.damage)
@@ -198,6 +200,8 @@ class TrainConfig:
 
     @property
     def loss_name(self) -> LossName:
+        from inpaint_ray.models.registry import find_architecture
+
         return self.optimisation.loss or find_architecture(self.architecture).loss
 
     def identity(self) -> dict[str, Any]:

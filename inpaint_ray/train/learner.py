@@ -16,8 +16,8 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from inpaint_ray.data.batches import Batch
 from inpaint_ray.errors import JobFailedError
+from inpaint_ray.models.losses import LossName
 from inpaint_ray.models.output import total_loss
-from inpaint_ray.models.registry import LossName
 from inpaint_ray.train.average import Average
 from inpaint_ray.train.config import Optimisation, Precision
 from inpaint_ray.train.losses import LOSSES, Loss

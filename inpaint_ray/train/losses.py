@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from inpaint_ray.models.registry import LossName
+from inpaint_ray.models.losses import LossName
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 

@@ -10,6 +10,7 @@ from ray.actor import ActorHandle
 from ray.exceptions import RayError
 
 from inpaint_ray.errors import InpaintError, JobFailedError, StorageError
+from inpaint_ray.terminal import say
 
 AT_ONE_PLACE = 3  # failures in a row that end a run
 WITHOUT_GAIN = 10  # failures in a row, wherever, after which a run was never further than before them
@@ -72,7 +73,7 @@ def fit_again(fit: Callable[[ActorHandle], object], await_room: Callable[[], Non
             raise JobFailedError(f"{what} failed {AT_ONE_PLACE} times {where}, at last by {reason}")
         if stuck == WITHOUT_GAIN:
             raise JobFailedError(f"{what} failed {WITHOUT_GAIN} times and got no further, at last by {reason}")
-        print(f"{what} failed {where}: {reason}; it goes on from where it was saved last", flush=True)
+        say(f"{what} failed {where}: {reason}; it goes on from where it was saved last")
 
 
 def _make_place() -> Any:

@@ -12,6 +12,7 @@ from ray.util.placement_group import placement_group, remove_placement_group
 from inpaint_ray.errors import UsageError
 from inpaint_ray.ledger.placement import node_selector
 from inpaint_ray.progress import format_duration
+from inpaint_ray.terminal import say
 from inpaint_ray.train.config import Workers
 
 SAY_EVERY_S = 30.0
@@ -75,7 +76,7 @@ def await_room(
                 waited = f", after {format_duration(wait_s)}" if grows else ""
                 raise UsageError(f"{needs}{waited}; {remedy(having)}")
             if lacking:
-                print(f"waiting: {needs}", flush=True)
+                say(f"waiting: {needs}")
             try:
                 ray.get(group.ready(), timeout=min(SAY_EVERY_S, left))
                 return

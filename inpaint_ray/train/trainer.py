@@ -14,10 +14,12 @@ from ray.tune.integration.ray_train import TuneReportCallback
 
 from inpaint_ray import storage
 from inpaint_ray.checkpoints import absolute_checkpoint, open_checkpoint
+from inpaint_ray.cluster import start_ray
 from inpaint_ray.data.schema import Dataset, read_dataset
 from inpaint_ray.errors import JobFailedError, UsageError
 from inpaint_ray.ledger.placement import node_selector
 from inpaint_ray.progress import format_duration
+from inpaint_ray.terminal import say
 from inpaint_ray.train.config import TrainConfig, Workers, check_same_run
 from inpaint_ray.train.history import best_row
 from inpaint_ray.train.retries import fit_again
@@ -67,7 +69,7 @@ def train(config: TrainConfig, *, for_tune: bool = False) -> Row:
     _claim(run_uri, config, dataset)
     history = finished_epochs(run_uri)
     if over := config.budget.why_over(history):
-        print(f"{run_uri} is complete after {len(history)} epochs: {over}")
+        say(f"{run_uri} is complete after {len(history)} epochs: {over}")
     else:
         _fit(config, dataset, run_uri, for_tune=for_tune, submitted=time.time())
         history = finished_epochs(run_uri)
@@ -78,12 +80,11 @@ def train(config: TrainConfig, *, for_tune: bool = False) -> Row:
             "epoch; try a lower --learning-rate or --clip-norm, under another --run-name"
         )
     beside = best["gain"] - best["interpolation_gain"]
-    print(
+    say(
         f"best epoch {int(best['epoch'])}: mean gain {best['gain']:.2f} dB over the damaged input, {beside:+.2f} dB "
         f"beside interpolation's {best['interpolation_gain']:.2f} dB\n"
         f"trained {config.architecture} in {format_duration(time.monotonic() - started)}: "
         f"{run_uri}/best  {run_uri}/run.html",
-        flush=True,
     )
     return best
 
@@ -105,6 +106,7 @@ def _fit(config: TrainConfig, dataset: Dataset, run_uri: str, *, for_tune: bool,
     def fit(place: ActorHandle) -> None:
         _trainer(config, dataset, run_uri, place, for_tune=for_tune, submitted=submitted).fit()
 
+    start_ray()
     fit_again(fit, lambda: _await_room(config, for_tune=for_tune), f"training {config.architecture}")
 
 
@@ -173,7 +175,7 @@ def _claim(run_uri: str, config: TrainConfig, dataset: Dataset) -> None:
     unknown = check_same_run(identity, before, run_uri)
     storage.delete_unfinished(run_uri)  # of a run that was killed
     if unknown:
-        print(f"{run_uri} was begun by an earlier version, which did not write down {', '.join(unknown)}: not compared")
+        say(f"{run_uri} was begun by an earlier version, which did not write down {', '.join(unknown)}: not compared")
     if unknown or before is identity:
         storage.write_bytes(record, (json.dumps(identity, indent=2) + "\n").encode())
 

@@ -29,6 +29,7 @@ from inpaint_ray.metrics import count, node_address
 from inpaint_ray.models.checkpoint import Checkpoint
 from inpaint_ray.models.registry import build_model
 from inpaint_ray.progress import Progress, format_duration
+from inpaint_ray.terminal import say
 from inpaint_ray.train.config import DEVICE, TrainConfig
 from inpaint_ray.train.epoch import READ_EVERY, TrainingSums, genre_gains, mean_scores, train_epoch, validate
 from inpaint_ray.train.learner import Learner
@@ -104,7 +105,7 @@ class _Run:
 
     def to_the_end(self) -> None:
         who = f"{self.config.name}: worker {self.rank + 1} of {self.num_workers}"
-        print(f"train  {who} on {self.device}  (node {node_address()})", flush=True)
+        say(f"train  {who} on {self.device}  (node {node_address()})")
         with Prefetch(self._training(), self.device) as ahead:
             self._epochs(ahead)
 
@@ -286,7 +287,7 @@ class _Run:
 
     def _say(self, text: str) -> None:
         if self.rank == 0:
-            print(text, flush=True)
+            say(text)
 
 
 def _first_model(config: TrainConfig) -> nn.Module:

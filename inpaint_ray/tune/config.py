@@ -7,10 +7,6 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-import torch
-
-from inpaint_ray.models.registry import ARCHITECTURES, build_model, find_architecture
-from inpaint_ray.models.table import count_multiply_adds
 from inpaint_ray.train.config import Budget, Optimisation, Precision, TrainConfig, Workers
 from inpaint_ray.tune.space import DAMAGE, Settings, Space, draw, extremes, parse_space
 
@@ -123,12 +119,19 @@ def trial_name(architecture: str, settings: Settings) -> str:
 @functools.cache
 def multiply_adds(architecture: str) -> int:
     """Of one patch."""
+    import torch  # here, as in `_expand`: --help needs no network
+
+    from inpaint_ray.models.registry import build_model
+    from inpaint_ray.models.table import count_multiply_adds
+
     with torch.device("meta"):
         return count_multiply_adds(build_model(architecture))
 
 
 def _expand(asked: str) -> list[str]:
     """The names that a word of --architectures means."""
+    from inpaint_ray.models.registry import ARCHITECTURES, find_architecture
+
     if asked == ALL:
         return list(ARCHITECTURES)
     if asked.startswith(FAMILY):

@@ -7,6 +7,7 @@ import ray.tune
 
 from inpaint_ray.progress import format_duration
 from inpaint_ray.tables import markdown_table
+from inpaint_ray.terminal import say
 from inpaint_ray.train.state import Row
 from inpaint_ray.tune.config import trial_name
 
@@ -43,12 +44,12 @@ class LiveTable(ray.tune.Callback):
         self.last_table = time.monotonic()
         begun = [trial for trial in trials if trial.status != "PENDING"]
         lines = [self._line(trial) for trial in begun]
-        print(
+        say(
             markdown_table(["trial", "state", "epoch", "gain", "over interpolation", "left"], lines, num_left=2), end=""
         )
         spent = self.last_table - self.started
         left = format_duration(spent / self.num_ended * (self.num_trials - self.num_ended)) if self.num_ended else "?"
-        print(f"tune  {self.num_ended}/{self.num_trials} trials  about {left} left", flush=True)
+        say(f"tune  {self.num_ended}/{self.num_trials} trials  about {left} left")
 
     def _line(self, trial: Any) -> list[str]:
         name, state = trial_name(**trial.config["trial"]), STATES.get(trial.status, trial.status.lower())

@@ -19,11 +19,13 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search import Searcher
 
 from inpaint_ray import storage
+from inpaint_ray.cluster import start_ray
 from inpaint_ray.data.schema import read_dataset
 from inpaint_ray.errors import InpaintError, JobFailedError, UsageError
 from inpaint_ray.models.blocks import count_parameters
 from inpaint_ray.models.registry import build_model, find_architecture
 from inpaint_ray.progress import format_duration
+from inpaint_ray.terminal import say
 from inpaint_ray.train.history import best_row
 from inpaint_ray.train.room import await_room, can_grow, resources_of_worker, ways_to_fit
 from inpaint_ray.train.trainer import RECORD, finished_epochs, train
@@ -58,21 +60,21 @@ def search(config: TuneConfig) -> list[Entry]:
     _check_folder(run_uri)
     read_dataset(config.data)
     config = _shared(config)
+    start_ray()
     _await_room(config)
     entries = rank([_entry(config, *trial) for trial in _run_trials(config)])
     write_leaderboard(run_uri, config.run_name, entries)
-    print(to_markdown(entries))
+    say(to_markdown(entries))
     winner = entries[0]
     if not winner.has_score:
         raise JobFailedError(f"every trial failed; the first: {winner.stopped}")
     of_winner = storage.join(run_uri, TRIALS, winner.trial, "best")
     with storage.local_copy(of_winner) as best:
         storage.publish_folder(best, storage.join(run_uri, "best"))
-    print(
+    say(
         f"best: {winner.trial}, gain {winner.gain:.2f} dB (interpolation {winner.interpolation_gain:.2f} dB); "
         f"searched in {format_duration(time.monotonic() - started)}: {run_uri}/best  {run_uri}/leaderboard.html\n"
-        f"use it: python jobs/restore.py --input ARCHIVE --output RESTORED --checkpoint {run_uri}/best",
-        flush=True,
+        f"use it: inpaint-ray restore --input ARCHIVE --output RESTORED --checkpoint {run_uri}/best",
     )
     return entries
 

@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inpaint_ray.audio.stft import Grid, istft, spectrogram, stft
+from inpaint_ray.audio.grid import Grid
+from inpaint_ray.audio.stft import istft, spectrogram, stft
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "stft_golden.npz"
 

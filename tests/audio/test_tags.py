@@ -89,7 +89,8 @@ def test_chunks_go_from_wav_to_rf64(tmp_path: Path) -> None:
         append_chunks(file, chunks)
     assert copy_tags(source, written) == ""
     with written.open("rb") as file:
-        assert read_chunks(file) == (chunks, "")
+        found, note = read_chunks(file)
+    assert (found[:-1], note) == (chunks, "") and found[-1].name == b"MD5 "  # which stands beside bext
 
 
 def test_damaged_tags_are_told_and_stop_nothing(tmp_path: Path) -> None:

@@ -16,27 +16,12 @@ from ray.runtime_env import RuntimeEnv
 
 from cluster.check_torch import CUDA, check
 from inpaint_ray.command_line import parse
-from inpaint_ray.evaluate.config import EvaluateConfig
-from inpaint_ray.fma.stage import StageConfig
+from inpaint_ray.commands import COMMANDS
 from inpaint_ray.metrics import COUNTERS
-from inpaint_ray.prepare.config import PrepareConfig
-from inpaint_ray.restore.config import RestoreConfig
-from inpaint_ray.restore.undo import UndoConfig
-from inpaint_ray.train.config import TrainConfig
-from inpaint_ray.tune.config import TuneConfig
 from tests.support.manifests import RAYJOBS, ROOT, load
 
 CLUSTER = ROOT / "cluster"
-CONFIGS = {
-    "prepare": PrepareConfig,
-    "train": TrainConfig,
-    "tune": TuneConfig,
-    "evaluate": EvaluateConfig,
-    "restore": RestoreConfig,
-    "stage_fma": StageConfig,
-    "undo": UndoConfig,
-}
-COMMAND = re.compile(r"python (?:/app/)?jobs/(\w+)\.py\b([^\n#]*)")
+COMMAND = re.compile(r"(?:python (?:/app/)?jobs/(?=\w+\.py)|inpaint-ray )([\w-]+)(?:\.py)?\b([^\n#]*)")
 SECRET = re.compile(
     r"AKIA[0-9A-Z]{16}|-----BEGIN|(?i:secret|password|token)\w*[\"']?\s*[:=]\s*[\"']?[A-Za-z0-9+/]{16,}"
 )
@@ -73,17 +58,20 @@ def test_what_travels_by_pip_is_what_the_project_needs() -> None:
 
 def commands() -> list[tuple[str, str]]:
     """Every (job, flags) of the documents, of the jobs' own usage lines and of the manifests."""
-    texts = [block for name in ("README.md", "cluster/README.md") for block in code_blocks(ROOT / name)]
-    texts += [(ROOT / "jobs" / f"{job}.py").read_text().split('"""')[1] for job in CONFIGS]
+    documents = [ROOT / "README.md", ROOT / "cluster" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    texts = [block for document in documents for block in code_blocks(document)]
+    texts += [path.read_text().split('"""')[1] for path in sorted((ROOT / "jobs").glob("*.py"))]
+    texts += [f"inpaint-ray {command.name} {command.example}" for command in COMMANDS.values()]
     texts += [load(path)["spec"].get("entrypoint", "") for path in RAYJOBS]
     joined = [re.sub(r"\\\n\s*", "", text) for text in texts]
-    found = [match.groups() for text in joined for match in COMMAND.finditer(text)]
-    return [(job, flags) for job, flags in dict.fromkeys(found) if "--help" not in flags and job in CONFIGS]
+    found = [(name.replace("_", "-"), flags) for text in joined for name, flags in COMMAND.findall(text)]
+    return [(name, flags) for name, flags in dict.fromkeys(found) if "--help" not in flags and name in COMMANDS]
 
 
-@pytest.mark.parametrize(("job", "flags"), commands(), ids=lambda text: text.strip() or "none")
-def test_every_documented_command_is_one_that_its_job_takes(job: str, flags: str) -> None:
-    assert isinstance(parse(CONFIGS[job], shlex.split(flags), None), CONFIGS[job])
+@pytest.mark.parametrize(("name", "flags"), commands(), ids=lambda text: text.strip() or "none")
+def test_every_documented_command_is_one_that_is_there(name: str, flags: str) -> None:
+    settings = COMMANDS[name].load_settings()
+    assert isinstance(parse(settings, shlex.split(flags), None), settings)
 
 
 def test_each_of_the_five_jobs_has_a_recipe() -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,12 @@ from inpaint_ray.copies.config import MergeConfig
 from inpaint_ray.copies.run import merge
 from inpaint_ray.errors import UsageError
 from inpaint_ray.ledger.actors import Actors
+from inpaint_ray.restore.config import Proof, UndoConfig
 from inpaint_ray.restore.gap_table import GAPS
-from inpaint_ray.restore.undo import UndoConfig, undo
+from inpaint_ray.restore.undo import undo
 from tests.support.copies import RATE, lose, play_notes
 from tests.support.here import here
-from tests.support.restoring import read_rows, undrawn
+from tests.support.restoring import read_rows
 
 LENGTH = RATE // 10
 
@@ -35,7 +37,7 @@ def make_archive(folder: Path) -> np.ndarray:
 
 
 def merge_here(config: MergeConfig) -> int:
-    with here(), undrawn():
+    with here():
         return merge(config)
 
 
@@ -149,3 +151,29 @@ def test_an_archive_is_merged_on_ray(local_ray: None, tmp_path: Path) -> None:
     assert merge(config) == 0
     made, _ = soundfile.read(tmp_path / "out/a.wav", always_2d=True)
     np.testing.assert_array_equal(made.T, music)
+
+
+def test_what_a_copy_gave_is_taken_back_or_done_by_a_method_as_people_decide(tmp_path: Path) -> None:
+    music = make_archive(tmp_path)
+    config = MergeConfig(input=f"{tmp_path}/in", output=f"{tmp_path}/out", copies=(f"{tmp_path}/b",))
+    assert merge_here(config) == 0
+    gaps = pq.read_table(tmp_path / "out" / GAPS).to_pylist()
+    undone, redone = ((gap["channel"], gap["start"], gap["stop"]) for gap in gaps[:2])
+    decisions = tmp_path / "decisions.csv"
+    lines = [f"a.wav,{','.join(map(str, undone))},undo", f"a.wav,{','.join(map(str, redone))},linear"]
+    decisions.write_text("\n".join(["name,channel,start,stop,decision", *lines, ""]))
+    assert merge_here(replace(config, proof=Proof(decisions=str(decisions)))) == 0
+    rows = pq.read_table(tmp_path / "out" / GAPS).to_pylist()
+    made = {(row["channel"], row["start"], row["stop"]): row for row in rows}
+    assert len(made) == 4
+    assert (made.pop(undone)["method"], made.pop(redone)["method"]) == ("", "linear")
+    assert all(row["method"] == "copy" and row["copy"] == "a.flac" for row in made.values())
+    (row,) = read_rows(tmp_path / "out")
+    assert (row.undone, row.redone, row.samples_replaced) == (1, 1, 3 * LENGTH)
+    sound = soundfile.read(tmp_path / "out/a.wav", always_2d=True)[0].T
+    assert not np.any(sound[undone[0], undone[1] : undone[2]])
+    differs = sound != music
+    for channel, start, stop in (undone, redone):
+        assert differs[channel, start:stop].any()
+        differs[channel, start:stop] = False
+    assert not differs.any()

@@ -137,4 +137,4 @@ def test_a_search_runs_as_a_submitted_job_and_then_is_done(
     assert [row["stopped"] for row in rows] == ["finished"] * 2
     config = json.loads((tmp_path / "tune/best/config.json").read_text())
     assert config["architecture"] == "Gap_UNet"
-    assert "use it: python jobs/restore.py" in (tmp_path / "logs/tune.log").read_text()
+    assert "use it: inpaint-ray restore" in (tmp_path / "logs/tune.log").read_text()

@@ -27,7 +27,7 @@ REPOSITORY = Path(__file__).parents[2]
 TRAIN_TO_RESTORE = """
 import sys
 
-from inpaint_ray.command_line import start_ray
+from inpaint_ray.cluster import start_ray
 from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.evaluate.run import evaluate
 from inpaint_ray.restore.config import RestoreConfig

@@ -13,7 +13,7 @@ import torch
 
 from inpaint_ray import storage
 from inpaint_ray.audio.damage import Damage
-from inpaint_ray.audio.stft import Grid
+from inpaint_ray.audio.grid import Grid
 from inpaint_ray.errors import AudioDecodeError, UsageError
 from inpaint_ray.evaluate.audio import methods
 from inpaint_ray.evaluate.audio import run as archive_job

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from inpaint_ray.filling.choice import AUTO, is_trusted, row_of
+from inpaint_ray.filling.choice import AUTO, row_of
 from inpaint_ray.filling.expectation import expected_db, in_a_word, level_db, power_around, pseudo_db, pseudo_gaps
 from inpaint_ray.filling.waveform import METHODS, fill_with_notes
 
@@ -63,5 +63,6 @@ def test_the_table_covers_every_length_and_asks_more_where_pseudo_gaps_are() -> 
     assert [row.longest_s for row in AUTO] == sorted(row.longest_s for row in AUTO)
     assert row_of(10.0) is AUTO[-1]
     assert not row_of(0.02).retrieval and row_of(0.05).retrieval
-    assert is_trusted(4.0, 2.0) and not is_trusted(2.5, 2.0)
-    assert not is_trusted(4.0, 2.0, 8.0)
+    assert row_of(0.2).trusts(4.0, 2.0) and not row_of(0.2).trusts(2.5, 2.0)
+    assert not row_of(0.06).trusts(4.0, 2.0, 8.0)
+    assert row_of(2.0).trusts(4.5, 0.0) and not row_of(2.0).trusts(3.5, 0.0)

@@ -3,8 +3,9 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from inpaint_ray.audio.grid import Grid
 from inpaint_ray.audio.metrics import snr
-from inpaint_ray.audio.stft import Grid, spectrogram
+from inpaint_ray.audio.stft import spectrogram
 from inpaint_ray.filling.griffin_lim import griffin_lim
 
 GRID = Grid()

@@ -130,3 +130,31 @@ def test_long_recordings_are_searched_in_parts(monkeypatch: pytest.MonkeyPatch) 
     assert [each.method for each in notes] == ["retrieval"] * 3
     assert len(lengths) == 3 and max(lengths) <= 10 * RATE + 3000
     assert snr(filled, music, lost) > 20
+
+
+@pytest.mark.parametrize(("max_gap_s", "method"), [(1.0, "retrieval"), (0.5, "silence")])
+def test_seconds_are_filled_from_what_repeats_unless_a_shorter_limit_forbids_it(max_gap_s: float, method: str) -> None:
+    music = loop(4.0, 4)
+    lost = lose(music.shape, (5 * RATE, 5 * RATE + 40_000))
+    filled, notes = fill_with_notes(np.where(lost, np.nan, music), RATE, lost, max_gap_s=max_gap_s)
+    assert [note.method for note in notes] == [method]
+    assert np.array_equal(filled[~lost], music[~lost])
+    assert (snr(filled, music, lost) > 30) == (method == "retrieval")
+
+
+def test_seconds_of_music_that_never_repeats_stay_silent() -> None:
+    music = loop(12.0, 1)
+    lost = lose(music.shape, (5 * RATE, 5 * RATE + 40_000))
+    filled, notes = fill_with_notes(np.where(lost, np.nan, music), RATE, lost)
+    assert notes[0].method == "silence" and notes[0].expected_snr_db == 0
+    assert not filled[0, 5 * RATE + 1000 : 7 * RATE].any()
+
+
+def test_seconds_of_one_channel_are_filled_from_another_that_resembles_it() -> None:
+    music = np.concatenate([loop(12.0, 1), loop(12.0, 1)])
+    music[1] += 0.05 * loop(12.0, 1, seed=1)[0]
+    lost = lose(music.shape)
+    lost[1, 5 * RATE : 8 * RATE] = True
+    filled, notes = fill_with_notes(np.where(lost, np.nan, music), RATE, lost)
+    assert notes[0].method == "other channel"
+    assert snr(filled, music, lost) > 20

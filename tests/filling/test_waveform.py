@@ -7,9 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from inpaint_ray.audio.grid import Grid
 from inpaint_ray.audio.interpolation import interpolate_frames
-from inpaint_ray.audio.stft import Grid, spectrogram
-from inpaint_ray.filling.waveform import METHODS, Method, fill, fill_with_notes, lost_frames
+from inpaint_ray.audio.stft import spectrogram
+from inpaint_ray.filling.synthesis import lost_frames
+from inpaint_ray.filling.waveform import METHODS, Method, fill, fill_with_notes
 
 RATE = 16_000
 LEAVE_A_STEP = ("silence", "linear")  # baselines

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from inpaint_ray.audio.grid import Grid
 from inpaint_ray.audio.metrics import normalise
-from inpaint_ray.audio.stft import Grid, spectrogram
+from inpaint_ray.audio.stft import spectrogram
 from inpaint_ray.models.blocks import SameConv2d, SameConvTranspose2d
 from inpaint_ray.models.cascade import CascadeOutput
 from inpaint_ray.models.output import restored_of, total_loss

@@ -9,8 +9,10 @@ from torch import Tensor
 from inpaint_ray.audio.interpolation import interpolate_frames
 from inpaint_ray.audio.metrics import normalise
 from inpaint_ray.audio.wiener import wiener_frames
+from inpaint_ray.filling.tiles import predict
 from inpaint_ray.models.gaps import draw_last_weights
 from inpaint_ray.models.registry import build_model
+from inpaint_ray.models.reversal import BothDirections
 
 OURS = ("Gap_UNet", "Wiener_UNet", "Wiener_Tower")
 
@@ -60,3 +62,17 @@ def test_gradients_reach_every_parameter_after_a_step(name: str) -> None:
     model(normalise(magnitudes, 2.0).unsqueeze(1)).square().sum().backward()
     missing = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
     assert missing == []
+
+
+@pytest.mark.parametrize("name", ["Wiener_Tower", "UNet_v2"])
+def test_the_mean_over_both_directions_is_the_same_backwards(name: str) -> None:
+    magnitudes, _ = _damaged(128, 128)
+    damaged = normalise(magnitudes, 2.0).unsqueeze(1)
+    model = build_model(name).eval()
+    draw_last_weights(model)
+    both = BothDirections(model).eval()
+    with torch.inference_mode():
+        forwards, once = predict(both, damaged), predict(model, damaged)
+        backwards = predict(both, damaged.flip(2)).flip(2)
+    torch.testing.assert_close(forwards, backwards, rtol=1e-4, atol=1e-6)
+    assert not torch.allclose(forwards, once, rtol=1e-4, atol=1e-6)

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from benchmarks.instruments import INSTRUMENTS, play
 from inpaint_ray import inpaint_magnitudes
+from inpaint_ray.audio.grid import Grid
 from inpaint_ray.audio.interpolation import interpolate_frames
-from inpaint_ray.audio.stft import Grid, spectrogram
+from inpaint_ray.audio.stft import spectrogram
 from inpaint_ray.audio.wiener import wiener_frames
 from inpaint_ray.checkpoints import absolute_checkpoint, open_checkpoint
 from inpaint_ray.models.checkpoint import PRETRAINED, PRETRAINED_FOLDER

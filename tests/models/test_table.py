@@ -1,4 +1,4 @@
-"""The table of architectures: what it counts, what it says, and that the README's is the same."""
+"""The table of architectures: what it counts, what it says, and that the document's is the same."""
 
 from pathlib import Path
 
@@ -9,12 +9,12 @@ from inpaint_ray.models.__main__ import main
 from inpaint_ray.models.registry import ARCHITECTURES, build_model
 from inpaint_ray.models.table import architecture_table, count_multiply_adds, special
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "architectures.md"
 PIXELS = 128 * 128
 
 
-def test_the_table_of_the_readme_is_the_one_of_the_registry() -> None:
-    text = README.read_text()
+def test_the_table_of_the_document_is_the_one_of_the_registry() -> None:
+    text = DOCUMENT.read_text()
     before, after = "<!-- made by: python -m inpaint_ray.models -->\n", "<!-- end of architectures -->"
     assert text[text.index(before) + len(before) : text.index(after)] == architecture_table()
 

@@ -11,6 +11,7 @@ from inpaint_ray.restore.config import RestoreConfig
         ({"gaps": ""}, "--gaps"),
         ({"method": "model"}, "--method"),
         ({"min_gap_ms": 0}, "--min-gap-ms"),
+        ({"report_excerpts": -1}, "--report-excerpts"),
         ({"actors": Actors(use_gpu=True)}, "--use-gpu"),
     ],
 )

@@ -6,13 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import bagit
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from inpaint_ray import storage
-from inpaint_ray.restore.config import RestoreConfig
+from inpaint_ray.restore.config import Proof, RestoreConfig
 from inpaint_ray.restore.gap_table import GAPS
 from inpaint_ray.restore.manifest import MANIFEST
 from inpaint_ray.restore.report import REPORT
@@ -20,7 +21,7 @@ from inpaint_ray.restore.undo import UndoConfig, undo
 from tests.support.interrupted import run_until
 from tests.support.restoring import read_rows, restore_here, write_damaged
 
-OF_RECORDS = ("record",)  # of the manifest: names of records have the number of the attempt
+OF_RECORDS = ("record", "done_at")  # of the manifest: names of records have the number of the attempt
 METHOD = "linear"
 UNKNOWN = ("a.wav.flac", "b.wav.flac", "new.wav.flac")  # whole, but of a block that was killed before its record
 
@@ -68,7 +69,7 @@ def check_nothing_is_lost(config: RestoreConfig, folder: Path) -> None:
             assert written.exists() and rows[path.name]["gap_rows"] == rows[path.name]["gaps"]
     assert "new.wav" in (output / REPORT).read_text()
     kept = {file.name for file in storage.list_files(str(output / "_restore")) if "records/" not in file.name}
-    assert kept == {"manifest.parquet", "gaps.parquet", "report.html", "claim.json"}
+    assert kept == {"manifest.parquet", "gaps.parquet", "report.html", "summary.json", "claim.json"}
     outputs = {name for name in files_of(output) if not name.startswith("_restore/")}
     assert outputs - set(UNKNOWN) == {row["output"] for row in rows.values()}
     assert not [name for name in files_of(output) if name.endswith(".tmp")]
@@ -126,6 +127,26 @@ def test_a_kill_at_any_write_loses_nothing(before: Path, tmp_path: Path) -> None
     assert count >= 8  # two outputs and two records at most, what was begun, and the views
     for killed_at in range(count):
         interrupt(before, tmp_path, [killed_at], expected)
+
+
+def test_a_kill_at_any_write_leaves_every_output_with_its_own_difference(before: Path, tmp_path: Path) -> None:
+    proof = Proof(difference=True, bag=True)
+    count, expected = undisturbed(before, tmp_path, proof=proof)
+    assert {"data/a.removed.wav", "data/c.removed.flac"} <= expected[0].keys()
+    for killed_at in range(count):
+        config = begin(before, tmp_path, proof=proof)
+        run(config, killed_at=killed_at)
+        for name, path in files_of(tmp_path / "out").items():
+            if name.startswith("data/") and not name.endswith(".tmp"):
+                assert path.read_bytes() == expected[0][name], (killed_at, name)  # whole, or not there
+        run(config)
+        files, rows, gaps = results_of(tmp_path / "out")
+        tags = {"tagmanifest-sha256.txt"}  # has records, whose names have the number of the attempt
+        assert {name: data for name, data in files.items() if name not in tags} == {
+            name: data for name, data in expected[0].items() if name not in tags
+        }
+        assert (rows, gaps) == expected[1:]
+        bagit.Bag(str(tmp_path / "out")).validate()
 
 
 @pytest.mark.usefixtures("blocks")

@@ -87,7 +87,8 @@ def test_a_line_that_names_no_file_is_a_failed_row_with_what_is_there(tapes: Pat
 def test_a_dry_run_names_them_too(tapes: Path, capsys: pytest.CaptureFixture[str]) -> None:
     gaps = _write_list(tapes, "b.wav,0.25,0.26", "B.WAV,0.25,0.26")
     assert restore_here(_config(tapes, gaps, dry_run=True)) == 3
-    assert f"failed  B.WAV: {gaps} line 3: no file of this name" in capsys.readouterr().out
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "B.WAV" in line]
+    assert "  failed  " in line and f"{gaps} line 3: no file of this name" in line
 
 
 def test_a_misspelt_label_track_beside_the_audio_is_named_and_notes_are_not(tapes: Path) -> None:

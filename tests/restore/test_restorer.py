@@ -20,7 +20,6 @@ from inpaint_ray.ledger.records import read_entries
 from inpaint_ray.restore import survey
 from inpaint_ray.restore.archive import SourceFile
 from inpaint_ray.restore.config import RestoreConfig
-from inpaint_ray.restore.excerpts import EXCERPT_S, cut_excerpts
 from inpaint_ray.restore.formats import LOSSLESS, Target, choose_target
 from inpaint_ray.restore.gap_table import read_gaps
 from inpaint_ray.restore.look import Looker
@@ -190,8 +189,16 @@ def test_flac_output_keeps_every_known_sample_of_a_wav(tmp_path: Path) -> None:
     np.testing.assert_array_equal(after.samples[:, GAP.stop :], before.samples[:, GAP.stop :])
 
 
+def test_seconds_that_repeat_are_restored_and_noted_as_such(tmp_path: Path) -> None:
+    samples = np.tile(0.1 * np.random.default_rng(0).standard_normal((1, 4 * RATE)), 3)
+    row, _ = restore(tmp_path, "a.wav", write(samples, "WAV", "PCM_16"), labels="5.0\t7.0\tlong\n")
+    assert (row.status, row.gaps, row.samples_replaced, row.error) == ("restored", 1, 2 * RATE, "")
+    (gap,) = gaps_of(tmp_path, row)
+    assert gap["method"] == "retrieval" and gap["level_after_db"] == pytest.approx(-20, abs=0.5)
+
+
 def test_a_gap_longer_than_a_second_stays_silent_and_is_told(tmp_path: Path) -> None:
-    samples = make_tones(1, seconds=4)
+    samples = 0.1 * np.random.default_rng(0).standard_normal((1, 4 * RATE))  # which never repeats
     samples[:, GAP] = 0
     samples[:, 2 * RATE : 3 * RATE + 400] = 0
     labels = LABELS + "2.0\t3.05\tlong\n"
@@ -294,29 +301,6 @@ def test_what_an_earlier_run_wrote_under_another_name_is_replaced(tmp_path: Path
     assert restore_here(config) == 0 and (tmp_path / "out" / "a.wav.flac").exists()
     assert restore_here(replace(config, output_format="same")) == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["_restore", "a.wav"]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "lost", "span"),
-    [
-        (12.0, [(0.5, 0.52), (9.0, 9.1)], (6.05, 12.0)),  # up to the end, around the longest
-        (14.0, [(0.5, 0.52), (9.0, 9.1)], (6.05, 12.05)),
-        (14.0, [(0.5, 0.52), (9.0, 10.5)], (0.0, 6.0)),  # the longer one is not filled
-        (4.0, [(0.5, 0.52)], (0.0, 4.0)),
-    ],
-    ids=["near the end", "in the middle", "near the start", "a short file"],
-)
-def test_excerpts_are_around_the_longest_filled_gap_and_within_the_file(
-    tmp_path: Path, seconds: float, lost: list[tuple[float, float]], span: tuple[float, float]
-) -> None:
-    data = write(make_tones(2, seconds=seconds), "WAV", "PCM_16")
-    labels = "".join(f"{start}\t{stop}\tgap\n" for start, stop in lost)
-    row, written = restore(tmp_path, "a.wav", data, labels=labels)
-    excerpts = cut_excerpts(ledger_of(tmp_path), row, str(tmp_path / "in" / "file"))
-    start, stop = (round(each * RATE) for each in span)
-    start = max(min(start, round((seconds - EXCERPT_S) * RATE)), 0)
-    for excerpt, whole in zip(excerpts, (data, written), strict=True):
-        np.testing.assert_array_equal(excerpt.samples, read_recording(whole).samples[:, start:stop])
 
 
 @pytest.mark.music

@@ -17,7 +17,8 @@ from inpaint_ray.restore.config import OutputFormat, RestoreConfig
 from inpaint_ray.restore.formats import LOSSLESS
 from inpaint_ray.restore.gap_table import GAPS, SCHEMA, FilledGap, read_gaps
 from inpaint_ray.restore.manifest import FOLDER, MANIFEST
-from inpaint_ray.restore.undo import UndoConfig, put_back, undo
+from inpaint_ray.restore.replaced import put_back
+from inpaint_ray.restore.undo import UndoConfig, undo
 from tests.support.faulty_proxy import FaultyProxy
 from tests.support.restoring import read_rows, restore_here, write_damaged
 from tests.support.s3 import forget_clients
@@ -117,6 +118,9 @@ def test_a_long_stretch_that_is_not_finite_is_silenced_and_comes_back(tmp_path: 
 
 def test_where_there_is_nothing_to_undo_says_so(tmp_path: Path) -> None:
     output, to = str(tmp_path / "out"), str(tmp_path / "undone")
+    with pytest.raises(UsageError, match=f"^--output {output}: no such file or folder"):
+        undo(UndoConfig(output=output, to=to))
+    (tmp_path / "out").mkdir()
     with pytest.raises(UsageError, match=f"^--output {output}: no {MANIFEST} there; run the restoration again"):
         undo(UndoConfig(output=output, to=to))
     write_damaged(tmp_path / "in" / "a.wav", gaps=0)
@@ -262,7 +266,8 @@ def test_an_undo_that_was_killed_is_run_again(tmp_path: Path, restored: Path) ->
     assert undo(config) == 0
     for name in ("a/b.wav", "c.wav"):
         assert (tmp_path / "undone" / name).read_bytes() == (tmp_path / "in" / name).read_bytes()
-    assert len([path for path in (tmp_path / "undone").rglob("*") if path.is_file()]) == 3
+    left = {path.name for path in (tmp_path / "undone").rglob("*") if path.is_file()}
+    assert left == {"b.wav", "c.wav", "claim.json", "gaps.parquet", "manifest.parquet"}
 
 
 def test_what_is_not_as_the_restoration_left_it_is_said_and_not_undone(

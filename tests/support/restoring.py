@@ -1,7 +1,5 @@
 """Whole restorations without Ray, file after file in this process, and the work of an actor on a single file."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -44,7 +42,7 @@ def restore_here(config: RestoreConfig, done: list[str] | None = None) -> int:
             done.append(source.name)
         return call(restorer, source, earlier, record)
 
-    with here(), undrawn(), patch.object(Restorer, "__call__", noted):
+    with here(), patch.object(Restorer, "__call__", noted):
         return restore(config)
 
 
@@ -65,13 +63,6 @@ def restore_entry(config: RestoreConfig, source: dict[str, Any], earlier: Entry 
 def restore_file(config: RestoreConfig, source: dict[str, Any]) -> ManifestRow:
     """Restore one file as an actor does, and return its row of the manifest."""
     return ManifestRow(**restore_entry(config, source).row)
-
-
-@contextmanager
-def undrawn() -> Iterator[None]:
-    """Leave out the pictures of the report, which take longer than all the rest."""
-    with patch("inpaint_ray.restore.report.draw_spectrograms", lambda *arguments: b"drawn"):
-        yield
 
 
 def read_rows(output: Path | str) -> list[ManifestRow]:

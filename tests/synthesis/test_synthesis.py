@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from inpaint_ray.audio.decode import decode, read_recording
+from inpaint_ray.audio.grid import Grid
 from inpaint_ray.audio.interpolation import interpolate_frames
-from inpaint_ray.audio.stft import Grid, spectrogram
+from inpaint_ray.audio.stft import spectrogram
 from inpaint_ray.errors import UsageError
 from inpaint_ray.fma.tracks import list_fma
 from inpaint_ray.synthesis.archive import write_archive

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from inpaint_ray.audio.damage import Damage, draw_lost_frames, draw_lost_samples
 from inpaint_ray.audio.decode import decode
+from inpaint_ray.audio.grid import Grid
 from inpaint_ray.audio.patches import PATCH_FRAMES
-from inpaint_ray.audio.stft import Grid, istft, stft
+from inpaint_ray.audio.stft import istft, stft
 from inpaint_ray.errors import AudioDecodeError
 from inpaint_ray.evaluate.config import Task
 

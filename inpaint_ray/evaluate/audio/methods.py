@@ -1,18 +1,14 @@
 """The methods that an evaluation compares on audio: those of `waveform.fill`, and two baselines beside them."""
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_ray.audio.interpolation import interpolate_frames
 from inpaint_ray.audio.wiener import wiener_frames
 from inpaint_ray.evaluate.audio.janssen import fill_textbook
+from inpaint_ray.evaluate.config import MethodName
 from inpaint_ray.filling.waveform import RestoreMagnitudes, fill
 
-MethodName = Literal[
-    "silence", "linear", "interpolation", "wiener", "janssen", "griffin_lim", "autoregressive", "model", "auto"
-]
 # What a method must beat. `interpolation` and `wiener` fill the columns of the spectrogram without a network, with the
 # phase of `model`; `griffin_lim` is the reference's own synthesis.
 BASELINES: tuple[MethodName, ...] = ("silence", "linear", "interpolation", "wiener", "janssen", "griffin_lim")

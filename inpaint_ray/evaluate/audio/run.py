@@ -21,6 +21,7 @@ from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.ledger.spread import spread
 from inpaint_ray.progress import Progress, failure_lines
 from inpaint_ray.storage import StoredFile
+from inpaint_ray.terminal import say
 
 
 def evaluate_archive(config: EvaluateConfig) -> list[TaskResults]:
@@ -37,10 +38,10 @@ def evaluate_archive(config: EvaluateConfig) -> list[TaskResults]:
     config = complete(config)
     if config.visqol:
         Visqol()  # says at once that it is absent
-    checkpoint = open_checkpoint(config.checkpoint[0]) if config.checkpoint else None
+    checkpoint = open_checkpoint(config.checkpoint[0], tta=config.tta) if config.checkpoint else None
     architecture = checkpoint.architecture if checkpoint else ""
     files = [file for file in storage.list_files(config.data) if is_audio(file.name)]
-    print(f"evaluate  {len(files)} files, {', '.join(config.damage)}: {', '.join(config.methods)}", flush=True)
+    say(f"evaluate  {len(files)} files, {', '.join(config.damage)}: {', '.join(config.methods)}")
     scores = _score(config, files, model=identify(checkpoint))
     tasks = gather(scores)
     if not tasks:
@@ -51,10 +52,10 @@ def evaluate_archive(config: EvaluateConfig) -> list[TaskResults]:
     write_scores(config.output, scores)
     write_audio_report(config, tasks, scores, architecture=architecture)
     for task in tasks:
-        print(f"Task {task.task}, against the best baseline:\n\n{verdicts_to_markdown(task.cases)}", flush=True)
+        say(f"Task {task.task}, against the best baseline:\n\n{verdicts_to_markdown(task.cases)}")
     failed = [(score.name, score.error) for score in scores if score.error and not score.task]
     if failed:
-        print(failure_lines(failed, len(failed), f"{SCORES_FILE} has all"), flush=True)
+        say(failure_lines(failed, len(failed), f"{SCORES_FILE} has all"))
     examples = _choose_examples(config, scores, tasks[0])
     if examples:
         _make_sounds(config, examples, {file.name: file.uri for file in files})

@@ -13,19 +13,21 @@ from torch import Tensor
 
 from inpaint_ray import storage
 from inpaint_ray.audio.damage import Damage
+from inpaint_ray.audio.grid import Grid
 from inpaint_ray.audio.metrics import join_step, log_spectral_distance, snr, spectral_convergence
 from inpaint_ray.audio.runs import find_runs
-from inpaint_ray.audio.stft import Grid, spectrogram
+from inpaint_ray.audio.stft import spectrogram
 from inpaint_ray.checkpoints import open_restorer
 from inpaint_ray.errors import AudioDecodeError
 from inpaint_ray.evaluate.audio.cases import Case, Excerpt, cut, read_excerpt
 from inpaint_ray.evaluate.audio.methods import restore
 from inpaint_ray.evaluate.audio.visqol import Visqol
 from inpaint_ray.evaluate.config import EvaluateConfig, Task
-from inpaint_ray.filling.waveform import RestoreMagnitudes, lost_frames
+from inpaint_ray.filling.synthesis import lost_frames
+from inpaint_ray.filling.waveform import RestoreMagnitudes
 from inpaint_ray.ledger.items import Item
 from inpaint_ray.ledger.records import Entry, RecordWriter
-from inpaint_ray.metrics import count, reject
+from inpaint_ray.metrics import count
 
 HIGHEST_SNR = 100.0  # dB; above, a signal counts as recovered exactly, and a mean is not made of rounding errors
 MIN_POWER = 1e-8  # -80 dB: what is lost in silence has no ratio
@@ -87,7 +89,7 @@ class AudioScorer:
             excerpt = read_excerpt(file.name, storage.read_bytes(file.uri), self.config.seconds)
         except (AudioDecodeError, FileNotFoundError, PermissionError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
-            reject("evaluate", file.uri, reason)
+            count("evaluate", rejects=1)
             record.add(asdict(AudioScore(name=file.name, error=reason)))
             again = not isinstance(error, AudioDecodeError)  # it may be there, or readable, the next time
             return file.entry(failed=True, fingerprint="" if again else file.fingerprint)
@@ -101,7 +103,9 @@ class AudioScorer:
 
 def load_model(config: EvaluateConfig) -> RestoreMagnitudes | None:
     """Open the checkpoint's model on the device that the configuration asks for; None without a checkpoint."""
-    return open_restorer(config.checkpoint[0], use_gpu=config.actors.use_gpu) if config.checkpoint else None
+    if not config.checkpoint:
+        return None
+    return open_restorer(config.checkpoint[0], use_gpu=config.actors.use_gpu, tta=config.tta)
 
 
 def cases_of(config: EvaluateConfig) -> Iterator[tuple[Task, str]]:

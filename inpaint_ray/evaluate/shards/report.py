@@ -24,6 +24,7 @@ from inpaint_ray.evaluate.shards.table import (
 from inpaint_ray.evaluate.statistics import FEWEST_TRACKS, Answer
 from inpaint_ray.pages.templates import data_uri
 from inpaint_ray.tables import markdown_table
+from inpaint_ray.terminal import say
 
 GAIN = "gain over the damaged input (dB PSNR)"
 BASELINE_TITLES = {"interpolation": "linear interpolation", "wiener": "Wiener interpolation"}
@@ -115,7 +116,7 @@ def write_report(output: str, results: ShardResults) -> None:
         share_lines=_draw_classes(results.shares, results.methods, "share of lost frames"),
         run_lines=_draw_classes(results.runs, results.methods, "longest run of lost frames"),
     )
-    print(_to_summary(results), flush=True)
+    say(_to_summary(results))
 
 
 def _to_record(results: ShardResults) -> dict[str, Any]:

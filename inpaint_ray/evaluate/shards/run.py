@@ -15,6 +15,7 @@ from inpaint_ray.evaluate.shards.score import BASELINES, ShardScorer, TrackScore
 from inpaint_ray.evaluate.shards.table import TableRow
 from inpaint_ray.ledger.items import Item, fingerprint
 from inpaint_ray.ledger.ledger import Ledger
+from inpaint_ray.terminal import say
 
 
 def evaluate_shards(config: EvaluateConfig) -> list[TableRow]:
@@ -32,11 +33,10 @@ def evaluate_shards(config: EvaluateConfig) -> list[TableRow]:
     damage = config.damage or SHARD_DAMAGE
     damages = parse_damage(damage)
     checkpoints = {name: uri for name, uri in zip(name_checkpoints(config.checkpoint), config.checkpoint, strict=True)}
-    opened = {name: open_checkpoint(uri) for name, uri in checkpoints.items()}
-    print(
+    opened = {name: open_checkpoint(uri, tta=config.tta) for name, uri in checkpoints.items()}
+    say(
         f"evaluate  {dataset.num_patches(split)} {split} patches of {dataset.num_tracks(split)} tracks: "
         f"{', '.join(checkpoints)}",
-        flush=True,
     )
     settings = [dataset.contents, damage, *((name, identify(each)) for name, each in opened.items())]
     ledger = Ledger(config.output, FOLDER)
@@ -52,6 +52,7 @@ def evaluate_shards(config: EvaluateConfig) -> list[TableRow]:
         checkpoints=checkpoints,
         scale=dataset.scale,
         damage=damages,
+        tta=config.tta,
         use_gpu=config.actors.use_gpu,
     )
     tracks = [TrackScores.from_row(row) for table in ledger.rows(chosen) for row in table.to_pylist()]

@@ -139,10 +139,16 @@ class ShardScorer:
     schema: ClassVar[pa.Schema] = SCHEMA
 
     def __init__(
-        self, checkpoints: dict[str, str], scale: float, damage: tuple[Damage, ...], *, use_gpu: bool = False
+        self,
+        checkpoints: dict[str, str],
+        scale: float,
+        damage: tuple[Damage, ...],
+        *,
+        tta: bool = False,
+        use_gpu: bool = False,
     ) -> None:
         self.device = choose_device(use_gpu=use_gpu)
-        self.checkpoints = {name: open_checkpoint(uri) for name, uri in checkpoints.items()}
+        self.checkpoints = {name: open_checkpoint(uri, tta=tta) for name, uri in checkpoints.items()}
         for checkpoint in self.checkpoints.values():
             checkpoint.model.to(self.device)
         self.scale, self.damage = scale, damage

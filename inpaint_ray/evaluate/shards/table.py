@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint_ray.audio.stft import HOP_S
+from inpaint_ray.audio.grid import HOP_S
 from inpaint_ray.evaluate.shards.score import BASELINES, RUN_EDGES, SHARE_STEPS, TrackScores
 from inpaint_ray.evaluate.statistics import Comparison, Interval, compare, mean_intervals
 from inpaint_ray.tables import markdown_table

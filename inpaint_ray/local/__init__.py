@@ -1,0 +1,1 @@
+"""Files repaired on this machine, without Ray."""

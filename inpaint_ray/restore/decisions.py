@@ -1,0 +1,172 @@
+"""decisions.csv: what people decide of single repairs.
+
+The columns are name, channel, start, stop, decision: the first four as the table of gaps has them (the file's name in
+the manifest, samples from 0, one past the last), then `keep`, `undo`, or the method that is to do the repair again.
+"""
+
+import csv
+import io
+import json
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import NamedTuple, cast
+
+import numpy as np
+
+from inpaint_ray import storage
+from inpaint_ray.audio.decode import Recording
+from inpaint_ray.audio.runs import Event
+from inpaint_ray.errors import UsageError
+from inpaint_ray.filling.waveform import METHODS, Fill, Method
+from inpaint_ray.names import printable
+from inpaint_ray.restore.pieces import Piece
+
+COLUMNS = ("name", "channel", "start", "stop", "decision")
+KEEP, UNDO = "keep", "undo"
+DECISIONS = (KEEP, UNDO, *METHODS)
+
+DECLIPPED = Fill(0, 0, 0, "declip", np.nan)  # what clipped samples are noted as; nobody knows how near they are
+
+
+class Repair(NamedTuple):
+    """A repair of a file: a row of its gaps."""
+
+    channel: int  # from 0
+    start: int  # samples
+    stop: int
+
+    def __str__(self) -> str:
+        return f"channel {self.channel}, samples {self.start} to {self.stop}"
+
+
+Decided = dict[Repair, str]
+
+
+def read_decisions(flag: str, uri: str) -> dict[str, Decided]:
+    """Read the decisions of a file: name of a recording -> what is decided of its repairs.
+
+    Raises:
+        UsageError: there is no such file, or a line of it cannot be understood.
+    """
+    try:
+        text = storage.read_bytes(uri).decode("utf-8-sig")
+    except FileNotFoundError:
+        raise UsageError(f"{flag} {uri}: no such file") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{flag} {uri}: not a text file: {error}") from error
+    rows = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
+    missing = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
+    if missing:
+        raise UsageError(
+            f"{flag} {uri}: no column {', '.join(missing)}; its first line must be {','.join(COLUMNS)}, with commas"
+        )
+    decided: dict[str, Decided] = defaultdict(dict)
+    for row in rows:
+        where = f"{flag} {uri} line {rows.line_num}"
+        try:
+            repair = Repair(*(int(row[column]) for column in COLUMNS[1:4]))
+        except (TypeError, ValueError):
+            raise UsageError(f"{where}: channel, start and stop must be whole numbers: samples, not seconds") from None
+        decision = (row["decision"] or "").strip()
+        if decision not in DECISIONS:
+            raise UsageError(f"{where}: decision {decision!r} is none of {', '.join(DECISIONS)}")
+        if decided[row["name"]].setdefault(repair, decision) != decision:
+            raise UsageError(f"{where}: {printable(row['name'])}, {repair}, is decided twice and differently")
+    return dict(decided)
+
+
+def check_names(flag: str, uri: str, decided: Iterable[str], names: Collection[str], where: str) -> None:
+    """Check that files that are decided on are among those with these names.
+
+    Raises:
+        UsageError: one is not.
+    """
+    for name in decided:
+        if name not in names:
+            raise UsageError(f"{flag} {uri}: no file named {printable(name)} in {where}")
+
+
+def to_text(decided: Decided) -> str:
+    """Return what is decided of a file as text, the same for the same decisions."""
+    return json.dumps(sorted([*repair, decision] for repair, decision in decided.items()))
+
+
+def from_text(text: str) -> Decided:
+    """Return what `to_text` made the text from; nothing of an empty one."""
+    return {Repair(*repair): decision for *repair, decision in json.loads(text or "[]")}
+
+
+class Part(NamedTuple):
+    """A gap of a piece, or a part of one that was filled by itself: a repair."""
+
+    repair: Repair
+    gap: Event  # that it is of
+    note: Fill  # on what is there
+
+
+Refill = Callable[[Piece, Method, set[Repair]], tuple[Recording, list[Fill]]]
+
+
+def decide(
+    window: Recording, piece: Piece, restored: Recording, parts: list[Part], decided: Decided, refill: Refill
+) -> list[Part]:
+    """Return the repairs of a filled window, done as people decided; all others stay as they are, bit for bit.
+
+    Args:
+        window: of the piece, as it came.
+        piece: whose repairs are looked for among those that are decided.
+        restored: the window as the run's method and copies fill it; its samples are changed.
+        parts: the repairs of the piece; those that are taken back keep their notes.
+        decided: of the file.
+        refill: fills the window of a piece by another method, and these repairs from no copy.
+    """
+    first = piece.window[0]
+    for decision in sorted({decided.get(part.repair, KEEP) for part in parts} - {KEEP}):
+        chosen = {part.repair for part in parts if decided.get(part.repair) == decision}
+        marked = _marked(piece, {part.gap for part in parts if part.repair in chosen})
+        again, notes = (window, None) if decision == UNDO else refill(marked, cast(Method, decision), chosen)
+        values = again.samples if again.samples.dtype == restored.samples.dtype else again.to_float()
+        for channel, start, stop in chosen:
+            restored.samples[channel, start - first : stop - first] = values[channel, start - first : stop - first]
+        if notes is not None:
+            parts = [
+                each._replace(note=_note_at(each, notes, first)) if each.repair in chosen else each for each in parts
+            ]
+    return parts
+
+
+def parts_of(piece: Piece, fills: Sequence[Fill]) -> list[Part]:
+    """The repairs of a piece: what lies in it of every gap, whole, or in parts where it was filled in parts.
+
+    Args:
+        piece: in samples of the recording.
+        fills: of its window, in samples of the window, by channel and start.
+    """
+    first = piece.window[0]
+    parts = []
+    for gap in piece.gaps:
+        start, stop = max(gap.start, piece.start), min(gap.stop, piece.stop)
+        for note in fills:
+            begin, end = max(note.start + first, start), min(note.stop + first, stop)
+            if note.channel != gap.channel or begin >= end:
+                continue
+            if start < begin:
+                parts.append(Part(Repair(gap.channel, start, begin), gap, DECLIPPED))
+            parts.append(Part(Repair(gap.channel, begin, end), gap, note))
+            start = end
+        if start < stop:
+            parts.append(Part(Repair(gap.channel, start, stop), gap, DECLIPPED))
+    return parts
+
+
+def _note_at(part: Part, notes: Sequence[Fill], first: int) -> Fill:
+    """The note on a repair, by its first sample."""
+    channel, start, _ = part.repair
+    found = (note for note in notes if note.channel == channel and note.start <= start - first < note.stop)
+    return next(found, DECLIPPED)
+
+
+def _marked(piece: Piece, chosen: set[Event]) -> Piece:
+    """The piece with chosen gaps as marked ones: a method that is named fills clipped samples, too."""
+    return replace(piece, gaps=[gap._replace(kind="marked") if gap in chosen else gap for gap in piece.gaps])
