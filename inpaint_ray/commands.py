@@ -60,6 +60,13 @@ COMMANDS = {
             "--input tapes --output restored",
         ),
         Command(
+            "merge",
+            "Take what a recording has lost from other copies of it, and fill what all of them have lost.",
+            "inpaint_ray.copies.config:MergeConfig",
+            "inpaint_ray.copies.run:merge",
+            "--input tapes --copies second_transfer --output merged",
+        ),
+        Command(
             "undo",
             "Take a restoration back: write restored files with the samples in their gaps as they came.",
             "inpaint_ray.restore.config:UndoConfig",

@@ -54,6 +54,25 @@ def join_events(events: Iterable[Event]) -> list[Event]:
     return sorted(joined, key=lambda event: (event.start, event.channel))
 
 
+def leave_out(events: Iterable[Event], parts: Iterable[Event | Gap]) -> list[Event]:
+    """Events without these parts of them: whole, in pieces, or not at all."""
+    by_channel: dict[int, list[tuple[int, int]]] = {}
+    for part in sorted(parts, key=lambda part: part.start):
+        by_channel.setdefault(part.channel, []).append((part.start, part.stop))
+    left: list[Event] = []
+    for event in events:
+        start = event.start
+        for begin, end in by_channel.get(event.channel, []):
+            if end <= start or begin >= event.stop:
+                continue
+            if begin > start:
+                left.append(event._replace(start=start, stop=begin))
+            start = end
+        if start < event.stop:
+            left.append(event._replace(start=start))
+    return left
+
+
 def mark_gaps(gaps: Iterable[Event | Gap], num_channels: int, start: int, stop: int) -> NDArray[np.bool_]:
     """Lost samples from `start` to `stop`: (num_channels, stop - start)."""
     lost = np.zeros((num_channels, stop - start), dtype=bool)

@@ -3,6 +3,7 @@
 Shapes: c = channels, n = samples.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -84,7 +85,7 @@ def retrieve(
             known = replace(known, method="retrieval")
             first, last = _window(start, stop, filled.shape[1], sample_rate)
             source = surroundings.source(match, first + sources.offset, last + sources.offset)
-            _fill_from_source(filled, source, first, inside, sample_rate)
+            fill_from_source(filled, source, first, inside, sample_rate)
         found |= dict.fromkeys(inside, known)
     return found
 
@@ -164,7 +165,7 @@ def _window(
     return max(start - context, 0), min(stop + context, num_samples)
 
 
-def _fill_from_source(filled: NDArray, source: NDArray, first: int, gaps: list[Gap], sample_rate: int) -> None:
+def fill_from_source(filled: NDArray, source: NDArray, first: int, gaps: Sequence[Gap], sample_rate: int) -> None:
     """Fill gaps in place by the source, (c, w) from sample `first` on, and a fill of what it leaves."""
     inside = slice(first, first + source.shape[1])
     for gap in gaps:

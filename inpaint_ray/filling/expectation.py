@@ -24,6 +24,7 @@ COEFFICIENTS = {  # constant, a dB of level, a doubling of 0.1 s, a dB of trust 
     "retrieval": (3.99, 0.30, -0.74, 0.81),
     "other channel": (4.47, 0.41, -1.40, 0.0),
     "model": (1.48, 0.07, -1.79, 0.0),
+    "copy": (0.0, 0.0, 0.0, 1.0),
 }
 LEAST_DB, MOST_EXPECTED_DB = -3.0, 40.0
 LENGTH_COUNTS_S = 0.3  # longer gaps are no harder
@@ -102,7 +103,7 @@ def features(method: str, seconds: float, level: float, trust: float, pseudo: fl
     kind = method.split(" + ")[0]
     if kind == "autoregressive" and np.isfinite(pseudo):
         kind = "pseudo"
-    more = {"retrieval": trust, "pseudo": pseudo}.get(kind, 0.0)
+    more = {"retrieval": trust, "copy": trust, "pseudo": pseudo}.get(kind, 0.0)
     return kind, np.array([1.0, level, np.log2(min(seconds, LENGTH_COUNTS_S) / 0.1), more])
 
 

@@ -40,9 +40,9 @@ class _Fit:
     crossed: Signal  # (c, t)
     gram: Signal  # (c, t, t)
 
-    def taps(self) -> Signal:
-        """The filters, (c, t)."""
-        ridge = RIDGE * np.trace(self.gram, axis1=1, axis2=2)[:, None, None] / self.gram.shape[1] + 1e-12
+    def taps(self, share: float) -> Signal:
+        """The filters, (c, t), with a share of the source's power added to it."""
+        ridge = share * np.trace(self.gram, axis1=1, axis2=2)[:, None, None] / self.gram.shape[1] + 1e-12
         return solve(self.gram + ridge * np.eye(self.gram.shape[1]), self.crossed[..., None], assume_a="pos")[..., 0]
 
     def snr_db(self, taps: Signal) -> float:
@@ -55,11 +55,21 @@ class Surroundings:
     """A gap of all channels at once, and the recording around it."""
 
     def __init__(
-        self, samples: NDArray, lost: NDArray[np.bool_], start: int, stop: int, sample_rate: int, *, origin: int = 0
+        self,
+        samples: NDArray,
+        lost: NDArray[np.bool_],
+        start: int,
+        stop: int,
+        sample_rate: int,
+        *,
+        origin: int = 0,
+        reach_s: float = REACH_S,
+        ridge: float = RIDGE,
     ) -> None:
         self._samples, self._lost, self._origin = samples, lost, origin
         self._start, self._stop = start, stop
-        self._reach = max(round(REACH_S * sample_rate), 1)
+        self._fitted: dict[tuple[int, ...], tuple[_Fit, _Fit]] = {}
+        self._reach, self._ridge = max(round(reach_s * sample_rate), 1), ridge
         context = round(CONTEXT_S * sample_rate)
         self._first, self._last = max(start - context, 0), min(stop + context, samples.shape[1])
         place = np.arange(self._first, self._last)
@@ -92,7 +102,7 @@ class Surroundings:
     def source(self, match: Match, first: int, last: int) -> Signal:
         """The filtered sources over a stretch, (c, w), that is counted from `origin` samples before the recording's."""
         first, last = first - self._origin, last - self._origin
-        taps = self._joined(self._fits(match.shifts)).taps()
+        taps = self._joined(self._fits(match.shifts)).taps(self._ridge)
         parts = np.split(taps, len(match.shifts), axis=1)
         made = np.zeros((len(self._samples), last - first))
         for shift, filters in zip(match.shifts, parts, strict=True):
@@ -108,14 +118,23 @@ class Surroundings:
         likeness = sum(np.correlate(one, other, mode="valid") for one, other in zip(values, weighted, strict=True))
         return shift + int(np.argmax(likeness)) - reach
 
-    def _trust(self, shifts: tuple[int, ...]) -> float:
+    def sides_db(self, shifts: tuple[int, ...]) -> tuple[float, float]:
+        """SNR before and after the gap by filters from the other side; minus infinity where one is silent or lost."""
         before, after = self._fits(shifts)
         if not (before.power.any() and after.power.any()):
-            return -np.inf
-        return min(after.snr_db(before.taps()), before.snr_db(after.taps()))
+            return -np.inf, -np.inf
+        return before.snr_db(after.taps(self._ridge)), after.snr_db(before.taps(self._ridge))
+
+    def _trust(self, shifts: tuple[int, ...]) -> float:
+        return min(self.sides_db(shifts))
 
     def _fits(self, shifts: tuple[int, ...]) -> tuple[_Fit, _Fit]:
-        """The sums before and after the gap."""
+        """The sums before and after the gap, computed once."""
+        if shifts not in self._fitted:
+            self._fitted[shifts] = self._fit_sides(shifts)
+        return self._fitted[shifts]
+
+    def _fit_sides(self, shifts: tuple[int, ...]) -> tuple[_Fit, _Fit]:
         columns, weight = [], self._weight.copy()
         for shift in shifts:
             piece, whole = self._piece(self._first + shift, self._last + shift)

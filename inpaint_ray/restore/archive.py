@@ -41,6 +41,11 @@ class SourceFile(Item):
     taken: tuple[str, ...] = ()  # names that its results must not have: other files of the archive
     decided: str = ""  # what people decided of its repairs: see `decisions.to_text`
 
+    @property
+    def has_copies(self) -> bool:
+        """True where other copies may fill what is too long to be filled."""
+        return False
+
 
 def list_archive(config: RestoreConfig) -> list[StoredFile]:
     """List every audio file of the input; below a folder an earlier restoration's _restore folder is passed over.
@@ -81,7 +86,7 @@ def fingerprint(config: RestoreConfig, model: str, labels: str | None = None) ->
     """Return a digest of all that decides what a file becomes, its own bytes apart; of labels, the stretches alone."""
     settings: list[object] = [VERSION, config.method, config.effort, config.output_format, config.min_gap_ms, model]
     settings += [config.proof.difference, config.proof.md5, config.proof.bag, sorted(config.find)]
-    settings += [config.sensitivity, config.headroom_db, labels]
+    settings += [config.sensitivity, config.headroom_db, "with copies", labels]
     if labels is not None:
         with suppress(LabelError):  # damaged ones are their text
             settings[-1] = [[*label[:3], label.kind] for label in read_labels(labels)]

@@ -8,9 +8,11 @@ import csv
 import io
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple, cast
+
+import numpy as np
 
 from inpaint_ray import storage
 from inpaint_ray.audio.decode import Recording
@@ -23,6 +25,8 @@ from inpaint_ray.restore.pieces import Piece
 COLUMNS = ("name", "channel", "start", "stop", "decision")
 KEEP, UNDO = "keep", "undo"
 DECISIONS = (KEEP, UNDO, *METHODS)
+
+DECLIPPED = Fill(0, 0, 0, "declip", np.nan)  # what clipped samples are noted as; nobody knows how near they are
 
 
 class Repair(NamedTuple):
@@ -93,43 +97,76 @@ def from_text(text: str) -> Decided:
     return {Repair(*repair): decision for *repair, decision in json.loads(text or "[]")}
 
 
-Refill = Callable[[Piece, Method], tuple[Recording, list[Fill]]]
+class Part(NamedTuple):
+    """A gap of a piece, or a part of one that was filled by itself: a repair."""
+
+    repair: Repair
+    gap: Event  # that it is of
+    note: Fill  # on what is there
+
+
+Refill = Callable[[Piece, Method, set[Repair]], tuple[Recording, list[Fill]]]
 
 
 def decide(
-    window: Recording, piece: Piece, restored: Recording, fills: list[Fill], decided: Decided, refill: Refill
-) -> tuple[Recording, list[Fill]]:
-    """Return a filled window with its repairs done as people decided; all others stay as they are, bit for bit.
+    window: Recording, piece: Piece, restored: Recording, parts: list[Part], decided: Decided, refill: Refill
+) -> list[Part]:
+    """Return the repairs of a filled window, done as people decided; all others stay as they are, bit for bit.
 
     Args:
         window: of the piece, as it came.
         piece: whose repairs are looked for among those that are decided.
-        restored: the window as the run's method fills it; its samples are changed.
-        fills: what with.
+        restored: the window as the run's method and copies fill it; its samples are changed.
+        parts: the repairs of the piece; those that are taken back keep their notes.
         decided: of the file.
-        refill: fills the window of a piece by another method.
+        refill: fills the window of a piece by another method, and these repairs from no copy.
     """
     first = piece.window[0]
-    repairs = {repair: decided[repair] for repair, _ in repairs_of(piece) if decided.get(repair, KEEP) != KEEP}
-    for decision in sorted(set(repairs.values())):
-        chosen = {repair for repair, each in repairs.items() if each == decision}
-        again, notes = (window, []) if decision == UNDO else refill(_marked(piece, chosen), cast(Method, decision))
+    for decision in sorted({decided.get(part.repair, KEEP) for part in parts} - {KEEP}):
+        chosen = {part.repair for part in parts if decided.get(part.repair) == decision}
+        marked = _marked(piece, {part.gap for part in parts if part.repair in chosen})
+        again, notes = (window, None) if decision == UNDO else refill(marked, cast(Method, decision), chosen)
         values = again.samples if again.samples.dtype == restored.samples.dtype else again.to_float()
         for channel, start, stop in chosen:
             restored.samples[channel, start - first : stop - first] = values[channel, start - first : stop - first]
-        starts = {(repair.channel, repair.start - first) for repair in chosen}
-        fills = [fill for fill in fills if (fill.channel, fill.start) not in starts]
-        fills += [note for note in notes if (note.channel, note.start) in starts]
-    return restored, fills
+        if notes is not None:
+            parts = [
+                each._replace(note=_note_at(each, notes, first)) if each.repair in chosen else each for each in parts
+            ]
+    return parts
 
 
-def repairs_of(piece: Piece) -> list[tuple[Repair, Event]]:
-    """The repairs of a piece, and the events that they are of, whole or in part."""
-    parts = [(Repair(gap.channel, max(gap.start, piece.start), min(gap.stop, piece.stop)), gap) for gap in piece.gaps]
-    return [(repair, gap) for repair, gap in parts if repair.start < repair.stop]
+def parts_of(piece: Piece, fills: Sequence[Fill]) -> list[Part]:
+    """The repairs of a piece: what lies in it of every gap, whole, or in parts where it was filled in parts.
+
+    Args:
+        piece: in samples of the recording.
+        fills: of its window, in samples of the window, by channel and start.
+    """
+    first = piece.window[0]
+    parts = []
+    for gap in piece.gaps:
+        start, stop = max(gap.start, piece.start), min(gap.stop, piece.stop)
+        for note in fills:
+            begin, end = max(note.start + first, start), min(note.stop + first, stop)
+            if note.channel != gap.channel or begin >= end:
+                continue
+            if start < begin:
+                parts.append(Part(Repair(gap.channel, start, begin), gap, DECLIPPED))
+            parts.append(Part(Repair(gap.channel, begin, end), gap, note))
+            start = end
+        if start < stop:
+            parts.append(Part(Repair(gap.channel, start, stop), gap, DECLIPPED))
+    return parts
 
 
-def _marked(piece: Piece, chosen: set[Repair]) -> Piece:
+def _note_at(part: Part, notes: Sequence[Fill], first: int) -> Fill:
+    """The note on a repair, by its first sample."""
+    channel, start, _ = part.repair
+    found = (note for note in notes if note.channel == channel and note.start <= start - first < note.stop)
+    return next(found, DECLIPPED)
+
+
+def _marked(piece: Piece, chosen: set[Event]) -> Piece:
     """The piece with chosen gaps as marked ones: a method that is named fills clipped samples, too."""
-    gaps = {gap: gap._replace(kind="marked") for repair, gap in repairs_of(piece) if repair in chosen}
-    return replace(piece, gaps=[gaps.get(gap, gap) for gap in piece.gaps])
+    return replace(piece, gaps=[gap._replace(kind="marked") if gap in chosen else gap for gap in piece.gaps])

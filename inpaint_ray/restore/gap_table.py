@@ -32,6 +32,10 @@ SCHEMA = pa.schema(
         "method": pa.string(),
         "expected_snr_db": pa.float64(),
         "trust": pa.string(),
+        "copy": pa.string(),
+        "copy_start_s": pa.float64(),
+        "match_before_db": pa.float64(),
+        "match_after_db": pa.float64(),
         "level_before_db": pa.float64(),
         "level_after_db": pa.float64(),
         "decision": pa.string(),
@@ -63,6 +67,10 @@ class FilledGap:
     expected_snr_db: float | None = None  # of the fill; None where nothing tells
     trust: str = ""  # the same in a word: sure, likely or guess
     decision: str = ""  # of a person: keep, undo or a method; "" where there was none
+    copy: str = ""  # name of the copy that it was taken from; two joined by " + "; "" of what was filled
+    copy_start_s: float | None = None  # in the copy
+    match_before_db: float | None = None  # SNR of the copy before the gap; 120 where they are equal bit for bit
+    match_after_db: float | None = None
 
 
 def write_gaps(ledger: Ledger, manifest: pa.Table) -> None:

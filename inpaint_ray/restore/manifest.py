@@ -33,6 +33,7 @@ SCHEMA = pa.schema(
         "kinds": pa.map_(pa.string(), pa.int64()),
         "least_confidence": pa.float64(),
         "headroom_db": pa.float64(),
+        "copies": pa.map_(pa.string(), pa.float64()),
         "source_size": pa.int64(),
         "source_etag": pa.string(),
         "output": pa.string(),
@@ -55,6 +56,8 @@ SCHEMA = pa.schema(
         "record": pa.string(),
     }
 )
+
+MAPS = [each.name for each in SCHEMA if pa.types.is_map(each.type)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +83,7 @@ class ManifestRow:
     kinds: dict[str, int] = field(default_factory=dict)  # kind of damage -> events, each channel's by itself
     least_confidence: float = 0.0  # of the events; 0 where there is none
     headroom_db: float = 0.0  # by which the whole file was lowered, on request
+    copies: dict[str, float] = field(default_factory=dict)  # name of another copy -> score of its alignment, 0 to 1
     output: str = ""  # name relative to the output; empty where nothing was written
     output_size: int = 0  # bytes
     sha256: str = ""  # of the output
@@ -103,7 +107,7 @@ class ManifestRow:
 
 def rows_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     """Return rows as a part of the manifest."""
-    listed = [{**row, "kinds": list(row["kinds"].items())} for row in rows]
+    listed = [{**row, **{name: list(row[name].items()) for name in MAPS}} for row in rows]
     return pa.Table.from_pylist(listed, schema=SCHEMA)
 
 
@@ -144,6 +148,7 @@ def read_manifest(output: str) -> tuple[pa.Table, str] | None:
 def completed(table: pa.Table) -> pa.Table:
     """Return a manifest with the columns that it was written without, before there were such."""
     defaults = {each.name: each.default for each in fields(ManifestRow) if each.default is not MISSING}
+    defaults |= dict.fromkeys(MAPS)  # read as empty
     for name in SCHEMA.names:
         if name not in table.schema.names and name in defaults:
             table = table.append_column(name, pa.repeat(pa.scalar(defaults[name], SCHEMA.field(name).type), len(table)))
@@ -152,4 +157,4 @@ def completed(table: pa.Table) -> pa.Table:
 
 def manifest_rows(table: pa.Table) -> list[ManifestRow]:
     """Return rows of the manifest one by one."""
-    return [ManifestRow(**{**row, "kinds": dict(row["kinds"] or ())}) for row in table.to_pylist()]
+    return [ManifestRow(**{**row, **{name: dict(row[name] or ()) for name in MAPS}}) for row in table.to_pylist()]

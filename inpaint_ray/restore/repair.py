@@ -1,9 +1,10 @@
 """The second reading of a file: it is written again with its gaps filled. Samples and lost are (channels, n)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +17,16 @@ from inpaint_ray.filling.choice import MAX_FOUND_S, MAX_GAP_S
 from inpaint_ray.filling.expectation import in_a_word
 from inpaint_ray.filling.waveform import Effort, Fill, Method, RestoreMagnitudes, Sources
 from inpaint_ray.ledger.records import RecordWriter
+from inpaint_ray.merging.offers import Offer, Taken, put_and_fill
 from inpaint_ray.repairing import fill_events
-from inpaint_ray.restore.decisions import KEEP, UNDO, Decided, Repair, decide, repairs_of
+from inpaint_ray.restore.decisions import KEEP, UNDO, Decided, Part, Repair, decide, parts_of
 from inpaint_ray.restore.difference import DifferenceWriter, Removed
 from inpaint_ray.restore.formats import Target, convert
 from inpaint_ray.restore.gap_table import FilledGap
 from inpaint_ray.restore.pieces import Piece, fill_blocks, plan_pieces
 from inpaint_ray.restore.survey import Survey
 
-DECLIPPED = Fill(0, 0, 0, "declip", np.nan)  # what clipped samples are noted as; nobody knows how near they are
+FindOffers = Callable[[Recording, Piece], list[Offer]]  # a piece's window -> what copies have for its gaps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +35,7 @@ class Outcome:
 
     num_rows: int  # that the gaps are
     num_clamped: int  # restored samples that integers cut off at full scale
-    silent: set[Event]  # gaps that are left silent
+    silent: list[Event]  # gaps, or parts of them, that are left silent
     undone: list[Repair]  # taken back, as people decided
     redone: list[Repair]  # done by another method, as people decided
     sound_sha256: str  # of the restored samples
@@ -53,6 +55,7 @@ def repair_file(
     record: RecordWriter,
     decided: Decided | None = None,
     removed: Path | None = None,
+    find_offers: FindOffers | None = None,
 ) -> Outcome:
     """Write a file again with its gaps filled and noted; every other sample is the input's, bit for bit.
 
@@ -68,6 +71,7 @@ def repair_file(
         record: takes the gaps.
         decided: what people decided of single repairs.
         removed: where the difference goes; None: it is not written.
+        find_offers: looks into other copies, if there are any.
 
     Raises:
         ValueError: something is decided of a repair that there is not.
@@ -75,28 +79,44 @@ def repair_file(
     num_rows = num_clamped = 0
     decided = decided or {}
     met: set[Repair] = set()
-    silent: set[Event] = set()
+    silent: list[Event] = []
+    longest = min(MAX_GAP_S * survey.sound.sample_rate, survey.num_samples - 1)  # that is always filled
     pieces = plan_pieces(survey.gaps, survey.sound.sample_rate, len(survey.sound.samples))
 
     def fill_window(window: Recording, piece: Piece, searched: Recording) -> Recording:
         nonlocal num_rows, num_clamped
 
-        def refill(piece: Piece, method: Method) -> tuple[Recording, list[Fill]]:
+        offers = [] if find_offers is None else find_offers(window, piece)
+
+        def fill(piece: Piece, method: Method, offers: Sequence[Offer]) -> tuple[Recording, list[Fill]]:
             return fill_lost(
-                window, piece, searched, method=method, effort=effort, restore_magnitudes=restore_magnitudes
+                window,
+                piece,
+                searched,
+                method=method,
+                effort=effort,
+                restore_magnitudes=restore_magnitudes,
+                offers=offers,
             )
 
-        restored, fills = refill(piece, method)
+        def refill(piece: Piece, method: Method, chosen: set[Repair]) -> tuple[Recording, list[Fill]]:
+            return fill(piece, method, [offer for offer in offers if not _meets(offer, chosen)])
+
+        restored, fills = fill(piece, method, offers)
+        parts = parts_of(piece, fills)
         if decided:
-            restored, fills = decide(window, piece, restored, fills, decided, refill)
-            met.update(repair for repair, _ in repairs_of(piece))
+            parts = decide(window, piece, restored, parts, decided, refill)
+            met.update(part.repair for part in parts)
         if target.subtype in INTEGER_SUBTYPES:
             num_clamped += _count_beyond(restored, piece, 10 ** (target.headroom_db / 20))
-        for gap, row in _filled_gaps(window, restored, piece, survey, target, fills, decided):
+        for part in parts:
+            if _is_silent(part, parts, survey):
+                if part.gap.stop - part.gap.start > longest:  # and not as --method silence asks
+                    silent.append(part.gap._replace(start=part.repair.start, stop=part.repair.stop))
+                part = part._replace(note=replace(part.note, method="silence", expected_snr_db=0.0))
+            row = _filled_gap(window, restored, piece, target, part, decided.get(part.repair, ""))
             record.add(vars(replace(row, name=name)))
             num_rows += 1
-            if row.method == "silence" and gap.stop - gap.start > MAX_GAP_S * window.sample_rate:
-                silent.add(gap)
         return restored
 
     sound = SoundDigest()
@@ -159,8 +179,11 @@ def fill_lost(
     method: Method,
     effort: Effort = "normal",
     restore_magnitudes: RestoreMagnitudes | None = None,
+    offers: Sequence[Offer] = (),
 ) -> tuple[Recording, list[Fill]]:
     """Return the sound of a piece's window with its lost samples filled, and what with, in samples of the window.
+
+    What copies offer is taken where it is sure, or better than the ordinary fill.
 
     Integers become floats where there is clipping, which may be restored beyond full scale; they hold integers exactly.
     """
@@ -170,19 +193,23 @@ def fill_lost(
         first = piece.searched[0]
         elsewhere = mark_gaps(piece.lost, len(window.samples), first, first + searched.num_samples)
         sources = Sources(searched.to_float(), elsewhere, offset=start - first)
-    # A window may cut what is too long to be filled short, but never to what is predicted.
-    too_long = any(gap.stop - gap.start > MAX_FOUND_S * window.sample_rate for gap in piece.gaps)
-    filled, fills = fill_events(
-        window.to_float(),
-        window.sample_rate,
-        piece.gaps,
-        first=start,
-        method=method,
-        effort=effort,
-        restore_magnitudes=restore_magnitudes,
-        max_found_s=MAX_GAP_S if too_long else None,
-        sources=sources,
-    )
+
+    def fill(samples: NDArray, left: list[Event]) -> tuple[NDArray, list[Fill]]:
+        # A window may cut what is too long to be filled short, but never to what is predicted.
+        too_long = any(gap.stop - gap.start > MAX_FOUND_S * window.sample_rate for gap in left)
+        return fill_events(
+            samples,
+            window.sample_rate,
+            left,
+            first=start,
+            method=method,
+            effort=effort,
+            restore_magnitudes=restore_magnitudes,
+            max_found_s=MAX_GAP_S if too_long else None,
+            sources=sources,
+        )
+
+    filled, fills = put_and_fill(window.to_float(), piece.gaps, offers, fill, first=start)
     lost = mark_gaps(piece.gaps, len(window.samples), start, start + window.num_samples)
     samples = window.samples.copy()
     if samples.dtype != np.int32:
@@ -194,48 +221,63 @@ def fill_lost(
     return replace(window, samples=samples), fills
 
 
-def _filled_gaps(
-    window: Recording,
-    restored: Recording,
-    piece: Piece,
-    survey: Survey,
-    target: Target,
-    fills: list[Fill],
-    decided: Decided,
-) -> Iterator[tuple[Event, FilledGap]]:
-    """Yield the gaps of a piece, each with what its part there is filled with; its `name` is still to come."""
+def _meets(offer: Offer, chosen: set[Repair]) -> bool:
+    note = offer.note
+    return any(
+        note.channel == repair.channel and note.start < repair.stop and repair.start < note.stop for repair in chosen
+    )
+
+
+def _is_silent(part: Part, parts: Sequence[Part], survey: Survey) -> bool:
+    """Tell if nothing was put in a part of a gap: one that is too long, if no copy has some of it, is never filled."""
+    if part.note.method == "silence":
+        return True
+    longest = min(MAX_FOUND_S * survey.sound.sample_rate, survey.num_samples - 1)
+    taken = any(isinstance(each.note, Taken) for each in parts if each.gap == part.gap)
+    return not taken and part.gap.stop - part.gap.start > longest
+
+
+def _filled_gap(
+    window: Recording, restored: Recording, piece: Piece, target: Target, part: Part, decision: str
+) -> FilledGap:
+    """Return the row of a part of a gap; its `name` is still to come."""
     rate, first = window.sample_rate, piece.window[0]
-    noted = {(fill.channel, fill.start + first): fill for fill in fills}
-    longest = min(MAX_FOUND_S * rate, survey.num_samples - 1)
-    for repair, gap in repairs_of(piece):
-        _, start, stop = repair
-        decision = decided.get(repair, "")
-        note = noted.get((gap.channel, max(gap.start, first)), DECLIPPED)
-        silent = gap.stop - gap.start > longest or note.method == "silence"
-        method, expected = ("silence", 0.0) if silent else (note.method, note.expected_snr_db)
-        if decision == UNDO:
-            method, expected = "", np.nan
-        before, after = (each.cut(start - first, stop - first) for each in (window, restored))
-        original = convert(before, target).samples[gap.channel]
-        row = FilledGap(
-            name="",
-            channel=gap.channel,
-            start=start,
-            stop=stop,
-            kind=gap.kind,
-            confidence=gap.confidence,
-            start_s=start / rate,
-            seconds=(stop - start) / rate,
-            method=method,
-            expected_snr_db=None if np.isnan(expected) else expected,
-            trust="" if np.isnan(expected) else in_a_word(expected),
-            level_before_db=_level_db(before.to_float()[gap.channel]),
-            level_after_db=_level_db(after.to_float()[gap.channel]),
-            decision=decision,
-            dtype=str(original.dtype),
-            replaced=original.tobytes(),
-        )
-        yield gap, row
+    (channel, start, stop), gap, note = part
+    undone = decision == UNDO
+    expected = np.nan if undone else note.expected_snr_db
+    before, after = (each.cut(start - first, stop - first) for each in (window, restored))
+    original = convert(before, target).samples[channel]
+    return FilledGap(
+        name="",
+        channel=channel,
+        start=start,
+        stop=stop,
+        kind=gap.kind,
+        confidence=gap.confidence,
+        start_s=start / rate,
+        seconds=(stop - start) / rate,
+        method="" if undone else note.method,
+        expected_snr_db=None if np.isnan(expected) else expected,
+        trust="" if np.isnan(expected) else in_a_word(expected),
+        **({} if undone else _origin(note)),
+        level_before_db=_level_db(before.to_float()[channel]),
+        level_after_db=_level_db(after.to_float()[channel]),
+        decision=decision,
+        dtype=str(original.dtype),
+        replaced=original.tobytes(),
+    )
+
+
+def _origin(note: Fill) -> dict[str, Any]:
+    """The columns that tell where a copy's samples come from."""
+    if not isinstance(note, Taken):
+        return {}
+    return {
+        "copy": note.copy,
+        "copy_start_s": note.copy_start_s,
+        "match_before_db": note.before_db,
+        "match_after_db": note.after_db,
+    }
 
 
 def _level_db(samples: NDArray) -> float:

@@ -3,9 +3,9 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -17,10 +17,9 @@ import soundfile
 from inpaint_ray import storage
 from inpaint_ray.audio.checksums import file_digest
 from inpaint_ray.audio.chunks import length_of, read_chunks
-from inpaint_ray.audio.decode import INTEGER_SUBTYPES
 from inpaint_ray.audio.tags import copy_tags
 from inpaint_ray.errors import AudioDecodeError, UnreadableError
-from inpaint_ray.filling.choice import MAX_FOUND_S, SHIPPED_ABOVE_S
+from inpaint_ray.filling.choice import SHIPPED_ABOVE_S
 from inpaint_ray.filling.methods import ForLongGaps, RestoreMagnitudes
 from inpaint_ray.finding.labels import LabelError
 from inpaint_ray.ledger.items import Item
@@ -32,15 +31,15 @@ from inpaint_ray.restore.bag import payload_name
 from inpaint_ray.restore.config import AUTO, RestoreConfig
 from inpaint_ray.restore.decisions import from_text
 from inpaint_ray.restore.difference import removed_name
-from inpaint_ray.restore.formats import FLOAT_BYTES, LOSSLESS, Target, choose_target
+from inpaint_ray.restore.formats import Target, choose_target
 from inpaint_ray.restore.gap_table import SCHEMA
 from inpaint_ray.restore.manifest import ManifestRow
-from inpaint_ray.restore.repair import Outcome, repair_file
-from inpaint_ray.restore.survey import Survey, describe, survey_file
+from inpaint_ray.restore.remarks import note_decisions, note_rounded, note_target
+from inpaint_ray.restore.repair import FindOffers, repair_file
+from inpaint_ray.restore.survey import Survey, count_samples, describe, survey_file
 
 MEMORY_GIB = 0.85  # of an actor: benchmarks.restore
 SAFE_PEAK = 0.25  # -12 dB: what is restored of clipping at a lower level is hardly ever above full scale
-KEEPS_ALL = "--output-format wav"
 NOT_AGAIN = (AudioDecodeError, LabelError, ValueError, soundfile.SoundFileError)  # the same file fails the same way
 
 
@@ -48,9 +47,19 @@ class _NothingFilledError(Exception):
     """All gaps of a file are too long to be predicted and found nowhere else: it is copied as it is."""
 
 
+@dataclass(frozen=True)
+class OtherCopies:
+    """Other copies of a file: a merge has some."""
+
+    find_offers: FindOffers | None = None
+    scores: dict[str, float] = field(default_factory=dict)  # name -> score of its alignment
+    notes: list[str] = field(default_factory=list)  # on those that are of no use
+
+
 class Restorer:
     """Restores files; the work of a restoration."""
 
+    memory_gib: ClassVar[float] = MEMORY_GIB  # of an actor
     item: ClassVar[type[Item]] = SourceFile
     schema: ClassVar[pa.Schema] = SCHEMA
 
@@ -85,11 +94,13 @@ class Restorer:
         """Write the output and note the gaps."""
         self._place(output_name(source))  # a name that leads out is refused before anything else
         survey = survey_file(path, source.labels, self.config)
-        if survey.to_fill() or not survey.finite:
-            with suppress(_NothingFilledError):
-                row = replace(start, source_sha256=file_digest(path))
-                return self._repair(path, source, row, survey, record)
-        row = describe(start, survey, silent=survey.to_fill())
+        copies = OtherCopies()
+        if survey.to_fill() or not survey.finite or (survey.gaps and source.has_copies):
+            with self._open_copies(path, source, survey) as copies, suppress(_NothingFilledError):
+                row = replace(start, source_sha256=file_digest(path), copies=copies.scores)
+                return self._repair(path, source, row, survey, copies, record)
+        row = describe(replace(start, copies=copies.scores), survey, silent=survey.gaps)
+        row = replace(row, error="; ".join(filter(None, [row.error, *copies.notes])))
         if source.decided:
             raise ValueError("it is decided on a repair, and there is none in it")
         name = self._place(source.name)
@@ -99,7 +110,13 @@ class Restorer:
             return replace(row, source_sha256=row.sha256, sound_sha256=row.source_sound_sha256)
 
     def _repair(
-        self, path: Path, source: SourceFile, row: ManifestRow, survey: Survey, record: RecordWriter
+        self,
+        path: Path,
+        source: SourceFile,
+        row: ManifestRow,
+        survey: Survey,
+        copies: OtherCopies,
+        record: RecordWriter,
     ) -> ManifestRow:
         with path.open("rb") as file:
             other_bytes = length_of(read_chunks(file)[0])
@@ -118,7 +135,7 @@ class Restorer:
             if self.config.proof.difference:
                 check_free(source, removed_name(name))
                 removed = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="inpaint-")), "removed")
-            row = self._write(path, source, row, survey, target, name, removed, record)
+            row = self._write(path, source, row, survey, copies, target, name, removed, record)
             if removed is not None:  # after the output, so that no other output ever stands beside it
                 storage.move_file(removed, storage.join(self.config.output, row.removed))
         return row
@@ -137,6 +154,7 @@ class Restorer:
         source: SourceFile,
         row: ManifestRow,
         survey: Survey,
+        copies: OtherCopies,
         target: Target,
         name: str,
         removed: Path | None,
@@ -156,13 +174,16 @@ class Restorer:
                 record=record,
                 decided=from_text(source.decided),
                 removed=removed,
+                find_offers=copies.find_offers,
             )
-            if survey.finite and outcome.silent.issuperset(survey.gaps) and not source.decided:
+            nothing = count_samples(outcome.silent) == count_samples(survey.gaps)
+            if survey.finite and nothing and not source.decided:
                 raise _NothingFilledError
             row = describe(row, survey, outcome.silent)
-            notes = [row.error, self._copy_tags(path, written, row), _note_target(survey, target, outcome.num_clamped)]
+            notes = [row.error, self._copy_tags(path, written, row), note_target(survey, target, outcome.num_clamped)]
+            notes += copies.notes
             row = replace(row, headroom_db=target.headroom_db, sound_sha256=outcome.sound_sha256)
-            row = _note_decisions(row, outcome)
+            row = note_decisions(row, outcome)
             if outcome.removed is not None and removed is not None:
                 like = f"{name}{outcome.removed.suffix}"
                 beside = removed_name(like)
@@ -171,9 +192,14 @@ class Restorer:
                     check_free(source, like)
                 row = replace(row, removed=self._place(beside), removed_size=removed.stat().st_size)
                 row = replace(row, removed_sha256=file_digest(removed))
-                notes.append(_note_rounded(outcome.removed.num_rounded))
+                notes.append(note_rounded(outcome.removed.num_rounded))
             row = replace(row, error="; ".join(filter(None, notes)), gap_rows=outcome.num_rows, record=record.name)
             return _seal(row, place, written)
+
+    @contextmanager
+    def _open_copies(self, path: Path, source: SourceFile, survey: Survey) -> Iterator[OtherCopies]:
+        """Open the other copies of a file: none."""
+        yield OtherCopies()
 
 
 def _network(config: RestoreConfig) -> RestoreMagnitudes | None:
@@ -256,37 +282,3 @@ def _digest_of(uri: str) -> str:
 def _seal(row: ManifestRow, name: str, written: Path) -> ManifestRow:
     """Return the row with name, size and digest of the output that was written."""
     return replace(row, output=name, output_size=written.stat().st_size, sha256=file_digest(written))
-
-
-def _note_decisions(row: ManifestRow, outcome: Outcome) -> ManifestRow:
-    """Return the row with what was done on decisions of people."""
-    longest = MAX_FOUND_S * row.sample_rate
-    num_samples = sum(each.stop - each.start for each in outcome.undone if each.stop - each.start <= longest)
-    return replace(
-        row,
-        undone=len(outcome.undone),
-        redone=len(outcome.redone),
-        samples_replaced=row.samples_replaced - num_samples,
-    )
-
-
-def _note_rounded(num_rounded: int) -> str:
-    """Return a remark on a difference that no float can hold exactly, or ""."""
-    if not num_rounded:
-        return ""
-    return f"in {num_rounded} samples output + removed is off by a rounding; undo gives them to the bit"
-
-
-def _note_target(survey: Survey, target: Target, num_clamped: int) -> str:
-    """Return a remark on the output's format or level where they differ from the source's, or ""."""
-    if num_clamped:
-        return f"{num_clamped} restored samples above full scale were cut off there; use --headroom-db or {KEEPS_ALL}"
-    if target.headroom_db:
-        return f"the whole file is {target.headroom_db:g} dB lower, as --headroom-db asks; it cannot be undone"
-    if survey.sound.subtype in INTEGER_SUBTYPES and target.subtype in FLOAT_BYTES:
-        return "clipped samples are restored above full scale: written as floats; --headroom-db keeps integers"
-    if target.container == "RF64" and survey.sound.container != "RF64":
-        return "longer than 4 GiB, which WAV cannot be: written as RF64"
-    if survey.num_over and target.subtype in INTEGER_SUBTYPES and survey.sound.subtype not in LOSSLESS:
-        return f"{survey.num_over} decoded samples above full scale were clipped; --output-format wav keeps them"
-    return ""

@@ -5,9 +5,10 @@ A file's place and name in the output follow from its own alone, so work that a 
 
 import posixpath
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, replace
+from typing import Any
 
 import pyarrow as pa
 
@@ -21,7 +22,7 @@ from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.names import printable
 from inpaint_ray.progress import format_duration
 from inpaint_ray.restore import bag
-from inpaint_ray.restore.archive import list_archive, source_files
+from inpaint_ray.restore.archive import SourceFile, list_archive, source_files
 from inpaint_ray.restore.config import AUTO, BESIDE, RestoreConfig
 from inpaint_ray.restore.decisions import Decided, check_names, read_decisions
 from inpaint_ray.restore.gap_table import GAPS, write_gaps
@@ -38,14 +39,21 @@ from inpaint_ray.restore.manifest import (
 from inpaint_ray.restore.marks import Marks, read_marks
 from inpaint_ray.restore.premis import PREMIS, to_premis
 from inpaint_ray.restore.report import REPORT, write_report
-from inpaint_ray.restore.restorer import MEMORY_GIB, Restorer
+from inpaint_ray.restore.restorer import Restorer
 from inpaint_ray.restore.summary import SUMMARY, WOULD_BE, failures_to_text, summarise
 from inpaint_ray.storage import StoredFile
 from inpaint_ray.terminal import say
 
+AddCopies = Callable[[Any, Iterator[SourceFile]], Iterable[SourceFile]]  # takes the configuration as it was given
 
-def restore(config: RestoreConfig) -> int:
+
+def restore(config: RestoreConfig, *, work: type[Restorer] = Restorer, add_copies: AddCopies | None = None) -> int:
     """Restore the archive, write the manifest and the report, print what became of it, and give the exit code.
+
+    Args:
+        config: of the run.
+        work: of the actors.
+        add_copies: tells of each file of the archive which other copies of it there are.
 
     Raises:
         UsageError: the input or output cannot be used.
@@ -61,6 +69,8 @@ def restore(config: RestoreConfig) -> int:
     marks = None if config.gaps == AUTO else read_marks(config, files)
     decided = _decisions(config, files)
     sources = source_files(config, files, model=model, marks=marks, decided=decided)
+    if add_copies is not None and not config.dry_run:
+        sources = iter(add_copies(config, sources))
     if config.dry_run:
         return _look(config, look(config, list(sources), model), marks, started)
 
@@ -82,11 +92,11 @@ def restore(config: RestoreConfig) -> int:
     say(f"restore  {len(todo)} of {len(files)} files{already}, method {config.method}, to {config.output}")
     fresh = ledger.run(
         todo,
-        Restorer,
+        work,
         verb="restore",
         unit="files",
         actors=config.actors,
-        memory_gib=MEMORY_GIB,
+        memory_gib=work.memory_gib,
         config=config,
         model=model,
     )

@@ -1,7 +1,7 @@
 """The first reading of a file: what there is to restore in it."""
 
 from collections import Counter
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -111,7 +111,7 @@ def survey_file(path: Path, labels: str | None, config: RestoreConfig) -> Survey
     if labels is not None:
         marked = place_labels(read_labels(labels), len(first.samples), num_samples, first.sample_rate)
         gaps = join_events([*gaps, *marked])
-    if sum(gap.stop - gap.start for gap in gaps) == num_samples * len(first.samples):
+    if count_samples(gaps) == num_samples * len(first.samples):
         raise ValueError("all of it is lost: nothing to restore from")
     finite = num_bad == 0
     return Survey(first.cut(0, 0), num_samples, gaps, silent, finite, num_over, peak, kept, digest.hex())
@@ -123,15 +123,16 @@ def describe(row: ManifestRow, survey: Survey, silent: Collection[Event] | None 
     Args:
         row: as far as it is known.
         survey: of the file.
-        silent: gaps that were left silent; None before any is filled, when long ones may still be found elsewhere.
+        silent: gaps, or parts of them, that were left silent; None before any is filled, when long ones may still be
+            found elsewhere.
     """
     rate = survey.sound.sample_rate
     if silent is None:
-        fillable = set(survey.up_to(MAX_GAP_S))
+        predicted = set(survey.up_to(MAX_GAP_S))
+        unfilled = [gap for gap in survey.gaps if gap not in predicted]
     else:
-        fillable = set(survey.to_fill()).difference(silent)
-    spans = _spans(survey.gaps)
-    left = _spans([gap for gap in survey.gaps if gap not in fillable])
+        unfilled = list(silent)
+    spans, left = _spans(survey.gaps), _spans(unfilled)
     error = "silent: nothing in it can be told to be lost" if survey.silent and not survey.gaps else ""
     if left:
         count = "1 gap" if len(left) == 1 else f"{len(left)} gaps"
@@ -147,11 +148,16 @@ def describe(row: ManifestRow, survey: Survey, silent: Collection[Event] | None 
         channels=len(survey.sound.samples),
         gaps=len(spans),
         longest_gap_s=max((stop - start for start, stop in spans), default=0) / rate,
-        samples_replaced=sum(gap.stop - gap.start for gap in fillable),
+        samples_replaced=count_samples(survey.gaps) - count_samples(unfilled),
         kinds=dict(sorted(Counter(gap.kind for gap in survey.gaps).items())),
         least_confidence=min((gap.confidence for gap in survey.gaps), default=0.0),
         source_sound_sha256=survey.sound_sha256,
     )
+
+
+def count_samples(gaps: Iterable[Event]) -> int:
+    """Return the samples of gaps that do not overlap, summed over channels."""
+    return sum(gap.stop - gap.start for gap in gaps)
 
 
 def _floor(sound: Recording) -> float:
