@@ -1,4 +1,4 @@
-"""What the report page costs beside the restoration that it tells of, and what it weighs.
+"""The cost of the report page beside the restoration that it tells of, and its size.
 
 OMP_NUM_THREADS=1 python -m benchmarks.page --work FOLDER [--files 100] [--seconds 60] [--share 0.001]
 """

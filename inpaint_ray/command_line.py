@@ -182,7 +182,7 @@ def _refuse(line: str) -> NoReturn:
 
 
 def _one_line(said: str) -> str:
-    """What tyro says in a box, as a line."""
+    """The text that tyro puts in a box, as a line."""
     lines = [FRAME.sub(" ", line).strip() for line in said.splitlines()]
     kept = [line for line in lines if line not in TITLES and not line.startswith("For full helptext")]
     return re.sub("^Error parsing [A-Za-z]+: ", "", " ".join(" ".join(kept).split()))

@@ -31,7 +31,7 @@ Spans = Sequence[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Alignment:
-    """What is known of a copy: where moments of the recording are in it."""
+    """The knowledge of a copy: the places of the recording's moments in it."""
 
     score: float  # 0 to 1
     reference_s: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))  # moments, in order
@@ -44,7 +44,7 @@ class Alignment:
         return self.score >= THRESHOLD and len(self.reference_s) >= FEWEST_ANCHORS
 
     def places(self, reference_s: float) -> list[tuple[float, float]]:
-        """Where a moment may be in the copy, in seconds, and the speed there: by the moments before and after.
+        """The place of a moment in the copy, in seconds, and the speed there: by the moments before and after.
 
         Where both agree, one place; two at a passage that only one of the two has.
         """

@@ -1,4 +1,4 @@
-"""Where a recording lies in a copy, to a few hundredths of a second, by features over hours.
+"""The place of a recording in a copy, to a few hundredths of a second, by features over hours.
 
 Excerpts of the recording are looked for in the whole copy; of their likely places the chain that goes on at the same
 speed, with as few jumps as it can, is taken: what only one of the two has makes a jump. Shapes: b = bands, f = frames.

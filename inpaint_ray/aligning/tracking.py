@@ -45,7 +45,7 @@ WHOLE, STILL = 0.08, 0.12  # samples: so near to a whole delay, and so steady, a
 
 @dataclass(frozen=True)
 class Track:
-    """Where the samples of a stretch are in a copy."""
+    """The places of the samples of a stretch in a copy."""
 
     positions: Signal  # (n,) in samples of the copy
     likeness: float  # median normalised correlation of the windows, 0 to 1
