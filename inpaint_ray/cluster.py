@@ -1,4 +1,4 @@
-"""Ray, started when the first thing needs it, so that whatever can be refused is refused before."""
+"""Start of Ray, as late as possible: bad settings are refused before anything waits for a cluster."""
 
 import os
 from typing import Any
