@@ -1,4 +1,4 @@
-"""The table of architectures: a name, what is special about it, and the reference's parameter count."""
+"""The registry of architectures: name, configuration, and the reference's parameter count."""
 
 import difflib
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class Architecture:
 
     @property
     def family(self) -> str:
-        """The module that its networks are in."""
+        """Return the name of the module of its network class."""
         return type(self.config).__module__.rpartition(".")[2]
 
 
@@ -195,7 +195,7 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 
 def find_architecture(name: str) -> Architecture:
-    """The entry of a name.
+    """Find the entry of an architecture by its name.
 
     Raises:
         UsageError: no architecture has this name; the message has the nearest ones and the whole list.
@@ -208,7 +208,7 @@ def find_architecture(name: str) -> Architecture:
 
 
 def build_model(name: str) -> nn.Module:
-    """A new instance of an architecture, (B, 1, T, F) -> (B, 1, T, F), with fresh weights from torch's seed.
+    """Build a network of an architecture, (B, 1, T, F) -> (B, 1, T, F), with fresh weights from torch's seed.
 
     `output.restored_of` takes the prediction from what it gives: VAEs and the cascade give a NamedTuple.
 

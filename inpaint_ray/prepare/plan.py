@@ -1,4 +1,4 @@
-"""Which tracks go into which shard, and how a shard is made from them. Plain functions: the job spreads them.
+"""The plan of shards, and the making of each from its tracks. Plain functions, which the job runs on the cluster.
 
 A shard's place, tracks and order follow from the listing and the settings alone. So a task that dies is simply done
 again, a run that was killed goes on where it was, and a rerun of a finished one has nothing to do.

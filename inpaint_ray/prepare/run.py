@@ -83,7 +83,7 @@ def prepare(config: PrepareConfig) -> Dataset:
 
 @dataclass(frozen=True)
 class MadeShard:
-    """What the driver knows of a shard."""
+    """The driver's summary of a shard."""
 
     uri: str
     metadata: ShardMetadata  # with the first of its rejected tracks alone
@@ -116,7 +116,7 @@ def _run(plans: list[ShardPlan], config: PrepareConfig, output: str) -> list[Mad
 
 
 def _clear(output: str, wanted: dict[str, str]) -> None:
-    """Delete what a killed run left and this one does not want: what it had begun, and shards of other tracks.
+    """Delete leftovers of a killed run: unfinished files, and shards of other tracks.
 
     Args:
         output: URI of the claimed folder.
@@ -143,7 +143,7 @@ def _list_tracks(config: PrepareConfig) -> Listing:
 
 
 def _finished(output: str, config: PrepareConfig, found: Listing) -> Dataset | None:
-    """Return the data set that stands in the output, if it is the one that is asked for.
+    """Return the data set in the output, if it is the one to prepare.
 
     Raises:
         UsageError: the output holds another data set.
@@ -183,7 +183,7 @@ def _read_rejected(rows: pa.Table) -> pa.Table:
 
 
 def _write_unmatched(output: str, found: Listing) -> None:
-    """Name what is listed without a file, and the files that no list names."""
+    """Write the table of listed tracks without a file and of files that no list names."""
     text = io.StringIO()
     rows = [("absent", name) for name in found.absent] + [("unlisted", uri) for uri in found.unlisted]
     csv.writer(text).writerows([UNMATCHED_COLUMNS, *rows])

@@ -1,4 +1,4 @@
-"""A shard that is written: a Parquet file of patches, with what became of its tracks in the footer.
+"""Writing of shards: Parquet files of patches, with metadata of their tracks in the footer.
 
 So a shard is the ledger's record of its tracks, and a killed run goes on where it was.
 """
@@ -19,7 +19,7 @@ from inpaint_ray.storage import open_output
 
 @dataclass(kw_only=True)
 class ShardMetadata:
-    """What became of the tracks that a shard was to hold; JSON in its footer."""
+    """The metadata of a shard: its plan and the outcome of its tracks; JSON in its footer."""
 
     plan: str  # fingerprint of the tracks, their order and the settings
     split: str

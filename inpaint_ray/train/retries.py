@@ -1,4 +1,4 @@
-"""Failures of a training: which are final, and when the same one has come too often."""
+"""Retries of a training that failed: after an error that is not final, until it failed too often at one place."""
 
 import re
 from collections.abc import Callable
@@ -39,10 +39,10 @@ Place = _define_place()  # defined in a function, it is pickled whole: its proce
 
 
 def fit_again(fit: Callable[[ActorHandle], object], await_room: Callable[[], None], what: str) -> None:
-    """Train to the end; after a failure, go on from the last save.
+    """Train to the end; after a failure, go on from the last checkpoint.
 
     Args:
-        fit: trains from the last save to the end, and tells a `Place` how far it is.
+        fit: trains from the last checkpoint to the end, and tells a `Place` how far it is.
         await_room: waits until the cluster has room for a try.
         what: what is trained, in words.
 
@@ -89,7 +89,7 @@ def _read(place: ActorHandle) -> Step | None:
 
 
 def _reason(error: ray.train.TrainingFailedError) -> tuple[str, bool]:
-    """One line of why training failed, and whether it would fail again for sure."""
+    """Return the cause of a failure in one line, and whether training would surely fail again."""
     causes: list[Exception] = [error]
     if isinstance(error, ray.train.WorkerGroupError):
         causes = list(error.worker_failures.values())

@@ -1,4 +1,4 @@
-"""Sources of the magnitudes of batches: the memory of the node, or of the device. Plain torch, no Ray.
+"""Sources of patches for batches: the memory of the node, or of the device. Plain torch, no Ray.
 
 Shapes: B = patches of a batch, T = frames, F = bins.
 """
@@ -29,7 +29,7 @@ FREE_SHARE = 0.6  # of a device's free memory that patches may take; training ne
 
 @dataclass(frozen=True)
 class Rows:
-    """Patches somewhere, and which of them are meant, in order."""
+    """A selection of patches, in order."""
 
     of: PatchRows
     chosen: NDArray[np.int64]
@@ -38,7 +38,7 @@ class Rows:
         return len(self.chosen)
 
     def cut(self, start: int, stop: int | None = None) -> "Rows":
-        """Some of those that are meant."""
+        """Return a part of the selection."""
         return Rows(self.of, self.chosen[start:stop])
 
 
@@ -46,10 +46,10 @@ class Source(Protocol):
     """A store of patches."""
 
     def read(self, windows: Iterable[Window]) -> Iterator[Rows]:
-        """The rows of each window, in order."""
+        """Yield the rows of each block, in order."""
 
     def gather(self, parts: list[Rows]) -> Tensor:
-        """Their magnitudes, (B, T, F), on the device; good until as many more were gathered as there are buffers."""
+        """Gather their magnitudes, (B, T, F), on the device; valid until BUFFERS further calls."""
 
 
 class HostSource:
@@ -67,7 +67,7 @@ class HostSource:
         self._buffers = deque(_Buffer(device) for _ in range(BUFFERS))
 
     def read(self, windows: Iterable[Window]) -> Iterator[Rows]:
-        """The rows of each window, in order."""
+        """Yield the rows of each block, in order."""
         coming: deque[tuple[Window, Callable[[], PatchRows]]] = deque()
         for window in windows:
             coming.append((window, self._begin(window.piece)))
@@ -78,7 +78,7 @@ class HostSource:
             yield Rows(rows(), window.order)
 
     def _begin(self, piece: Piece) -> Callable[[], PatchRows]:
-        """Begin to read a row group, which the result of this gives."""
+        """Begin to read a row group; the returned function waits for its rows."""
         uri, row_group = piece.uri, piece.row_group
         if self._cache is None:
             return self._readers.submit(read_row_group, uri, row_group).result
@@ -87,18 +87,18 @@ class HostSource:
         return reading if self._cache.has(uri, row_group) else self._readers.submit(reading).result
 
     def gather(self, parts: list[Rows]) -> Tensor:
-        """Their magnitudes, (B, T, F), on the device, or on their way there in the current stream."""
+        """Gather their magnitudes, (B, T, F), on the device, or on their way there in the current stream."""
         self._buffers.rotate()
         return self._buffers[0].send(parts)
 
 
 class DeviceSource:
-    """All patches in the memory of the device, which a batch takes its own from.
+    """All patches in the memory of the device.
 
     Args:
         shards: URI -> patches.
-        source: what they are read from, once.
-        device: which has them.
+        source: of the patches, which are read once.
+        device: which holds them.
 
     Raises:
         JobFailedError: the device has no room for them.
@@ -124,19 +124,19 @@ class DeviceSource:
             place = here.stop
 
     def read(self, windows: Iterable[Window]) -> Iterator[Rows]:
-        """The rows of each window, in order."""
+        """Yield the rows of each block, in order."""
         for window in windows:
             first = self._first[window.piece.uri] + window.piece.row_group * ROW_GROUP_PATCHES
             yield Rows(self._rows, window.order + first)
 
     def gather(self, parts: list[Rows]) -> Tensor:
-        """Their magnitudes, (B, T, F), on the device."""
+        """Gather their magnitudes, (B, T, F), on the device."""
         chosen = torch.from_numpy(np.concatenate([part.chosen for part in parts]))
         return self._magnitudes.index_select(0, to_device(chosen, self._device))
 
 
 class _Buffer:
-    """Memory of the host that magnitudes leave for the device from: pinned, so that nobody waits for that."""
+    """A buffer of the host for copies to the device: pinned, so that nothing waits for them."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -163,12 +163,12 @@ class _Buffer:
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """A small tensor on a device, without waiting for it."""
+    """Copy a small tensor to a device without waiting for it."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
 def windows_of(uri: str, rows: int, stride: int = 1) -> Iterator[Window]:
-    """The row groups of a shard as windows in the order of their rows, of which every `stride`-th is meant."""
+    """Yield the row groups of a shard as blocks, with every `stride`-th row selected."""
     for row_group, start in enumerate(range(0, rows, ROW_GROUP_PATCHES)):
         count = min(ROW_GROUP_PATCHES, rows - start)
         yield Window(0, Piece(uri, row_group, 0, count), np.arange(0, count, stride))
@@ -184,7 +184,7 @@ def _check_room(needed: int, device: torch.device) -> None:
 
 
 def _free_memory() -> int:
-    """Bytes that processes of this machine can still take."""
+    """Return the bytes that processes of this machine can still allocate."""
     with contextlib.suppress(OSError), open("/proc/meminfo") as file:
         for line in file:
             if line.startswith("MemAvailable:"):

@@ -38,7 +38,7 @@ HUGE_PAGES = {  # glibc's: a step's tensors stay in the heap, in pages of 2 MiB;
 
 
 def train(config: TrainConfig, *, for_tune: bool = False) -> Row:
-    """Train, or go on training, or find that all is done; gives the metrics of the best epoch.
+    """Train, or resume, or find the run complete; returns the metrics of the best epoch.
 
     Args:
         config: the run.
@@ -113,7 +113,7 @@ def _fit(config: TrainConfig, dataset: Dataset, run_uri: str, *, for_tune: bool,
 def _trainer(
     config: TrainConfig, dataset: Dataset, run_uri: str, place: ActorHandle, *, for_tune: bool, submitted: float
 ) -> ray.train.torch.TorchTrainer:
-    """Of Ray Train; it takes up what is below the run's folder."""
+    """Return Ray Train's trainer, which resumes from the run's folder."""
     filesystem, path = storage.locate(run_uri)
     workers = config.workers
     return ray.train.torch.TorchTrainer(
@@ -159,7 +159,7 @@ def _await_room(config: TrainConfig, *, for_tune: bool) -> None:
 
 
 def _claim(run_uri: str, config: TrainConfig, dataset: Dataset) -> None:
-    """Write down what the run is, or see that it is the one that is there already."""
+    """Write the identity of the run, or check that the folder holds the same run."""
     record = storage.join(run_uri, RECORD)
     identity = config.identity() | {"data_fingerprint": dataset.fingerprint, "data_contents": dataset.contents}
     try:
@@ -181,7 +181,7 @@ def _claim(run_uri: str, config: TrainConfig, dataset: Dataset) -> None:
 
 
 def finished_epochs(run_uri: str) -> list[Row]:
-    """The rows of a run's metrics.csv; none where it has no such file yet."""
+    """Read the rows of a run's metrics.csv; none where it has no such file yet."""
     try:
         return read_metrics(storage.read_bytes(storage.join(run_uri, "metrics.csv")).decode())
     except FileNotFoundError:

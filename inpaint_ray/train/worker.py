@@ -1,4 +1,4 @@
-"""What every training process does; the only file that calls ray.train inside the workers."""
+"""The work of every training process; the only file that calls ray.train inside the workers."""
 
 import logging
 import math
@@ -50,7 +50,7 @@ def train_worker(config: TrainConfig, dataset: Dataset, submitted: float, place:
         config: the run.
         dataset: what it trains on.
         submitted: when the command was given, in seconds since 1970.
-        place: is told how far the run is (see `retries.Place`).
+        place: is told the current step (see `retries.Place`).
 
     Raises:
         JobFailedError: training would only fail again.
@@ -128,7 +128,7 @@ class _Run:
             self._report_epoch()
 
     def _training(self) -> Iterator[Step | None]:
-        """This worker's steps, from where the state is to the last epoch."""
+        """Return this worker's steps, from the state's place to the last epoch."""
         config = self.config
         starts = [(epoch, 0) for epoch in range(self.state.epoch, config.budget.epochs)]
         starts[:1] = [(epoch, self.state.sums.steps) for epoch, _ in starts[:1]]
@@ -136,7 +136,7 @@ class _Run:
         return training_steps(self.order, self.lanes, self.num_workers, self._source("train"), maker, starts)
 
     def _validation(self, part: int, num_parts: int) -> Iterator[Step | None]:
-        """Each validation patch is scored by exactly one worker, none twice; of some, every k-th row of a row group.
+        """Return one worker's validation batches: each patch is in exactly one; if not all are used, every k-th row.
 
         No more at once than in a part of a training step, which fitted into memory.
         """
@@ -149,7 +149,7 @@ class _Run:
         return validation_steps(self._source("validation"), maker, mine, self.at_once)
 
     def _source(self, split: str) -> Source:
-        """Of the patches of a split, the same in every epoch."""
+        """Return the source of a split's patches, the same in every epoch."""
         if split not in self.sources:
             folder, shards = self.config.workers.cache_folder, shard_rows(self.dataset, split)
             cache = PatchCache(folder, self.dataset, split) if folder else None
@@ -176,7 +176,7 @@ class _Run:
         train_epoch(self.learner, ahead, sums, after_read=self._after_read)
 
     def _after_read(self) -> None:
-        """Say how far it is, and save now and then."""
+        """Print the progress, and save a checkpoint now and then."""
         sums = self.state.sums
         if self.submitted:
             self._say(f"first step {format_duration(time.time() - self.submitted)} after the command")
@@ -253,13 +253,13 @@ class _Run:
         self.last_save = time.monotonic()
 
     def _sums_of_all(self) -> TrainingSums:
-        """What all workers did in this epoch so far, at this worker's times."""
+        """Return the counts and loss of all workers in this epoch so far, with this worker's times."""
         mine = self.state.sums
         totals = _all_reduce(torch.tensor([mine.num_patches, mine.loss_sum], dtype=torch.float64), self.device)
         return replace(mine, num_patches=int(totals[0]), loss_sum=float(totals[1]))
 
     def _report(self, metrics: Row, state: RunState) -> None:
-        """Give Ray the metrics, and all that a resumed run needs; every worker at the same step."""
+        """Report the metrics and a checkpoint for resuming to Ray; every worker does so at the same step."""
         if self.rank != 0:
             ray.train.report(metrics)
             return
@@ -281,7 +281,7 @@ class _Run:
         )
 
     def _tell_place(self) -> None:
-        """Nobody waits for the answer."""
+        """Tell the driver's actor the current step, without waiting for an answer."""
         if self.rank == 0:
             self.place.reach.remote((self.state.epoch, self.state.sums.steps))
 
@@ -298,7 +298,7 @@ def _first_model(config: TrainConfig) -> nn.Module:
 
 
 def _all_reduce(sums: Tensor, device: torch.device) -> Tensor:
-    """The sum over all workers."""
+    """Sum a tensor over all workers."""
     if torch.distributed.is_initialized():
         sums = sums.to(device)
         torch.distributed.all_reduce(sums)

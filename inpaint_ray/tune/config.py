@@ -1,4 +1,4 @@
-"""What a search is asked for, and the trials that follow from it."""
+"""The settings of a search, and its trials."""
 
 import fnmatch
 import functools
@@ -66,7 +66,7 @@ class TuneConfig:
 
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
-        """The architectures to compare, each once, in the order given."""
+        """Return the architectures to compare, each once, in the order given."""
         return tuple(dict.fromkeys(name for asked in self.architectures for name in _expand(asked)))
 
     @functools.cached_property
@@ -74,12 +74,12 @@ class TuneConfig:
         return parse_space(self.space)
 
     def planned(self) -> list[tuple[str, Settings]]:
-        """Every architecture with every sample of the settings."""
+        """Return every architecture with every sample of the settings."""
         drawn = [draw(self.varied, self.seed, number) for number in range(self.samples)]
         return [(name, settings) for settings in drawn for name in self.names]
 
     def trial(self, architecture: str, settings: Settings) -> TrainConfig:
-        """The training of an architecture with settings of the space; its name tells both.
+        """Return the training of an architecture with settings of the space; its name tells both.
 
         Raises:
             ValueError: the settings are not valid.
@@ -110,7 +110,7 @@ class TuneConfig:
 
 
 def trial_name(architecture: str, settings: Settings) -> str:
-    """Of a trial and its folder: the architecture, and a digest of the settings, where there are some."""
+    """Return the name of a trial and its folder: the architecture and, where there are settings, their digest."""
     if not settings:
         return architecture
     return f"{architecture}-{hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:6]}"
@@ -118,7 +118,7 @@ def trial_name(architecture: str, settings: Settings) -> str:
 
 @functools.cache
 def multiply_adds(architecture: str) -> int:
-    """Of one patch."""
+    """Count the multiply-adds of one patch."""
     import torch  # here, as in `_expand`: --help needs no network
 
     from inpaint_ray.models.registry import build_model
@@ -129,7 +129,7 @@ def multiply_adds(architecture: str) -> int:
 
 
 def _expand(asked: str) -> list[str]:
-    """The names that a word of --architectures means."""
+    """Expand a word of --architectures to names."""
     from inpaint_ray.models.registry import ARCHITECTURES, find_architecture
 
     if asked == ALL:
