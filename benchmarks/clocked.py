@@ -17,7 +17,7 @@ from inpaint_ray.train.epoch import TrainingSums, mean_scores, train_epoch, vali
 from inpaint_ray.train.learner import Learner
 from inpaint_ray.train.loader import BatchMaker, Prefetch, Step, training_steps, validation_steps
 from inpaint_ray.train.order import Order, count_lanes
-from inpaint_ray.train.sources import HostSource, Source, windows_of
+from inpaint_ray.train.sources import HostSource, Source, read_requests
 
 WARMUP_STEPS = 300
 FALL = 0.4  # the last share of the time, over which the learning rate falls to nothing
@@ -82,9 +82,9 @@ def validation_scores(
 ) -> dict[str, float]:
     """Mean scores over every `stride`-th validation patch of each row group, damaged as in every evaluation."""
     held_out, genres = shard_rows(dataset, "validation"), sorted(dataset.patches["validation"])
-    windows = (window for uri, rows in held_out.items() for window in windows_of(uri, rows, stride))
+    requests = (request for uri, rows in held_out.items() for request in read_requests(uri, rows, stride))
     damages = parse_damage(damage) if damage else FRAMES
     maker = BatchMaker(scale=dataset.scale, seed=0, damage=damages, reverse=False, device=device)
-    steps = validation_steps(HostSource(held_out, None, device), maker, windows, AT_ONCE)
+    steps = validation_steps(HostSource(held_out, None, device), maker, requests, AT_ONCE)
     with Prefetch(steps, device) as ahead:
         return mean_scores(validate(model, (step.batch for step in ahead), genres, device))

@@ -17,7 +17,7 @@ from inpaint_ray.data.shards import ROW_GROUP_PATCHES, PatchRows, read_row_group
 
 PAGE = 4096  # where parts of the file begin
 KEPT_FREE = 0.1  # of the disk that a cache leaves
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 IDENTITY = np.dtype([("track_id", "<i8"), ("patch", "<i2"), ("genre", "<i2")])
 
 
@@ -105,7 +105,7 @@ class PatchCache:
             os.fdatasync(self._file)
             os.pwrite(self._file, b"\1", number)
         except OSError as error:
-            if error.errno not in NO_ROOM:
+            if error.errno not in DISK_FULL:
                 raise
 
 

@@ -17,7 +17,7 @@ import torch
 
 from inpaint_ray.audio.damage import Damage
 from inpaint_ray.data.batches import EVALUATION_SEED, PATCHES, Batch, draw_lost, make_batch
-from inpaint_ray.train.order import Order, Window
+from inpaint_ray.train.order import Order, ReadRequest
 from inpaint_ray.train.sources import Rows, Source, to_device
 
 DEPTH = 2  # batches made ahead
@@ -70,12 +70,12 @@ def training_steps(
         maker: batches of them.
         starts: epochs, each with its first step.
     """
-    windows = (
-        window
+    requests = (
+        request
         for epoch, first_step in starts
-        for window in _by_need({lane: order.windows(lane, epoch, first_step) for lane in lanes})
+        for request in _by_need({lane: order.requests(lane, epoch, first_step) for lane in lanes})
     )
-    waiting = _Lanes(source, windows)
+    waiting = _Lanes(source, requests)
     for epoch, first_step in starts:
         for step in range(first_step, order.num_steps):
             parts = [part for lane in lanes for part in waiting.take(lane, order.step_size(lane, step))]
@@ -86,11 +86,11 @@ def training_steps(
 
 
 def validation_steps(
-    source: Source, maker: BatchMaker, windows: Iterable[Window], at_once: int
+    source: Source, maker: BatchMaker, requests: Iterable[ReadRequest], at_once: int
 ) -> Iterator[Step | None]:
     """Yield validation batches, with genres and with damage that is the same in every run; None at the end."""
     maker, waiting = replace(maker, seed=EVALUATION_SEED, reverse=False), _Waiting()
-    for rows in source.read(windows):
+    for rows in source.read(requests):
         waiting.add(rows)
         while len(waiting) >= at_once:
             yield _validation_step(source, maker, waiting.take(at_once))
@@ -190,17 +190,17 @@ class _Waiting:
 
 
 class _Lanes:
-    """Queues of rows, one for each lane, filled from blocks in the order of need."""
+    """Queues of rows, one for each lane, filled by read requests in the order of need."""
 
-    def __init__(self, source: Source, windows: Iterator[Window]) -> None:
-        self._coming: deque[int] = deque()  # lanes of the windows that are being read
-        self._arriving = source.read(self._noted(windows))
+    def __init__(self, source: Source, requests: Iterator[ReadRequest]) -> None:
+        self._coming: deque[int] = deque()  # lanes of the requests under way
+        self._arriving = source.read(self._noted(requests))
         self._waiting: dict[int, _Waiting] = {}
 
-    def _noted(self, windows: Iterator[Window]) -> Iterator[Window]:
-        for window in windows:
-            self._coming.append(window.lane)
-            yield window
+    def _noted(self, requests: Iterator[ReadRequest]) -> Iterator[ReadRequest]:
+        for request in requests:
+            self._coming.append(request.lane)
+            yield request
 
     def take(self, lane: int, count: int) -> list[Rows]:
         """Take the next patches of a lane."""
@@ -211,13 +211,13 @@ class _Lanes:
         return waiting.take(count)
 
 
-def _by_need(lanes: dict[int, Iterator[Window]]) -> Iterator[Window]:
-    """Yield the blocks of all lanes in the order in which steps need them."""
+def _by_need(lanes: dict[int, Iterator[ReadRequest]]) -> Iterator[ReadRequest]:
+    """Yield the requests of all lanes in the order in which steps need them."""
     given = [(0, lane) for lane in lanes]
     heapq.heapify(given)
     while given:
         count, lane = heapq.heappop(given)
-        window = next(lanes[lane], None)
-        if window is not None:
-            yield window
-            heapq.heappush(given, (count + len(window.order), lane))
+        request = next(lanes[lane], None)
+        if request is not None:
+            yield request
+            heapq.heappush(given, (count + len(request.order), lane))

@@ -19,8 +19,8 @@ FEWEST_LANES = 8  # each reads from another place, which mixes a batch
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Some neighbouring rows of one row group."""
+class RowSpan:
+    """Neighbouring rows of one row group."""
 
     uri: str
     row_group: int
@@ -32,12 +32,12 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Window:
-    """Rows of a lane that are read at once and taken in a mixed order."""
+class ReadRequest:
+    """A request to read rows of a lane, which are read at once and taken in a shuffled order."""
 
     lane: int
-    piece: Piece
-    order: NDArray[np.int64]  # rows of the piece, those that are wanted, in the order that they are taken in
+    span: RowSpan
+    order: NDArray[np.int64]  # the wanted rows of the span, in the order in which they are taken
 
 
 def count_lanes(batch_size: int, num_workers: int, num_patches: int) -> int:
@@ -110,8 +110,8 @@ class Order:
         """Return the patches that all lanes give to earlier steps of an epoch; all of them for `num_steps`."""
         return self.patches_per_epoch if step >= self.num_steps else step * self.per_step * self.num_lanes
 
-    def windows(self, lane: int, epoch: int, first_step: int = 0) -> Iterator[Window]:
-        """Yield the blocks that a lane reads in an epoch from a step on, in order."""
+    def requests(self, lane: int, epoch: int, first_step: int = 0) -> Iterator[ReadRequest]:
+        """Yield the read requests of a lane in an epoch from a step on, in order."""
         start, stop = epoch * self.lane_length(lane) + first_step * self.per_step, (epoch + 1) * self.lane_length(lane)
         length = self._pass_length(lane)
         for number in range(start // length, -(-stop // length)):
@@ -120,8 +120,8 @@ class Order:
     def _pass_length(self, lane: int) -> int:
         return _cut(self.num_patches, self.num_lanes, lane + 1) - _cut(self.num_patches, self.num_lanes, lane)
 
-    def _of_pass(self, number: int, lane: int, start: int, stop: int) -> Iterator[Window]:
-        """Yield the blocks for the positions start to stop of a lane in a pass."""
+    def _of_pass(self, number: int, lane: int, start: int, stop: int) -> Iterator[ReadRequest]:
+        """Yield the read requests for the positions start to stop of a lane in a pass."""
         if start >= stop:
             return
         row_groups, ends = self._shuffled(number)
@@ -130,11 +130,11 @@ class Order:
         for index in range(begin, end + 1):
             uri, row_group, rows = self._row_groups.find(int(row_groups[index]))
             place = int(ends[index]) - rows
-            piece = Piece(uri, row_group, max(first - place, 0), min(last - place, rows))
-            place += piece.start
+            span = RowSpan(uri, row_group, max(first - place, 0), min(last - place, rows))
+            place += span.start
             generator = np.random.default_rng([self.seed, number, lane, index - of_lane])
-            order = generator.permutation(len(piece))[max(first + start - place, 0) : first + stop - place]
-            yield Window(lane, piece, order + piece.start)
+            order = generator.permutation(len(span))[max(first + start - place, 0) : first + stop - place]
+            yield ReadRequest(lane, span, order + span.start)
 
     @functools.cached_property
     def _row_groups(self) -> RowGroups:

@@ -38,24 +38,24 @@ def _define_place() -> type:
 Place = _define_place()  # defined in a function, it is pickled whole: its process need not import Ray Train and torch
 
 
-def fit_again(fit: Callable[[ActorHandle], object], await_room: Callable[[], None], what: str) -> None:
+def fit_again(fit: Callable[[ActorHandle], object], await_capacity: Callable[[], None], what: str) -> None:
     """Train to the end; after a failure, go on from the last checkpoint.
 
     Args:
         fit: trains from the last checkpoint to the end, and tells a `Place` how far it is.
-        await_room: waits until the cluster has room for a try.
+        await_capacity: waits until the cluster has the capacity for a try.
         what: what is trained, in words.
 
     Raises:
         JobFailedError: a worker says that it would fail again; three failures in a row came at the same place, to
             some steps; or ten before a place that was reached before.
-        UsageError: the cluster has no room any more.
+        UsageError: the cluster has not the capacity any more.
     """
     last: Step | None = None
     furthest: Step = (-1, 0)
     same = stuck = 0
     while True:
-        await_room()
+        await_capacity()
         place = _make_place()
         try:
             fit(place)

@@ -19,7 +19,7 @@ from torch import Tensor
 from inpaint_ray.data.cache import PatchCache
 from inpaint_ray.data.shards import ROW_GROUP_PATCHES, PatchRows, read_row_group
 from inpaint_ray.errors import JobFailedError
-from inpaint_ray.train.order import Piece, Window
+from inpaint_ray.train.order import ReadRequest, RowSpan
 
 READERS = 2  # threads that decode; Arrow lets go of Python's lock for nearly all of it
 AHEAD = 8  # row groups that are read before they are needed
@@ -45,8 +45,8 @@ class Rows:
 class Source(Protocol):
     """A store of patches."""
 
-    def read(self, windows: Iterable[Window]) -> Iterator[Rows]:
-        """Yield the rows of each block, in order."""
+    def read(self, requests: Iterable[ReadRequest]) -> Iterator[Rows]:
+        """Yield the rows of each request, in order."""
 
     def gather(self, parts: list[Rows]) -> Tensor:
         """Gather their magnitudes, (B, T, F), on the device; valid until BUFFERS further calls."""
@@ -66,20 +66,20 @@ class HostSource:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._buffers = deque(_Buffer(device) for _ in range(BUFFERS))
 
-    def read(self, windows: Iterable[Window]) -> Iterator[Rows]:
-        """Yield the rows of each block, in order."""
-        coming: deque[tuple[Window, Callable[[], PatchRows]]] = deque()
-        for window in windows:
-            coming.append((window, self._begin(window.piece)))
+    def read(self, requests: Iterable[ReadRequest]) -> Iterator[Rows]:
+        """Yield the rows of each request, in order."""
+        coming: deque[tuple[ReadRequest, Callable[[], PatchRows]]] = deque()
+        for request in requests:
+            coming.append((request, self._begin(request.span)))
             if len(coming) > AHEAD:
-                window, rows = coming.popleft()
-                yield Rows(rows(), window.order)
-        for window, rows in coming:
-            yield Rows(rows(), window.order)
+                request, rows = coming.popleft()
+                yield Rows(rows(), request.order)
+        for request, rows in coming:
+            yield Rows(rows(), request.order)
 
-    def _begin(self, piece: Piece) -> Callable[[], PatchRows]:
+    def _begin(self, span: RowSpan) -> Callable[[], PatchRows]:
         """Begin to read a row group; the returned function waits for its rows."""
-        uri, row_group = piece.uri, piece.row_group
+        uri, row_group = span.uri, span.row_group
         if self._cache is None:
             return self._readers.submit(read_row_group, uri, row_group).result
         num_rows = min(ROW_GROUP_PATCHES, self._shards[uri] - row_group * ROW_GROUP_PATCHES)
@@ -101,21 +101,21 @@ class DeviceSource:
         device: which holds them.
 
     Raises:
-        JobFailedError: the device has no room for them.
+        JobFailedError: the device's memory is too small for them.
     """
 
     def __init__(self, shards: Mapping[str, int], source: Source, device: torch.device) -> None:
-        windows = [window for uri, rows in shards.items() for window in windows_of(uri, rows)]
+        requests = [request for uri, rows in shards.items() for request in read_requests(uri, rows)]
         num_patches = sum(shards.values())
         self._device, self._first = device, dict(zip(shards, np.cumsum([0, *shards.values()]).tolist(), strict=False))
         genres: list[str] = []
         self._rows = PatchRows(np.empty(num_patches, np.int64), genres, np.empty(num_patches, np.int16), np.empty(0))
         self._magnitudes = torch.empty(0)
         place = 0
-        for rows in source.read(windows):
+        for rows in source.read(requests):
             part = source.gather([rows])
             if not place:
-                _check_room(num_patches * part[0].nbytes, device)
+                _check_capacity(num_patches * part[0].nbytes, device)
                 self._magnitudes = torch.empty((num_patches, *part.shape[1:]), dtype=part.dtype, device=device)
             here = slice(place, place + len(rows))
             self._magnitudes[here] = part
@@ -123,11 +123,11 @@ class DeviceSource:
             genres += rows.of.genre
             place = here.stop
 
-    def read(self, windows: Iterable[Window]) -> Iterator[Rows]:
-        """Yield the rows of each block, in order."""
-        for window in windows:
-            first = self._first[window.piece.uri] + window.piece.row_group * ROW_GROUP_PATCHES
-            yield Rows(self._rows, window.order + first)
+    def read(self, requests: Iterable[ReadRequest]) -> Iterator[Rows]:
+        """Yield the rows of each request, in order."""
+        for request in requests:
+            first = self._first[request.span.uri] + request.span.row_group * ROW_GROUP_PATCHES
+            yield Rows(self._rows, request.order + first)
 
     def gather(self, parts: list[Rows]) -> Tensor:
         """Gather their magnitudes, (B, T, F), on the device."""
@@ -167,14 +167,14 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
-def windows_of(uri: str, rows: int, stride: int = 1) -> Iterator[Window]:
-    """Yield the row groups of a shard as blocks, with every `stride`-th row selected."""
+def read_requests(uri: str, rows: int, stride: int = 1) -> Iterator[ReadRequest]:
+    """Yield a request for each row group of a shard, for every `stride`-th row in order."""
     for row_group, start in enumerate(range(0, rows, ROW_GROUP_PATCHES)):
         count = min(ROW_GROUP_PATCHES, rows - start)
-        yield Window(0, Piece(uri, row_group, 0, count), np.arange(0, count, stride))
+        yield ReadRequest(0, RowSpan(uri, row_group, 0, count), np.arange(0, count, stride))
 
 
-def _check_room(needed: int, device: torch.device) -> None:
+def _check_capacity(needed: int, device: torch.device) -> None:
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else _free_memory()
     if needed > FREE_SHARE * free:
         raise JobFailedError(

@@ -20,10 +20,10 @@ from inpaint_ray.errors import JobFailedError, UsageError
 from inpaint_ray.ledger.placement import node_selector
 from inpaint_ray.progress import format_duration
 from inpaint_ray.terminal import say
+from inpaint_ray.train.capacity import await_capacity, can_grow, resources_of_worker, ways_to_fit
 from inpaint_ray.train.config import TrainConfig, Workers, check_same_run
 from inpaint_ray.train.history import best_row
 from inpaint_ray.train.retries import fit_again
-from inpaint_ray.train.room import await_room, can_grow, resources_of_worker, ways_to_fit
 from inpaint_ray.train.state import Row, read_metrics
 from inpaint_ray.train.worker import train_worker
 
@@ -107,7 +107,7 @@ def _fit(config: TrainConfig, dataset: Dataset, run_uri: str, *, for_tune: bool,
         _trainer(config, dataset, run_uri, place, for_tune=for_tune, submitted=submitted).fit()
 
     start_ray()
-    fit_again(fit, lambda: _await_room(config, for_tune=for_tune), f"training {config.architecture}")
+    fit_again(fit, lambda: _await_capacity(config, for_tune=for_tune), f"training {config.architecture}")
 
 
 def _trainer(
@@ -143,12 +143,12 @@ def _elastic(workers: Workers) -> int | tuple[int, int]:
     return workers.num_workers if workers.min_workers is None else (workers.min_workers, workers.num_workers)
 
 
-def _await_room(config: TrainConfig, *, for_tune: bool) -> None:
-    """Wait for the least that training can begin with; a trial, whose search has seen that there is room, for ever."""
+def _await_capacity(config: TrainConfig, *, for_tune: bool) -> None:
+    """Wait for the fewest workers that training can begin with; a trial waits for ever, as its search has checked."""
     workers, grows = config.workers, for_tune or can_grow()
     count = workers.min_workers or workers.num_workers
     wait = ["wait longer with --wait-s"] if grows else []
-    await_room(
+    await_capacity(
         f"{count} workers",
         [resources_of_worker(workers)] * count,
         wait_s=math.inf if for_tune else workers.wait_s,

@@ -36,7 +36,7 @@ from inpaint_ray.train.learner import Learner
 from inpaint_ray.train.loader import BatchMaker, Prefetch, Step, training_steps, validation_steps
 from inpaint_ray.train.order import Order, count_lanes
 from inpaint_ray.train.publish import publish_epoch
-from inpaint_ray.train.sources import DeviceSource, HostSource, Source, windows_of
+from inpaint_ray.train.sources import DeviceSource, HostSource, Source, read_requests
 from inpaint_ray.train.state import Row, RunState, load_state, save_state
 
 NOTABLE_WAIT = 0.1  # share of the time
@@ -143,7 +143,7 @@ class _Run:
         config, shards = self.config, shard_rows(self.dataset, "validation")
         wanted, total = config.budget.validation_patches, self.dataset.num_patches("validation")
         stride = 1 if wanted is None else max(1, math.ceil(total / wanted))
-        every = (window for uri, rows in shards.items() for window in windows_of(uri, rows, stride))
+        every = (request for uri, rows in shards.items() for request in read_requests(uri, rows, stride))
         mine = islice(every, part, None, num_parts)
         maker = self._maker(config.validation_damage or config.damage, EVALUATION_SEED)
         return validation_steps(self._source("validation"), maker, mine, self.at_once)

@@ -26,8 +26,8 @@ from inpaint_ray.models.blocks import count_parameters
 from inpaint_ray.models.registry import build_model, find_architecture
 from inpaint_ray.progress import format_duration
 from inpaint_ray.terminal import say
+from inpaint_ray.train.capacity import await_capacity, can_grow, resources_of_worker, ways_to_fit
 from inpaint_ray.train.history import best_row
-from inpaint_ray.train.room import await_room, can_grow, resources_of_worker, ways_to_fit
 from inpaint_ray.train.trainer import RECORD, finished_epochs, train
 from inpaint_ray.tune.config import TuneConfig, multiply_adds
 from inpaint_ray.tune.entries import Entry, rank
@@ -61,7 +61,7 @@ def search(config: TuneConfig) -> list[Entry]:
     read_dataset(config.data)
     config = _shared(config)
     start_ray()
-    _await_room(config)
+    _await_capacity(config)
     entries = rank([_entry(config, *trial) for trial in _run_trials(config)])
     write_leaderboard(run_uri, config.run_name, entries)
     say(to_markdown(entries))
@@ -223,7 +223,7 @@ def _shared(config: TuneConfig) -> TuneConfig:
     return replace(config, workers=replace(config.workers, cpus_per_worker=max(1, share)))
 
 
-def _await_room(config: TuneConfig) -> None:
+def _await_capacity(config: TuneConfig) -> None:
     """Wait until the cluster has capacity for all trials that run at the same time."""
     count = config.max_concurrent
     num_workers = config.workers.min_workers or config.workers.num_workers
@@ -234,7 +234,7 @@ def _await_room(config: TuneConfig) -> None:
         fits = int(min(having.get(name, 0) // amount for name, amount in of_trial.items()))
         return f"use --max-concurrent {fits}" if fits > 0 else ", or ".join(ways_to_fit(config.workers, having))
 
-    await_room(
+    await_capacity(
         f"{count} trials at once of {num_workers} workers",
         [DRIVER, *[of_worker] * num_workers] * count,
         wait_s=config.workers.wait_s,

@@ -13,8 +13,8 @@ from ray.core.generated.autoscaler_pb2 import GangResourceRequest
 from ray.core.generated.common_pb2 import LabelSelectorOperator
 
 from inpaint_ray.ledger.placement import NODE_LABEL, node_selector, place
+from inpaint_ray.train.capacity import resources_of_worker
 from inpaint_ray.train.config import Workers
-from inpaint_ray.train.room import resources_of_worker
 from tests.support.manifests import RAYCLUSTER, ROOT, load
 
 

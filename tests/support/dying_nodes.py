@@ -84,7 +84,7 @@ def jobs(work: Path) -> dict[str, Job]:
                 architecture="Gap_UNet",
                 optimisation=SMALL,
                 budget=BUDGET,
-                workers=Workers(num_workers=2, min_workers=1, cpus_per_worker=CPUS),  # then one, for lack of room
+                workers=Workers(num_workers=2, min_workers=1, cpus_per_worker=CPUS),  # then one, for lack of capacity
             ),
             f"*/{SAVED}",
             1,

@@ -13,8 +13,8 @@ from inpaint_ray.train import retries, worker
 from inpaint_ray.train.config import TrainConfig
 from inpaint_ray.train.retries import Place, fit_again
 
-OF_A_TASK = """ray::MapBatches(read_window)() (pid=5212)
-  File "feed.py", line 119, in read_window
+OF_A_TASK = """ray::MapBatches(read_span)() (pid=5212)
+  File "loader.py", line 119, in read_span
 FileNotFoundError: a.parquet
 
 The above exception was the direct cause of the following exception:
@@ -37,7 +37,7 @@ class Run:
                 place.reach((0, step))
             raise self.error
 
-    def await_room(self) -> None:
+    def await_capacity(self) -> None:
         self.waited += 1
 
 
@@ -53,7 +53,7 @@ def _of_workers(*failures: Exception) -> WorkerGroupError:
 
 
 def _fit(run: Run) -> None:
-    fit_again(run.fit, run.await_room, "training UNet")  # type: ignore[arg-type]
+    fit_again(run.fit, run.await_capacity, "training UNet")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_three_starts_that_fail_end_a_run() -> None:
     run = Run(ControllerError(WorkerGroupStartupTimeoutError(2)), failures=100, steps=lambda tried: None)
     with pytest.raises(JobFailedError, match="^training UNet failed 3 times while it was started, at last by "):
         _fit(run)
-    assert run.tried == run.waited == 3  # it waited for room before each
+    assert run.tried == run.waited == 3  # it waited for capacity before each
 
 
 def test_a_run_that_gets_on_outlives_any_number_of_failures() -> None:
@@ -112,11 +112,11 @@ def test_what_would_fail_again_is_not_tried_again(error: Exception) -> None:
 def test_a_cluster_that_has_no_room_any_more_ends_the_waiting() -> None:
     run = Run(_of_workers(RayActorError()), failures=100, steps=lambda tried: 100 * tried)
 
-    def await_room() -> None:
+    def await_capacity() -> None:
         if run.tried:
             raise UsageError("2 workers need 2 CPUs (the cluster has 1 CPUs)")
 
-    run.await_room = await_room  # type: ignore[method-assign]
+    run.await_capacity = await_capacity  # type: ignore[method-assign]
     with pytest.raises(UsageError, match="the cluster has 1 CPUs"):
         _fit(run)
     assert run.tried == 1
