@@ -1,4 +1,4 @@
-"""What an evaluation is asked for."""
+"""The settings of an evaluation."""
 
 from dataclasses import dataclass, field
 from typing import Literal, get_args

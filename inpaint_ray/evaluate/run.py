@@ -17,7 +17,7 @@ from inpaint_ray.terminal import say
 
 
 def evaluate(config: EvaluateConfig) -> list[TableRow] | list[TaskResults]:
-    """Score what the folder holds, write results.json, results.md and results.html, print the tables, and give them.
+    """Evaluate on the folder's shards or audio; write and print the tables, and return them.
 
     Raises:
         DatasetError: the folder holds neither shards nor audio, or has no such split.
@@ -38,7 +38,7 @@ def evaluate(config: EvaluateConfig) -> list[TableRow] | list[TaskResults]:
 
 
 def _holds_audio(uri: str) -> bool:
-    """Clean audio, and not what jobs/prepare.py made."""
+    """Return True if a folder holds clean audio, not shards."""
     return not storage.exists(storage.join(uri, DATASET)) and any(
         is_audio(file.name) for file in storage.list_files(uri)
     )

@@ -26,7 +26,7 @@ class Row:
         Args:
             trust_db: of the match.
             level_db: SNR that the power of the autoregressive fill suggests.
-            pseudo_db: SNR of autoregressive fills of pseudo gaps, where the row asks for it and there was room for one.
+            pseudo_db: SNR of autoregressive fills of pseudo gaps, where the row asks for it and one could be placed.
         """
         least = max(level_db / 2 + 2, self.least_trust_db)
         return trust_db > (max(least, pseudo_db, LEAST_TRUST_DB) if pseudo_db > -inf else least)
@@ -52,5 +52,5 @@ SHIPPED_ABOVE_S = 0.15  # the shipped network beats Wiener's frames by SNR and L
 
 
 def row_of(seconds: float) -> Row:
-    """The row for a gap of a length; beyond the last, the last."""
+    """Return the row for a gap of a length; beyond the last, the last."""
     return next((row for row in AUTO if seconds <= row.longest_s), AUTO[-1])

@@ -30,7 +30,7 @@ SHARE_STEPS = 10  # classes of the share of lost frames, of 10 % each
 
 @dataclass(frozen=True)
 class TrackScores:
-    """What became of those patches of one track in one shard that were damaged alike."""
+    """Sums of the scores of patches of one track in one shard that were damaged alike."""
 
     track_id: int
     genre: str
@@ -74,7 +74,7 @@ def score_shard(
     device: torch.device,
     damage: tuple[Damage, ...] = FRAMES,
 ) -> list[TrackScores]:
-    """Scores of every patch of a shard, by track; the damage is the same in every evaluation.
+    """Score every patch of a shard, by track; the damage is the same in every evaluation.
 
     Args:
         uri: of the shard.
@@ -116,7 +116,7 @@ def _score_wiener(batch: Batch) -> dict[str, torch.Tensor]:
 
 
 def classify(lost: NDArray[np.bool_]) -> tuple[int, int]:
-    """The classes of a patch's damage, (T,) bool: `share` and `run` of `TrackScores`."""
+    """Classify a patch's damage, (T,) bool: `share` and `run` of `TrackScores`."""
     starts, stops = find_runs(lost)
     longest = int((stops - starts).max(initial=0))
     share = SHARE_STEPS * int(lost.sum()) // len(lost)
@@ -163,7 +163,7 @@ class ShardScorer:
 
 
 def _column(name: str, score: str) -> str:
-    """Of a score of `score_patches`: "damaged psnr", "NAME psnr", "NAME network_psnr", ..."""
+    """Return the column of a score of `score_patches`: "damaged psnr", "NAME psnr", "NAME network_psnr", ..."""
     for baseline in BASELINES:
         if score.startswith(baseline):
             return f"{baseline} {score.removeprefix(baseline + '_')}"
