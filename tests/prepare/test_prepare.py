@@ -159,7 +159,7 @@ def test_a_run_with_other_settings_leaves_what_a_killed_one_made(archive: Path, 
     config = _config(archive, tmp_path)
     claim("--output", str(tmp_path), FOLDER, config.identity())
     make_shard(_plan(archive), config, str(tmp_path))
-    with pytest.raises(UsageError, match="holds what was made of dtype float32; give another folder"):
+    with pytest.raises(UsageError, match="holds results of dtype float32; give another folder"):
         prepare(replace(config, dtype="float16"))
     assert (tmp_path / "train/00000.parquet").exists()
 
