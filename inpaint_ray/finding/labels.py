@@ -36,7 +36,7 @@ def read_labels(text: str) -> list[Label]:
 
     A line of a label track is start, stop and a name, separated by tabs; the name `channel 0` marks a gap of one
     channel only, `click 0.93` or `channel 0 click 0.93` an event as `write_labels` writes it. Lines that begin with a
-    backslash hold frequencies and are passed over, and so are blank ones. JSON is a list of {"start": seconds, "end":
+    backslash hold frequencies and are skipped, and so are blank ones. JSON is a list of {"start": seconds, "end":
     seconds, "channel": from 0}, the channel only where it is one. A label without extent marks a place and no gap: it
     is left out.
 

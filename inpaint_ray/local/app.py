@@ -22,7 +22,7 @@ COLUMNS = 1600  # of the waveform: the extremes of so many stretches are drawn
 
 
 def serve(config: AppConfig) -> None:
-    """Serve the page until it is stopped.
+    """Serve the page until the process is stopped.
 
     Raises:
         UsageError: gradio is not installed.
@@ -59,7 +59,7 @@ def build() -> Any:
 def repair_one(
     path: str | None, kinds: list[Find], sensitivity: float
 ) -> tuple[str, "Figure | None", str | None, str | None]:
-    """Repair a file into a folder of its own; gives a line on it, its picture, and twice the path of the result."""
+    """Repair a file into a folder of its own; returns a line on it, its picture, and twice the path of the result."""
     if not path:
         return "drop a file first", None, None, None
     if not kinds:

@@ -1,4 +1,4 @@
-"""The files of a repair: where each comes from and goes to, checked before the first is read."""
+"""The plan of a repair: source and target of each file, checked before the first is read."""
 
 import os
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ class Task:
     beside: bool  # it is written beside its input, and not at all where nothing is found
 
     def target(self, output: str) -> Path:
-        """Return the path of what is written.
+        """Return the path of the output.
 
         Args:
             output: name that the restoration gave it, whose suffix may be another than the source's.
@@ -38,7 +38,7 @@ class Task:
 
 
 def plan(config: RepairConfig) -> tuple[list[Task], list[tuple[str, str]]]:
-    """List what is to be done.
+    """List the files to repair.
 
     Returns:
         The files to repair; and marks that belong to none of them, with the reason.
@@ -112,5 +112,5 @@ def _check_targets(tasks: list[Task]) -> None:
 
 
 def _possible(task: Task) -> Iterator[Path]:
-    """Yield what a repair may write a file as: in its own container, or another."""
+    """Yield the names that a repair may give a file: with its own suffix, or another."""
     yield from (task.target(f"{task.source.name}{suffix}") for suffix in ("", ".flac", ".wav"))

@@ -1,4 +1,4 @@
-"""Half a second on either side of a repair, before and after, for the page to play.
+"""Excerpts of sound around repairs, before and after, for the page to play: half a second on either side.
 
 Only the restored file is read, and of it only these stretches; what was in its gaps comes from the record. Both
 versions share one FLAC: the restored sound, beside which stand the few samples in which the damaged one differs.
@@ -31,7 +31,7 @@ Place = tuple[list[int], int, int]  # channels, first sample and one past the la
 
 @dataclass(frozen=True)
 class Excerpt:
-    """What the page plays of a repair; its fields are JSON."""
+    """The sound around a repair, before and after; its fields are JSON."""
 
     rate: int  # Hz, of the playback
     first_s: float  # where it begins in the file
@@ -101,7 +101,7 @@ def _window(start: int, stop: int, rate: int, num_samples: int) -> tuple[int, in
 
 
 def _read(file: soundfile.SoundFile, start: int, stop: int) -> Recording:
-    """Read a stretch of an open file as it stands there.
+    """Read a stretch of an open file.
 
     Raises:
         AudioDecodeError: the file ends before.
@@ -118,7 +118,7 @@ def _read(file: soundfile.SoundFile, start: int, stop: int) -> Recording:
 def _put_back(
     ledger: Ledger, name: str, record: str, stretches: list[Recording], windows: list[tuple[int, int]]
 ) -> None:
-    """Put what was in the gaps of a file into stretches of it."""
+    """Put the original samples of gaps back into stretches of a file."""
     for table in read_gaps(ledger, record, {name}, COLUMNS):
         starts, stops = table["start"].to_numpy(), table["stop"].to_numpy()
         for stretch, (first, last) in zip(stretches, windows, strict=True):

@@ -1,4 +1,4 @@
-"""OUTPUT/_restore/gaps.parquet: every gap of every file; a view of the ledger's records, which have what was in them.
+"""The gap table, OUTPUT/_restore/gaps.parquet: a view of the ledger's records, which also hold the original samples.
 
 A gap longer than a piece (see `pieces`) has several rows, one after the other.
 """
@@ -49,7 +49,7 @@ SHOWN_SCHEMA = pa.schema([SCHEMA.field(name) for name in SHOWN])
 
 @dataclass(frozen=True)
 class FilledGap:
-    """What was done to a gap, or to a part of a long one."""
+    """A row of the gap table: the repair of a gap, or of a part of one."""
 
     name: str  # of the file, relative to the input
     channel: int  # from 0

@@ -1,4 +1,4 @@
-"""A dry run: the gaps of every file as label tracks, and what would become of it."""
+"""Dry runs: the gaps of every file as label tracks, and its expected outcome."""
 
 import json
 from collections.abc import Sequence
@@ -21,13 +21,13 @@ from inpaint_ray.restore.survey import describe, survey_file
 
 
 class Looker:
-    """Finds the gaps of files and writes them as label tracks; the state of a Ray Data actor."""
+    """A worker that finds the gaps of files and writes label tracks; the state of a Ray Data actor."""
 
     def __init__(self, config: RestoreConfig, model: str) -> None:
         self.config, self.model = config, model
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Look at a block of files; gives their rows as JSON."""
+        """Search a block of files for gaps; returns their rows as JSON."""
         rows = [asdict(self.look(source)) for source in items_of(row, SourceFile)]
         return {"items": len(rows), "rows": json.dumps(rows)}
 
@@ -45,7 +45,7 @@ class Looker:
 
 
 def look(config: RestoreConfig, files: Sequence[SourceFile], model: str) -> pa.Table:
-    """Look at files over the cluster, and return what would be their part of the manifest."""
+    """Search files for gaps over the cluster, and return the rows of the manifest that they would get."""
     blocks = deal_rows(files)
     pool = config.actors.pool(len(blocks), memory_gib=MEMORY_GIB)
     progress = Progress("look", len(files), "files")

@@ -1,4 +1,4 @@
-"""Gaps that people marked: which marks belong to which recording of an archive, and which to none."""
+"""Marked gaps of an archive: label tracks and lists, matched with recordings."""
 
 import posixpath
 import re
@@ -61,7 +61,7 @@ def read_marks(config: RestoreConfig, files: list[StoredFile]) -> Marks:
 
 
 def _read_list(config: RestoreConfig, files: list[StoredFile]) -> Marks:
-    """The marks of a CSV, which names files as the archive does, or by their URIs."""
+    """Read the marks of a CSV, which names files as the archive does, or by their URIs."""
     try:
         listed = read_gap_list(storage.read_bytes(config.gaps).decode("utf-8"))
     except FileNotFoundError:
@@ -87,7 +87,7 @@ def _read_list(config: RestoreConfig, files: list[StoredFile]) -> Marks:
 
 
 def _read_tracks(config: RestoreConfig, files: list[StoredFile]) -> Marks:
-    """The marks of label tracks: NAME.txt or NAME.json in place of a file's suffix, or after it."""
+    """Read the marks of label tracks: NAME.txt or NAME.json in place of a file's suffix, or after it."""
     if config.gaps == BESIDE:
         places = {file.name: file.uri for file in files}
         folders = {config.input} if all(file.uri.startswith(f"{config.input}/") for file in files) else set()
@@ -119,7 +119,7 @@ def _read_tracks(config: RestoreConfig, files: list[StoredFile]) -> Marks:
 
 
 def _find_track(place: str, present: dict[str, StoredFile]) -> str | None:
-    """The URI of a label track, its suffix in whatever case."""
+    """Find the URI of a label track, its suffix in whatever case."""
     uris = (f"{base}{suffix}" for suffix in SUFFIXES for base in (place, _stem(place)))
     return next((present[uri].uri for uri in uris if uri in present), None)
 
@@ -129,7 +129,7 @@ def _lower_suffix(uri: str) -> str:
 
 
 def _read_track(uri: str) -> str:
-    """Names of labels may be in any encoding; the times are ASCII."""
+    """Read a label track; names of labels may be in any encoding, the times are ASCII."""
     return storage.read_bytes(uri).decode("utf-8", "replace")
 
 
@@ -145,12 +145,12 @@ def _is_track(file: StoredFile) -> bool:
 
 
 def _stem(name: str) -> str:
-    """A name or URI without the suffix of its last part."""
+    """Return a name or URI without the suffix of its last part."""
     return name[: len(name) - len(PurePosixPath(name).suffix)]
 
 
 class _Alike:
-    """Finds a name that differs from another in case, in the way of writing accents, or in its folder alone."""
+    """A search for names that differ in case, Unicode form or folder alone."""
 
     def __init__(self, names: dict[str, str]) -> None:
         self._whole = {_fold(key): name for key, name in names.items()}

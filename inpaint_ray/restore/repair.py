@@ -1,4 +1,4 @@
-"""The second reading of a file: it is written again with its gaps filled. Samples and lost are (channels, n)."""
+"""The second pass over a file, which writes it with its gaps filled. Samples and lost are (channels, n)."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -31,7 +31,7 @@ FindOffers = Callable[[Recording, Piece], list[Offer]]  # a piece's window -> wh
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The account of a repair."""
+    """The outcome of a repaired file."""
 
     num_rows: int  # that the gaps are
     num_clamped: int  # restored samples that integers cut off at full scale
@@ -139,7 +139,7 @@ def repair_file(
 
 
 def _converted(pair: tuple[Recording, Recording], target: Target) -> tuple[Recording, Recording]:
-    """Return a block as it came and restored, as the target holds them; one and the same where nothing was lost."""
+    """Convert a block, original and restored, to the target; both are one object where nothing was lost."""
     restored = convert(pair[1], target)
     return (restored if pair[0] is pair[1] else convert(pair[0], target)), restored
 
@@ -181,7 +181,7 @@ def fill_lost(
     restore_magnitudes: RestoreMagnitudes | None = None,
     offers: Sequence[Offer] = (),
 ) -> tuple[Recording, list[Fill]]:
-    """Return the sound of a piece's window with its lost samples filled, and what with, in samples of the window.
+    """Fill the lost samples of a piece's window; returns the window and the notes on fills, in samples of the window.
 
     What copies offer is taken where it is sure, or better than the ordinary fill.
 
@@ -229,7 +229,7 @@ def _meets(offer: Offer, chosen: set[Repair]) -> bool:
 
 
 def _is_silent(part: Part, parts: Sequence[Part], survey: Survey) -> bool:
-    """Tell if nothing was put in a part of a gap: one that is too long, if no copy has some of it, is never filled."""
+    """Return True if a part of a gap stays silent: of one too long to fill, of which no copy has any sound."""
     if part.note.method == "silence":
         return True
     longest = min(MAX_FOUND_S * survey.sound.sample_rate, survey.num_samples - 1)
@@ -269,7 +269,7 @@ def _filled_gap(
 
 
 def _origin(note: Fill) -> dict[str, Any]:
-    """The columns that tell where a copy's samples come from."""
+    """Return the columns on the origin of a copy's samples."""
     if not isinstance(note, Taken):
         return {}
     return {

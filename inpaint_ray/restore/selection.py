@@ -1,4 +1,4 @@
-"""The repairs that are chosen: by decisions, by a condition, by their kind."""
+"""The selection of repairs: by decisions, by a condition, by their kind."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from inpaint_ray.restore.where import parse_condition
 
 @dataclass(frozen=True)
 class Selection:
-    """What chooses repairs; all of it must hold."""
+    """The criteria for repairs, all of which must hold."""
 
     only: Mapping[str, set[Repair]] | None = None  # name of the file -> its repairs; None: all
     condition: pc.Expression | None = None  # on rows of the table of gaps
@@ -24,7 +24,7 @@ class Selection:
         return self.only is None and self.condition is None
 
     def may_choose(self, name: str) -> bool:
-        """Tell whether any repair of a file can be chosen."""
+        """Return True if any repair of a file can be chosen."""
         return self.only is None or bool(self.only.get(name))
 
     def choose(self, name: str, gaps: pa.Table) -> set[Repair]:
@@ -45,13 +45,13 @@ class Selection:
 
 
 def repairs_in(gaps: pa.Table) -> set[Repair]:
-    """Return the repairs that rows of the table of gaps are of."""
+    """Return the repairs in rows of the gap table."""
     columns = (gaps[name].to_pylist() for name in Repair._fields)
     return {Repair(*each) for each in zip(*columns, strict=True)}
 
 
 def read_selection(only: str | None, where: str | None, kind: str | None) -> Selection:
-    """Read what chooses repairs.
+    """Read the criteria of a selection.
 
     Args:
         only: URI of decisions, whose `undo` choose.

@@ -1,4 +1,4 @@
-"""A restoration taken back, whole or in part: the samples that were in its gaps, put where they were."""
+"""Undoing of a restoration, whole or in part: the original samples are put back into its gaps."""
 
 import shutil
 import tempfile
@@ -35,7 +35,7 @@ NOTHING = "nothing"  # is said of a file in which nothing is chosen
 
 
 def undo(config: UndoConfig) -> int:
-    """Write the files, and give the exit code.
+    """Write the files, and return the exit code.
 
     A restored file that is a copy of its source, because no gap in it could be filled, comes back byte for byte. Of any
     other every sample is as the source has it, bit for bit; of a lossy source, as it decodes, to the 24 bits that its
@@ -83,7 +83,7 @@ def undo(config: UndoConfig) -> int:
 
 
 def _choose(config: UndoConfig, selection: Selection, written: list[ManifestRow]) -> list[ManifestRow]:
-    """Return the files in which anything may be taken back.
+    """Return the files in which any repair may be undone.
 
     Raises:
         UsageError: there is none, or decisions name a file that there is not.
@@ -101,7 +101,7 @@ def _choose(config: UndoConfig, selection: Selection, written: list[ManifestRow]
 
 
 def _note_left(config: UndoConfig, num_left: int) -> str:
-    """Say what became of the files in which nothing was taken back."""
+    """Print notes on the files in which nothing was undone."""
     files = "1 other file" if num_left == 1 else f"{num_left} other files"
     if config.all:
         return f"{files}, in which nothing was taken back, copied from {config.output}"
@@ -109,7 +109,7 @@ def _note_left(config: UndoConfig, num_left: int) -> str:
 
 
 def _try(act: Callable[[], str]) -> str:
-    """Do something with a file; what it says, or why it failed."""
+    """Call a function on a file; returns its result, or the reason for which it failed."""
     try:
         return act()
     except FileNotFoundError:
@@ -119,7 +119,7 @@ def _try(act: Callable[[], str]) -> str:
 
 
 def _undo_file(config: UndoConfig, selection: Selection, ledger: Ledger, row: ManifestRow, undone: Undone) -> str:
-    """Write one file as it came, or with what is chosen taken back; gives NOTHING where that is nothing."""
+    """Write one file with all repairs undone, or the chosen ones; returns NOTHING where that is none."""
     if row.headroom_db:
         raise ValueError(
             f"was lowered by {row.headroom_db:g} dB, which rounds its samples; restore it without --headroom-db"
@@ -163,7 +163,7 @@ def _undo_file(config: UndoConfig, selection: Selection, ledger: Ledger, row: Ma
 def _write(
     path: Path, written: Path, ledger: Ledger, row: ManifestRow, chosen: set[Repair] | None, removed: Path | None
 ) -> tuple[str, Removed | None]:
-    """Write a restored file with what is chosen taken back, and, where it is asked for, what is still removed."""
+    """Write a restored file with chosen repairs undone, and, on request, the difference that remains."""
     sound = SoundDigest()
 
     def pairs() -> Iterator[tuple[Recording, Recording]]:
@@ -196,7 +196,7 @@ def _copy(config: UndoConfig, ledger: Ledger, row: ManifestRow, undone: Undone) 
 
 @contextmanager
 def _checked(config: UndoConfig, row: ManifestRow) -> Iterator[Path]:
-    """Give a file of the output.
+    """Give a local path of a file of the output, checked by its digest.
 
     Raises:
         ValueError: it is not what the restoration wrote.

@@ -1,4 +1,4 @@
-"""_undo/manifest.parquet and gaps.parquet of an undo: its files, and which of their repairs it took back.
+"""Tables of an undo, _undo/manifest.parquet and gaps.parquet: its files, and the repairs that it undid.
 
 Both are as those of the restoration; rows of files that an earlier undo wrote to the same place, and this one did not,
 stay.
@@ -20,7 +20,7 @@ MANIFEST, GAPS = f"{UNDONE}/manifest.parquet", f"{UNDONE}/gaps.parquet"
 
 
 class Undone:
-    """Writes both tables, which appear when the block ends without an error."""
+    """A writer of both tables, which appear when the context ends without an error."""
 
     def __init__(self, to: str) -> None:
         self._to = to
@@ -66,7 +66,7 @@ class Undone:
             pq.write_table(table, stream, compression="zstd")
 
     def _read(self, name: str, schema: pa.Schema) -> pa.Table:
-        """Return what an earlier undo wrote; nothing where there is none."""
+        """Read a table of an earlier undo; empty where there is none."""
         try:
             with storage.local_file(storage.join(self._to, name)) as path:
                 return pq.read_table(path)

@@ -48,7 +48,7 @@ def parse_condition(flag: str, text: str) -> pc.Expression:
 
 
 def _condition(node: ast.expr) -> pc.Expression:
-    """Return a part that is true or false of a row."""
+    """Return a condition on a row."""
     if isinstance(node, ast.BoolOp):
         parts = [_condition(each) for each in node.values]
         return reduce(operator.and_ if isinstance(node.op, ast.And) else operator.or_, parts)

@@ -12,7 +12,7 @@ from inpaint_ray.errors import StorageError, UnreadableError
 
 @contextmanager
 def reachable(uri: str) -> Iterator[None]:
-    """Turn what storage says of a wrong endpoint or a full disk into a StorageError of one line."""
+    """Turn errors of storage, such as a wrong endpoint or a full disk, into a StorageError of one line."""
     try:
         yield
     except (FileNotFoundError, PermissionError):  # of one file: the caller knows better what that means
@@ -24,7 +24,7 @@ def reachable(uri: str) -> Iterator[None]:
 
 @contextmanager
 def readable(uri: str) -> Iterator[None]:
-    """Turn what storage says while an input is read into an UnreadableError: another try may read it."""
+    """Turn errors of storage while an input is read into an UnreadableError: a later try may succeed."""
     try:
         with reachable(uri):
             yield
@@ -34,7 +34,7 @@ def readable(uri: str) -> Iterator[None]:
 
 @contextmanager
 def writable(uri: str) -> Iterator[None]:
-    """Turn what storage says while an output is written into a StorageError, missing folders and rights included."""
+    """Turn errors of storage while an output is written into a StorageError, missing folders and rights included."""
     try:
         with reachable(uri):
             yield

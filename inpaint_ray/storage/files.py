@@ -71,14 +71,14 @@ def write_bytes(uri: str, data: bytes) -> None:
 
 @contextmanager
 def open_output(uri: str) -> Iterator[BinaryIO]:
-    """Give a stream to a file that appears, whole, when the block ends without an error, and not at all otherwise."""
+    """Give a stream to a file that appears, whole, when the context ends without an error, and not at all otherwise."""
     with output_path(uri) as path, reachable(uri), path.open("wb") as stream:
         yield stream
 
 
 @contextmanager
 def output_path(uri: str) -> Iterator[Path]:
-    """Give a local path to write to; the file appears, whole, when the block ends without an error, else not at all.
+    """Give a local path to write to; the file appears, whole, when the context ends without an error, else not at all.
 
     Raises:
         StorageError: storage cannot be written to: no right to it, a full disk.

@@ -1,4 +1,4 @@
-"""URIs: which filesystem one means, and how they are joined."""
+"""URIs: their filesystems, and joining."""
 
 import os
 import re

@@ -63,7 +63,7 @@ def write_archive(
 
 
 def _holds(folder: Path, parameters: dict[str, int | float]) -> bool:
-    """Whether an archive of these parameters was begun here; False where there is nothing.
+    """Return True if a data set of these parameters was begun here; False where there is nothing.
 
     Raises:
         UsageError: there is something else.
@@ -79,7 +79,7 @@ def _holds(folder: Path, parameters: dict[str, int | float]) -> bool:
 
 
 def _synthesise_number(number: int, duration_s: float, seed: int, sample_rate: int) -> tuple[NDArray, int]:
-    """The samples and rate of the track of this number, whatever the size of the archive."""
+    """Synthesise the samples and rate of a track by its number, whatever the size of the data set."""
     rate = ANOTHER_RATE.get(number % 7, sample_rate)
     samples = synthesise(
         _genre(number),
@@ -96,7 +96,7 @@ def _genre(number: int) -> str:
 
 
 def _split(number: int, num_tracks: int) -> str:
-    """A genre's last tracks test, those before them validate."""
+    """Assign a track to a split: a genre's last tracks test, those before them validate."""
     rank = number // len(GENRES)
     count = len(range(number % len(GENRES), num_tracks, len(GENRES)))  # of this genre
     held_out = max(1, round(HELD_OUT_SHARE * count))
@@ -119,7 +119,7 @@ def _encode_mp3(samples: NDArray, sample_rate: int) -> bytes:
 
 
 def _tracks_csv(num_tracks: int, duration_s: float) -> str:
-    """FMA's list: two header rows, a third that names the index, a row a track.
+    """Format FMA's list: two header rows, a third that names the index, a row a track.
 
     Test tracks are of the subset medium, the others of small, so that the reference's protocol finds the same splits
     (but for the genres that it draws from).

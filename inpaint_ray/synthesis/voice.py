@@ -1,4 +1,4 @@
-"""A voice that sings vowels."""
+"""A synthetic voice that sings vowels."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ FORMANT_WIDTHS_HZ = (90.0, 110.0, 170.0, 250.0)
 
 
 def voice(song: Song) -> NDArray:
-    """Sung phrases: a glottal source that glides from note to note, through formants that glide from vowel to vowel."""
+    """Sing phrases: a glottal source that glides from note to note, through formants that glide between vowels."""
     num_notes = 2 * song.num_samples // song.beat + 2
     lengths = np.rint(song.random.choice([0.5, 1.0, 1.0, 1.5], size=num_notes) * song.beat).astype(int)
     note = np.repeat(np.arange(num_notes), lengths)[: song.num_samples]  # which note is on, (n,)

@@ -84,7 +84,7 @@ def test_folders_keep_their_names_and_one_bad_file_stops_nothing(
     out = tmp_path / "out"
     assert repair(RepairConfig(files=(str(tape.parent),), output=str(out))) == 3
     said = capsys.readouterr().out
-    assert "passed over: 1 file whose name is no audio's (notes.doc)" in said
+    assert "skipped 1 file, not audio by name: notes.doc" in said
     assert "bad.wav" in said and "failed: not readable as audio" in said
     assert "4 files: 2 repaired, 1 without damage, 1 failed" in said
     names = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
