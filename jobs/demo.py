@@ -72,13 +72,13 @@ def main() -> None:
 
 
 def at(name: str) -> str:
-    """Where something of the demo lies."""
+    """Return the path of a file of the demo."""
     return str(FOLDER / name)
 
 
 @contextlib.contextmanager
 def ray_head() -> Iterator[dict[str, str]]:
-    """A private Ray head on loopback, which ends with the block; gives the environment that finds it."""
+    """Run a private Ray head on loopback while the context lasts; yields the environment of its clients."""
     port, dashboard_port, agent_port = free_ports(3)
     token = FOLDER / "logs" / "token"
     token.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def ray_head() -> Iterator[dict[str, str]]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on, so that another Ray on this machine is left in peace."""
+    """Find unused ports, so that another Ray on this machine is not disturbed."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [sock.getsockname()[1] for sock in sockets]
@@ -144,7 +144,7 @@ def end_group(head: subprocess.Popen[bytes]) -> None:
 
 
 def submit(environment: dict[str, str], name: str, *arguments: str, timeout_s: float = 180) -> None:
-    """`ray job submit` jobs/NAME.py, showing the job's own lines; the whole log goes to logs/NAME.log.
+    """Submit jobs/NAME.py by `ray job submit`, showing the job's own lines; the whole log goes to logs/NAME.log.
 
     A head that has just started has no agent for jobs yet, and is asked again. A job that is interrupted is stopped.
 
@@ -174,7 +174,7 @@ def submit(environment: dict[str, str], name: str, *arguments: str, timeout_s: f
 
 
 def run_showing(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
-    """Run a command, showing the jobs' own lines of what it says; its exit code and all that it said."""
+    """Run a command, printing the lines of jobs alone; returns its exit code and whole output."""
     lines = []
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -189,7 +189,7 @@ def run_showing(command: list[str], environment: dict[str, str]) -> tuple[int, s
 
 
 def summary() -> str:
-    """The table of the whole chain: patches of the test split, and gaps of the restored recordings."""
+    """Format the results of the whole chain: patches of the test split, and gaps of the restored recordings."""
     total = json.loads((FOLDER / "results" / "results.json").read_text())["rows"][-1]
     gains = total["gains"]
     damaged, names = total["means"]["damaged psnr"], ("interpolation", "wiener", ARCHITECTURE, SHIPPED)
@@ -201,7 +201,7 @@ def summary() -> str:
 
 
 def gap_summary() -> str:
-    """One line: SNR in the gaps of the restored recordings, whose truth is known."""
+    """Format the SNR in the gaps of the restored recordings, whose truth is known, in one line."""
     scores = []
     for clean_path in sorted((FOLDER / "tapes" / "clean").rglob("*.*")):
         name = clean_path.relative_to(FOLDER / "tapes" / "clean")

@@ -1,4 +1,4 @@
-"""What many tests share: a local Ray, a small prepared data set, real music where it is at hand."""
+"""Fixtures of many tests: a local Ray, a small prepared data set, real music where it is at hand."""
 
 import os
 import secrets

@@ -113,7 +113,7 @@ class _Search:
         return surroundings.best(places, self._index.factor), surroundings
 
     def _indexed(self, start: int, stop: int) -> tuple[int, int]:
-        """Return the index of the part of the sources that is searched for a gap."""
+        """Index the part of the sources around a gap, unless that was done; returns the part's bounds."""
         reach, length = round(SEARCH_S * self._rate), self._sources.samples.shape[1]
         near = start - self._part[0] >= min(reach // 2, start) and self._part[1] - stop >= min(
             reach // 2, length - stop

@@ -1,4 +1,4 @@
-"""Which nodes Ray's autoscaler would add to the clusters of cluster/: its own scheduler, without processes."""
+"""Nodes that Ray's autoscaler would add to the clusters of cluster/, by its own scheduler, without processes."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from tests.support.manifests import RAYCLUSTER, ROOT, load
 
 
 def added(bundle: dict[str, float], count: int, *, use_gpu: bool, gang: bool = False) -> dict[str, int]:
-    """Nodes by group that an empty cluster adds for processes of our jobs, waiting one by one or as a gang."""
+    """Return the nodes by group that an empty cluster adds for processes of our jobs, asked for singly or as a gang."""
     manifest = load(RAYCLUSTER)
     manifest["metadata"]["namespace"] = "default"
     config = AutoscalingConfig(_derive_autoscaling_config_from_ray_cr(manifest), skip_content_hash=True)

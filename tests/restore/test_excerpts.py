@@ -1,4 +1,4 @@
-"""What the page plays: whatever the container, it is what came and what was written, to the 16 bits that are heard."""
+"""Excerpts on the page: in every container the original and the written sound, to the 16 bits that are played."""
 
 import base64
 import io

@@ -59,7 +59,7 @@ def test_too_few_tracks_for_every_split_are_refused(tmp_path: Path) -> None:
 
 
 def _gain_of_interpolation(genre: str) -> float:
-    """How many dB interpolation is nearer than silence where every other group of four frames is lost."""
+    """Return the gain in dB of interpolation over silence where every other group of four frames is lost."""
     random = np.random.default_rng(0)
     samples = synthesise(genre, duration_s=3.0, sample_rate=16_000, num_channels=1, random=random)[0]
     magnitudes = spectrogram(torch.from_numpy(samples).float(), Grid()).unsqueeze(0)

@@ -1,4 +1,4 @@
-"""The feed: the patches and masks of every step, for any number of workers, from any step and any source."""
+"""The data loader: patches and masks of every step, for any number of workers, from any step and any source."""
 
 import hashlib
 from dataclasses import replace
@@ -44,7 +44,7 @@ def _source(dataset: Dataset, kind: str, folder: Path) -> Source:
 def _steps(
     dataset: Dataset, source: Source, maker: BatchMaker, workers: int = 1, first_step: int = 0
 ) -> list[list[list[Step]]]:
-    """By epoch, step and worker."""
+    """Load batches by epoch, step and worker."""
     order = _order(dataset)
     starts = [(epoch, first_step if epoch == 0 else 0) for epoch in range(EPOCHS)]
     by_worker = []
@@ -56,7 +56,7 @@ def _steps(
 
 
 def _digest(batches: list[Batch]) -> str:
-    """Of the patches and masks of a step, in the order of their identity."""
+    """Digest the patches and masks of a step, in the order of their identity."""
     rows = []
     for batch in batches:
         for number in range(len(batch)):
@@ -71,7 +71,7 @@ def _digests(steps: list[list[list[Step]]]) -> list[list[str]]:
 
 
 def _plainly(dataset: Dataset, maker: BatchMaker) -> list[list[str]]:
-    """The same, read and damaged patch by patch with numpy's own generator: no cache, no thread."""
+    """Return the same digests, read and damaged patch by patch with numpy's own generator: no cache, no thread."""
     from inpaint_ray.audio.damage import draw_lost_frames
 
     order = _order(dataset)

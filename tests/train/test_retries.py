@@ -1,4 +1,4 @@
-"""When a training is tried again, and when not."""
+"""Retries of trainings that fail, and failures that end them."""
 
 from collections.abc import Callable
 
@@ -43,7 +43,7 @@ class Run:
 
 @pytest.fixture(autouse=True)
 def places(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Places in this process, not as actors of Ray."""
+    """Keep places in this process, not as actors of Ray."""
     monkeypatch.setattr(retries, "_make_place", Place)
     monkeypatch.setattr(retries, "_read", Place.reached)
 
