@@ -78,9 +78,9 @@ def compare(clean: NDArray[np.float32], lost: NDArray[np.bool_], found: list[Eve
     marked = mark_gaps(found, 1, 0, len(clean))[0]
     for start, stop in zip(*find_runs(lost), strict=True):
         hit = bool(marked[start:stop].any())
-        heard = float(np.sqrt(np.mean(clean[start:stop].astype(np.float64) ** 2))) > AUDIBLE
+        audible = float(np.sqrt(np.mean(clean[start:stop].astype(np.float64) ** 2))) > AUDIBLE
         count.gaps, count.found = count.gaps + 1, count.found + hit
-        count.audible, count.audible_found = count.audible + heard, count.audible_found + (hit and heard)
+        count.audible, count.audible_found = count.audible + audible, count.audible_found + (hit and audible)
     count.claimed += len(found)
     count.right += sum(bool(lost[gap.start : gap.stop].any()) for gap in found)
     count.lost += int(lost.sum())

@@ -63,14 +63,14 @@ def pack_music(music: Path, folder: Path, room: int) -> None:
     with music.open() as file:
         tracks = sorted(csv.DictReader(file), key=lambda row: row["split"], reverse=True)  # validation first
     total, seconds = 0, 0.0
-    with zipfile.ZipFile(folder / "music.zip", "w") as archive, ProcessPoolExecutor() as pool:
+    with zipfile.ZipFile(folder / "music.zip", "w") as zipped, ProcessPoolExecutor() as pool:
         encoded = pool.map(_encode, [track["uri"] for track in tracks])
         for number, (track, (data, length)) in enumerate(zip(tracks, encoded, strict=True)):
             if total + len(data) > room:
                 pool.shutdown(cancel_futures=True)
                 break
             if data:
-                archive.writestr(f"{track['split']}/{track['genre']}/{number}.opus", data)
+                zipped.writestr(f"{track['split']}/{track['genre']}/{number}.opus", data)
                 total, seconds = total + len(data), seconds + length
     print(f"packed {seconds / 3600:.2f} hours of music in {total / 1e6:.1f} MB: {folder}")
 
@@ -181,12 +181,12 @@ def prepare(folder: Path, work: Path, num_tracks: int | None, device: Any) -> An
     from inpaint_ray.data.schema import Dataset
     from inpaint_ray.prepare.shard_file import ShardMetadata, TrackPatches, write_shard
 
-    with zipfile.ZipFile(folder / "music.zip") as archive:
-        names = [name for name in archive.namelist() if name.endswith(".opus")]
+    with zipfile.ZipFile(folder / "music.zip") as zipped:
+        names = [name for name in zipped.namelist() if name.endswith(".opus")]
         if num_tracks:
             of_validation = [name for name in names if name.startswith("validation")]
             names = of_validation[: num_tracks // 2] + [n for n in names if n not in of_validation][: num_tracks // 2]
-        data = [archive.read(name) for name in names]
+        data = [zipped.read(name) for name in names]
     with ProcessPoolExecutor() as pool:
         clips = list(pool.map(_read_clip, data, chunksize=4))
     largest, patches, shards = 0.0, {}, {}

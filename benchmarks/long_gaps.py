@@ -142,13 +142,13 @@ def score_recording(
     """Score every gap of one length by every method."""
     known = np.where(lost, 0.0, clean)
     starts, stops = find_runs(lost)
-    heard = {"clean": clean, "damaged": known}
+    signals = {"clean": clean, "damaged": known}
     for method, filler in fillers.items():
         began = time.process_time()
         made = filler(known, rate, lost)
         seconds = (time.process_time() - began) / len(starts)
         filled, notes = made if isinstance(made, tuple) else (made, [])
-        heard[method] = filled
+        signals[method] = filled
         noted = {note.start: note for note in notes}
         for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
             if not np.isfinite(filled[start:stop]).all():
@@ -168,7 +168,7 @@ def score_recording(
                 **score_gap(filled, clean, rate, start, stop),
             )
     if sounds:
-        render(sounds, name, heard, rate, int(starts[0]), int(stops[0]))
+        render(sounds, name, signals, rate, int(starts[0]), int(stops[0]))
 
 
 def _told_by(known: Known) -> str:

@@ -21,7 +21,7 @@ import tyro
 
 from inpaint_ray.commands import COMMANDS, Command
 from inpaint_ray.errors import CheckpointError, DatasetError, InpaintError, UsageError
-from inpaint_ray.terminal import Others, quiet
+from inpaint_ray.terminal import Redirected, quiet
 from inpaint_ray.version import VERSION
 
 FAILED, WRONG_USAGE, STOPPED = 1, 2, 130
@@ -127,11 +127,11 @@ def _run(command: Command, arguments: list[str], prog: str, description: str | N
         config = parse(settings, arguments, description, prog)
     said = ""
     try:
-        with _kept_back(verbose=verbose or not command.on_ray) as others:
+        with _kept_back(verbose=verbose or not command.on_ray) as redirected:
             try:
                 result = command.load_call()(config)
             finally:
-                said = "" if others is None else others.last().strip()
+                said = "" if redirected is None else redirected.last().strip()
     except KeyboardInterrupt:
         print(f"{prog}: stopped" + ("; the same command goes on" if command.on_ray else ""), file=sys.stderr)
         sys.exit(STOPPED)
@@ -141,13 +141,13 @@ def _run(command: Command, arguments: list[str], prog: str, description: str | N
 
 
 @contextlib.contextmanager
-def _kept_back(*, verbose: bool) -> Iterator[Others | None]:
+def _kept_back(*, verbose: bool) -> Iterator[Redirected | None]:
     """Keep Ray's output off the terminal, unless it is asked for."""
     if verbose:
         yield None
     else:
-        with quiet() as others:
-            yield others
+        with quiet() as redirected:
+            yield redirected
 
 
 def _fail(prog: str, error: Exception, said: str) -> NoReturn:

@@ -14,11 +14,11 @@ from typing import TextIO
 MARK = "\x1e"  # record separator: before a line of ours that another process says
 STDERR = 2
 WORKER = "INPAINT_RAY_WORKER"  # in the environment of processes whose output Ray forwards
-MOST_SHOWN = 40_000  # characters of what others printed, the last ones
+MOST_KEPT = 40_000  # characters of redirected output, the last ones
 
 CLEAR = "\r\x1b[K"  # a terminal's line
 
-_shown: TextIO | None = None  # the terminal, while others are kept back
+_terminal: TextIO | None = None  # the terminal, while stdout is redirected
 _replaced = False  # the line that was said last is a bar
 
 
@@ -37,27 +37,27 @@ def is_terminal() -> bool:
 
 
 @contextmanager
-def quiet() -> Iterator["Others"]:
+def quiet() -> Iterator["Redirected"]:
     """Redirect the output of other code, native code on stderr included, to a file.
 
     Yields:
         What was kept back so far.
     """
-    global _shown
+    global _terminal
     streams, native = (sys.stdout, sys.stderr), os.dup(STDERR)
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="backslashreplace") as file:
-        others = Others(file)
-        _shown, sys.stdout, sys.stderr = streams[0], others, others
+        redirected = Redirected(file)
+        _terminal, sys.stdout, sys.stderr = streams[0], redirected, redirected
         os.dup2(file.fileno(), STDERR)
         try:
-            yield others
+            yield redirected
         finally:
             os.dup2(native, STDERR)
             os.close(native)
-            _shown, sys.stdout, sys.stderr = None, *streams
+            _terminal, sys.stdout, sys.stderr = None, *streams
 
 
-class Others:
+class Redirected:
     """A text stream that writes lines to a file, but passes lines of `say` in other processes on to the terminal."""
 
     encoding = "utf-8"
@@ -90,8 +90,8 @@ class Others:
     def last(self) -> str:
         """Return the last lines of the redirected output."""
         self._file.seek(0)
-        return (self._file.read() + self._line)[-MOST_SHOWN:]
+        return (self._file.read() + self._line)[-MOST_KEPT:]
 
 
 def _stream() -> TextIO:
-    return _shown or sys.stdout
+    return _terminal or sys.stdout

@@ -1,4 +1,4 @@
-"""Show the whole chain on a synthetic archive: prepare, train, evaluate and restore as jobs of a private Ray head.
+"""Show the whole chain on a synthetic collection: prepare, train, evaluate and restore as jobs of a private Ray head.
 
 At its end are the shipped network's scores beside interpolation's, and a recording repaired by `inpaint-ray repair`.
 
@@ -27,7 +27,7 @@ import torch
 from inpaint_ray.audio.decode import read_recording
 from inpaint_ray.audio.metrics import snr
 from inpaint_ray.progress import format_duration
-from inpaint_ray.synthesis.archive import write_archive
+from inpaint_ray.synthesis.collection import write_collection
 from inpaint_ray.synthesis.damaged import write_damaged_copy
 from inpaint_ray.tables import markdown_table
 
@@ -48,12 +48,12 @@ def main() -> None:
     """Run the chain; Ctrl-C or an error ends the Ray head with all its processes."""
     started = time.monotonic()
     FOLDER.joinpath("logs").mkdir(parents=True, exist_ok=True)
-    print(f"demo: synthesise a small archive in FMA's layout at {FOLDER}/archive", flush=True)
-    write_archive(FOLDER / "archive")
-    write_damaged_copy(FOLDER / "archive", FOLDER / "tapes")
+    print(f"demo: synthesise a small collection in FMA's layout at {FOLDER}/collection", flush=True)
+    write_collection(FOLDER / "collection")
+    write_damaged_copy(FOLDER / "collection", FOLDER / "tapes")
     with ray_head() as ray:
-        submit(ray, "prepare", "--source", at("archive/fma_music"), "--metadata", at("archive/fma_metadata/tracks.csv"),
-               "--output", at("shards"))  # fmt: skip
+        submit(ray, "prepare", "--source", at("collection/fma_music"),
+               "--metadata", at("collection/fma_metadata/tracks.csv"), "--output", at("shards"))  # fmt: skip
         submit(ray, "train", "--data", at("shards"), "--output", at("runs"), "--architecture", ARCHITECTURE,
                "--epochs", str(EPOCHS), "--num-workers", "2")  # fmt: skip
         best = at(f"runs/{ARCHITECTURE}/best")

@@ -173,8 +173,8 @@ def test_who_reads_a_bucket_while_checkpoints_are_replaced_gets_whole_ones(bucke
     read_while_replaced(folders, f"{bucket}/replaced/best", times=12)
 
 
-def test_tracks_become_a_shard(bucket: str, archive: Path) -> None:
-    for file in storage.list_files(str(archive)):
+def test_tracks_become_a_shard(bucket: str, collection: Path) -> None:
+    for file in storage.list_files(str(collection)):
         storage.write_bytes(f"{bucket}/fma/{file.name}", storage.read_bytes(file.uri))
     config = PrepareConfig(
         source=f"{bucket}/fma/fma_music", metadata=f"{bucket}/fma/fma_metadata/tracks.csv", output=f"{bucket}/shards"
@@ -190,9 +190,9 @@ def test_tracks_become_a_shard(bucket: str, archive: Path) -> None:
 
 
 def test_a_server_that_throttles_and_resets_is_borne_with(
-    bucket: str, archive: Path, monkeypatch: pytest.MonkeyPatch
+    bucket: str, collection: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for file in storage.list_files(str(archive)):
+    for file in storage.list_files(str(collection)):
         storage.write_bytes(f"{bucket}/again/{file.name}", storage.read_bytes(file.uri))
 
     def fate(number: int) -> Fate:

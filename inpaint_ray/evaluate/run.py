@@ -8,7 +8,7 @@ from inpaint_ray.checkpoints import absolute_checkpoint
 from inpaint_ray.data.schema import DATASET
 from inpaint_ray.data.tracks import is_audio
 from inpaint_ray.evaluate.audio.report import TaskResults
-from inpaint_ray.evaluate.audio.run import evaluate_archive
+from inpaint_ray.evaluate.audio.run import evaluate_audio
 from inpaint_ray.evaluate.config import EvaluateConfig
 from inpaint_ray.evaluate.shards.run import evaluate_shards
 from inpaint_ray.evaluate.shards.table import TableRow
@@ -32,7 +32,7 @@ def evaluate(config: EvaluateConfig) -> list[TableRow] | list[TaskResults]:
         checkpoint=tuple(absolute_checkpoint(uri) for uri in config.checkpoint),
     )
     results: list[TableRow] | list[TaskResults]
-    results = evaluate_archive(config) if _holds_audio(config.data) else evaluate_shards(config)
+    results = evaluate_audio(config) if _holds_audio(config.data) else evaluate_shards(config)
     say(f"scored in {format_duration(time.monotonic() - started)}: {config.output}/results.html")
     return results
 

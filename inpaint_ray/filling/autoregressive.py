@@ -78,9 +78,9 @@ def fill_gaps(
     order = max(round(order_scale * _order(sample_rate)), 2)
     near_edge = np.minimum(starts, len(filled) - stops) < order
     solved = lengths <= np.where(near_edge, MAX_SOLVED, max(MAX_SOLVED, min(max_solved_s * sample_rate, MOST_SOLVED)))
-    walls = _Walls(starts[~solved], stops[~solved], len(filled))
+    limits = _Limits(starts[~solved], stops[~solved], len(filled))
     gaps = list(zip(starts[solved].tolist(), stops[solved].tolist(), strict=True))
-    groups = list(_groups(gaps, walls, order, context_orders))
+    groups = list(_groups(gaps, limits, order, context_orders))
     for number, group in enumerate(groups):
         following = groups[number + 1].gaps[0][0] if number + 1 < len(groups) else group.after
         _solve(filled, group, after=min(group.after, following), seed=True)
@@ -88,11 +88,11 @@ def fill_gaps(
         _solve(filled, group, after=group.after, seed=False)
     extrapolated = ~solved & (lengths <= max_gap_s * sample_rate)
     for start, stop in zip(starts[extrapolated].tolist(), stops[extrapolated].tolist(), strict=True):
-        before, after = walls.around(start, stop, EXTRAPOLATION_ORDERS * order)
+        before, after = limits.around(start, stop, EXTRAPOLATION_ORDERS * order)
         filled[start:stop] = _extrapolate(filled[before:start], filled[stop:after], stop - start, order)
     too_long = lengths > max_gap_s * sample_rate
     for start, stop in zip(starts[too_long].tolist(), stops[too_long].tolist(), strict=True):
-        before, after = walls.around(start, stop, EXTRAPOLATION_ORDERS * order)
+        before, after = limits.around(start, stop, EXTRAPOLATION_ORDERS * order)
         filled[start:stop] = _fade(filled[before:start], filled[stop:after], stop - start, order, sample_rate)
     return filled
 
@@ -102,7 +102,7 @@ def _order(sample_rate: int) -> int:
     return min(max(round(ORDER_S * sample_rate), low, 32), MAX_ORDER)
 
 
-class _Walls:
+class _Limits:
     """Limits that no context may cross: the ends of the signal and the long gaps."""
 
     def __init__(self, starts: NDArray[np.int64], stops: NDArray[np.int64], num_samples: int) -> None:
@@ -116,23 +116,23 @@ class _Walls:
         return max(int(left), start - context), min(int(right), stop + context)
 
 
-def _groups(gaps: list[tuple[int, int]], walls: _Walls, order: int, context_orders: int) -> Iterator[_GapGroup]:
+def _groups(gaps: list[tuple[int, int]], limits: _Limits, order: int, context_orders: int) -> Iterator[_GapGroup]:
     """Join gaps that lie within an order of each other, as far as the size of one solution allows."""
     joined: list[tuple[int, int]] = []
     for gap in [*gaps, None]:
-        if joined and (gap is None or not _joins(joined, gap, walls, order)):
-            before, after = walls.around(joined[0][0], joined[-1][1], context_orders * order)
+        if joined and (gap is None or not _joins(joined, gap, limits, order)):
+            before, after = limits.around(joined[0][0], joined[-1][1], context_orders * order)
             yield _GapGroup(joined, before, after, order, context_orders)
             joined = []
         if gap is not None:
             joined = [*joined, gap]
 
 
-def _joins(joined: list[tuple[int, int]], gap: tuple[int, int], walls: _Walls, order: int) -> bool:
+def _joins(joined: list[tuple[int, int]], gap: tuple[int, int], limits: _Limits, order: int) -> bool:
     num_lost = sum(stop - start for start, stop in [*joined, gap])
     span = gap[1] - joined[0][0]
     near = gap[0] - joined[-1][1] < order and span <= JOINT_ORDERS * order and num_lost <= MAX_JOINT
-    return near and walls.around(*joined[-1], order)[1] > gap[0]
+    return near and limits.around(*joined[-1], order)[1] > gap[0]
 
 
 def _solve(filled: NDArray[np.float64], group: _GapGroup, *, after: int, seed: bool) -> None:

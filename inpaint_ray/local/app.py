@@ -68,7 +68,7 @@ def repair_one(
     config = RepairConfig(files=(path,), output=folder, find=tuple(kinds), sensitivity=sensitivity)
     [task], _ = plan(config)
     outcome = Repairer(config)(task)
-    line = line_of(task, outcome).removeprefix(task.shown).strip().split("  -> ")[0]
+    line = line_of(task, outcome).removeprefix(task.label).strip().split("  -> ")[0]
     if not outcome.path:
         return line, None, None, None
     return line, draw(Path(path), Path(outcome.path)), outcome.path, outcome.path

@@ -12,7 +12,7 @@ WORDS = ("sure", "likely", "guess")
 
 def line_of(task: Task, outcome: Outcome, width: int = 0) -> str:
     """Format what was found in a file, the seconds filled, the trust in the fills, and the path of the output."""
-    row, name = outcome.row, f"{task.shown:<{width}}"
+    row, name = outcome.row, f"{task.label:<{width}}"
     if row.status == "failed":
         return f"{name}  failed: {row.error}"
     if not row.gaps:

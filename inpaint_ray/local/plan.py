@@ -23,7 +23,7 @@ class Task:
     """A file to repair."""
 
     source: SourceFile
-    shown: str  # its name for people
+    label: str  # its name in messages
     folder: str  # path of what is written
     name: str  # below the folder; a repair that changes the container adds a suffix
     beside: bool  # it is written beside its input, and not at all where nothing is found
@@ -87,8 +87,8 @@ def _file(given: str, uri: str) -> StoredFile:
 
 def _task(config: RepairConfig, given: str, source: SourceFile, *, is_folder: bool) -> Task:
     if config.output is not None:
-        shown = f"{given.rstrip('/')}/{source.name}" if is_folder else given
-        return Task(source, printable(shown), to_path(storage.absolute(config.output)), source.name, beside=False)
+        label = f"{given.rstrip('/')}/{source.name}" if is_folder else given
+        return Task(source, printable(label), to_path(storage.absolute(config.output)), source.name, beside=False)
     path = PurePosixPath(source.name)
     folder = os.path.dirname(to_path(source.uri))
     return Task(source, printable(given), folder, f"{path.stem}{REPAIRED}{path.suffix}", beside=True)
@@ -105,10 +105,10 @@ def _check_targets(tasks: list[Task]) -> None:
     for task in tasks:
         for target in _possible(task):
             if (other := inputs.get(os.path.realpath(target))) is not None:
-                raise UsageError(f"{task.shown} would be written over the input {other.shown}; give another --output")
+                raise UsageError(f"{task.label} would be written over the input {other.label}; give another --output")
         other = targets.setdefault(task.target(task.source.name), task)
         if other is not task:
-            raise UsageError(f"{other.shown} and {task.shown} would both be {task.name}; repair them one by one")
+            raise UsageError(f"{other.label} and {task.label} would both be {task.name}; repair them one by one")
 
 
 def _possible(task: Task) -> Iterator[Path]:

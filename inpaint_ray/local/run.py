@@ -34,7 +34,7 @@ def repair(config: RepairConfig) -> int:
     """
     started = time.monotonic()
     tasks, unmatched = plan(config)
-    width = max(len(task.shown) for task in tasks)
+    width = max(len(task.label) for task in tasks)
     outcomes: dict[int, Outcome] = {}
     processes = min(config.processes or os.cpu_count() or 1, len(tasks))
     if processes > 1 and (config.processes or sum(task.source.size for task in tasks) > SERIAL_BYTES):
@@ -61,7 +61,7 @@ def _watched(repairer: Repairer, task: Task) -> Outcome:
     seconds = _duration(task)
     if seconds < LONG_S and not is_terminal():
         return repairer(task)
-    progress = Progress(task.shown, round(seconds), "s")
+    progress = Progress(task.label, round(seconds), "s")
     progress.add(0, "looking for damage")
 
     def watch(filled_s: float) -> None:

@@ -82,7 +82,7 @@ def prepare(config: PrepareConfig) -> Dataset:
 
 
 @dataclass(frozen=True)
-class MadeShard:
+class ShardSummary:
     """The driver's summary of a shard."""
 
     uri: str
@@ -90,7 +90,7 @@ class MadeShard:
     num_rejected: int
 
 
-def _run(plans: list[ShardPlan], config: PrepareConfig, output: str) -> list[MadeShard]:
+def _run(plans: list[ShardPlan], config: PrepareConfig, output: str) -> list[ShardSummary]:
     """Make all shards, over the cluster; one that stands is not made again."""
 
     def make_row(row: dict[str, Any]) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _run(plans: list[ShardPlan], config: PrepareConfig, output: str) -> list[Mad
     progress = Progress("prepare", sum(len(plan.tracks) for plan in plans), "tracks")
     made, num_rejected = [], 0
     for row in spread(rows, make_row):
-        made.append(MadeShard(row["uri"], ShardMetadata.from_json(row["metadata"]), row["rejected"]))
+        made.append(ShardSummary(row["uri"], ShardMetadata.from_json(row["metadata"]), row["rejected"]))
         num_rejected += row["rejected"]
         progress.add(row["tracks"], f"{num_rejected} rejected" if num_rejected else "")
     return sorted(made, key=lambda shard: shard.uri)  # as they came, sums would differ in their last digits
@@ -165,7 +165,7 @@ def _finished(output: str, config: PrepareConfig, found: Listing) -> Dataset | N
     return dataset
 
 
-def _write_rejected(output: str, shards: list[MadeShard]) -> None:
+def _write_rejected(output: str, shards: list[ShardSummary]) -> None:
     """Write the table of files that gave no patches, from the metadata of the shards."""
     uris = [shard.uri for shard in shards if shard.num_rejected]
     groups = [uris[first::REJECTED_TASKS] for first in range(min(REJECTED_TASKS, len(uris)))]
@@ -190,7 +190,7 @@ def _write_unmatched(output: str, found: Listing) -> None:
     storage.write_bytes(storage.join(output, UNMATCHED), text.getvalue().encode())
 
 
-def _check_rejected(config: PrepareConfig, output: str, shards: list[MadeShard], num_tracks: int) -> None:
+def _check_rejected(config: PrepareConfig, output: str, shards: list[ShardSummary], num_tracks: int) -> None:
     num_rejected = sum(shard.num_rejected for shard in shards)
     if not any(shard.metadata.patches for shard in shards):
         rejected = [pair for shard in shards for pair in shard.metadata.rejected]
@@ -214,7 +214,7 @@ def _fingerprint(config: PrepareConfig, found: Listing) -> str:
     return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
 
 
-def _summarise(config: PrepareConfig, found: Listing, made: list[MadeShard], *, wall_s: float) -> Dataset:
+def _summarise(config: PrepareConfig, found: Listing, made: list[ShardSummary], *, wall_s: float) -> Dataset:
     shards = [each.metadata for each in made]
 
     def total(counts: str) -> dict[str, dict[str, int]]:

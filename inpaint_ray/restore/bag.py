@@ -54,9 +54,9 @@ def write_bag(output: str, rows: Iterable[ManifestRow]) -> None:
                 payload[name] = digest
                 num_bytes += size
     there = [f"{PAYLOAD}/{file.name}" for file in storage.list_files(storage.join(output, PAYLOAD))]
-    if strangers := sorted(set(there) - payload.keys()):
-        shown = f"{printable(strangers[0])} and {len(strangers) - 1} more" if strangers[1:] else printable(strangers[0])
-        print(f"--bag: {shown}: not of this restoration, so that the bag is not valid; delete it", flush=True)
+    if extra := sorted(set(there) - payload.keys()):
+        named = f"{printable(extra[0])} and {len(extra) - 1} more" if extra[1:] else printable(extra[0])
+        print(f"--bag: {named}: not of this restoration, so that the bag is not valid; delete it", flush=True)
     info = {
         "Bagging-Date": datetime.now(UTC).date().isoformat(),
         "Bag-Software-Agent": f"inpaint_ray {VERSION}",

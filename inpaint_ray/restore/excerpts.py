@@ -84,12 +84,12 @@ def make_excerpt(damaged: Recording, restored: Recording, channels: Sequence[int
     chosen = list(channels)[:MOST_CHANNELS]
     before, after = (np.nan_to_num(each.to_float()[chosen], posinf=1.0, neginf=-1.0) for each in (damaged, restored))
     gain = 1 / max(float(np.abs(after).max(initial=0.0)), 1.0)
-    (heard_before, _), (heard, rate) = (to_playable(gain * each, restored.sample_rate) for each in (before, after))
-    flac = encode(Recording(samples=heard, sample_rate=rate, container="FLAC", subtype="PCM_16"))
+    (old, _), (new, rate) = (to_playable(gain * each, restored.sample_rate) for each in (before, after))
+    flac = encode(Recording(samples=new, sample_rate=rate, container="FLAC", subtype="PCM_16"))
     patches: list[list[int | str]] = [
-        [channel, int(start), _to_text((heard_before[channel, start:stop] >> 16).astype("<i2").tobytes())]
-        for channel in range(len(heard))
-        for start, stop in zip(*find_runs(heard_before[channel] != heard[channel]), strict=True)
+        [channel, int(start), _to_text((old[channel, start:stop] >> 16).astype("<i2").tobytes())]
+        for channel in range(len(new))
+        for start, stop in zip(*find_runs(old[channel] != new[channel]), strict=True)
     ]
     return Excerpt(rate, first / restored.sample_rate, _to_text(flac), patches, round(20 * float(np.log10(gain)), 2))
 

@@ -71,16 +71,19 @@ def _read_list(config: RestoreConfig, files: list[StoredFile]) -> Marks:
     except LabelError as error:
         raise UsageError(f"--gaps {config.gaps}: {error}") from None
     names = {file.name: file.name for file in files} | {file.uri: file.name for file in files}
-    alike = _Alike({file.name: file.name for file in files})
+    similar = _NameSearch({file.name: file.name for file in files})
     of = {file.name: Mark("", config.gaps) for file in files}
     unmatched = {}
     for written, (labels, lines) in listed.items():
         name = names.get(written) or names.get(posixpath.normpath(written))
         if name is None:
             numbers = f"{'line' if len(lines) == 1 else 'lines'} {', '.join(map(str, lines))}"
-            unmatched[written] = f"{config.gaps} {numbers}: no file of this name in {config.input}{alike.hint(written)}"
+            hint = similar.hint(written)
+            unmatched[written] = f"{config.gaps} {numbers}: no file of this name in {config.input}{hint}"
         elif of[name].labels:
-            raise UsageError(f"--gaps {config.gaps}: {name} is written in two ways, {written} is one; write one")
+            raise UsageError(
+                f"--gaps {config.gaps}: {name} is listed under two names, {written} is one of them; keep one"
+            )
         else:
             of[name] = Mark(labels, config.gaps)
     return Marks(of, unmatched)
@@ -105,7 +108,7 @@ def _read_tracks(config: RestoreConfig, files: list[StoredFile]) -> Marks:
         if config.gaps == BESIDE:  # where notes and other texts lie, too
             left = [file for file, meant in zip(left, pool.map(_is_track, left), strict=True) if meant]
     stems = {stem: name for name in places for stem in (name, _stem(name))}
-    alike = _Alike(stems)
+    similar = _NameSearch(stems)
     unmatched = {}
     for file in left:
         stem = _stem(file.name)
@@ -113,7 +116,7 @@ def _read_tracks(config: RestoreConfig, files: list[StoredFile]) -> Marks:
         unmatched[file.name] = (
             f"a label track of {owner}, which has another one; delete one of them"
             if owner
-            else f"a label track of no audio file in {config.input}{alike.hint(stem)}"
+            else f"a label track of no audio file in {config.input}{similar.hint(stem)}"
         )
     return Marks({name: Mark(texts.get(name, ""), tracks.get(name, "")) for name in places}, unmatched)
 
@@ -149,7 +152,7 @@ def _stem(name: str) -> str:
     return name[: len(name) - len(PurePosixPath(name).suffix)]
 
 
-class _Alike:
+class _NameSearch:
     """A search for names that differ in case, Unicode form or folder alone."""
 
     def __init__(self, names: dict[str, str]) -> None:

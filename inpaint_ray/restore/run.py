@@ -25,8 +25,8 @@ from inpaint_ray.restore import bag
 from inpaint_ray.restore.archive import SourceFile, list_archive, source_files
 from inpaint_ray.restore.config import AUTO, BESIDE, RestoreConfig
 from inpaint_ray.restore.decisions import Decided, check_names, read_decisions
+from inpaint_ray.restore.dry_run import dry_run
 from inpaint_ray.restore.gap_table import GAPS, write_gaps
-from inpaint_ray.restore.look import look
 from inpaint_ray.restore.manifest import (
     FOLDER,
     ManifestRow,
@@ -72,7 +72,7 @@ def restore(config: RestoreConfig, *, work: type[Restorer] = Restorer, add_copie
     if add_copies is not None and not config.dry_run:
         sources = iter(add_copies(config, sources))
     if config.dry_run:
-        return _look(config, look(config, list(sources), model), marks, started)
+        return _print_dry_run(config, dry_run(config, list(sources), model), marks, started)
 
     ledger = Ledger(config.output, FOLDER)
     ledger.claim("--output", {"input": config.input})
@@ -139,7 +139,7 @@ def _standing(config: RestoreConfig, state: str) -> pa.Table | None:
     return found[0] if found is not None and found[1] == state else None
 
 
-def _look(config: RestoreConfig, rows: pa.Table, marks: Marks | None, started: float) -> int:
+def _print_dry_run(config: RestoreConfig, rows: pa.Table, marks: Marks | None, started: float) -> int:
     """Print the results of a dry run, and return the exit code."""
     table = pa.concat_tables([rows, _unmatched(config, marks)]).sort_by("name")
     files = manifest_rows(table)

@@ -22,7 +22,7 @@ from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.names import one_line, printable
 from inpaint_ray.restore.config import ShowConfig
 from inpaint_ray.restore.formats import choose_target, convert
-from inpaint_ray.restore.gap_table import GAPS, SHOWN_SCHEMA
+from inpaint_ray.restore.gap_table import GAPS, TABLE_SCHEMA
 from inpaint_ray.restore.manifest import FOLDER, ManifestRow, manifest_rows, read_manifest
 from inpaint_ray.restore.replaced import put_back, read_replaced
 from inpaint_ray.terminal import say
@@ -117,7 +117,7 @@ def _read_gaps(config: ShowConfig) -> pa.Table:
     uri = storage.join(config.output, GAPS)
     try:
         with storage.local_file(uri) as path:
-            table = pq.read_table(path, columns=SHOWN_SCHEMA.names)
+            table = pq.read_table(path, columns=TABLE_SCHEMA.names)
     except FileNotFoundError:
         raise UsageError(f"{uri}: not there; run the restoration again, which makes it anew") from None
     except (pa.ArrowException, ValueError) as error:

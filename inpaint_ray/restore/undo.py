@@ -22,7 +22,7 @@ from inpaint_ray.names import one_line, printable
 from inpaint_ray.restore.config import UndoConfig
 from inpaint_ray.restore.decisions import Repair
 from inpaint_ray.restore.difference import DifferenceWriter, Removed, removed_name
-from inpaint_ray.restore.gap_table import SHOWN, SHOWN_SCHEMA
+from inpaint_ray.restore.gap_table import TABLE_COLUMNS, TABLE_SCHEMA
 from inpaint_ray.restore.manifest import FOLDER, MANIFEST, ManifestRow, manifest_rows, read_manifest
 from inpaint_ray.restore.replaced import put_back_some, read_replaced
 from inpaint_ray.restore.selection import Selection, read_selection
@@ -124,7 +124,7 @@ def _undo_file(config: UndoConfig, selection: Selection, ledger: Ledger, row: Ma
         raise ValueError(
             f"was lowered by {row.headroom_db:g} dB, which rounds its samples; restore it without --headroom-db"
         )
-    gaps = pa.Table.from_pylist(list(read_replaced(ledger, row, SHOWN)) if row.gap_rows else [], SHOWN_SCHEMA)
+    gaps = pa.Table.from_pylist(list(read_replaced(ledger, row, TABLE_COLUMNS)) if row.gap_rows else [], TABLE_SCHEMA)
     chosen = None if selection.is_all else selection.choose(row.name, gaps)
     if chosen is not None and not chosen:
         return NOTHING
@@ -189,8 +189,8 @@ def _copy(config: UndoConfig, ledger: Ledger, row: ManifestRow, undone: Undone) 
     if row.removed:
         with storage.local_file(storage.join(config.output, row.removed)) as path:
             storage.put_file(path, storage.join(config.to, row.removed))
-    gaps = list(read_replaced(ledger, row, SHOWN)) if row.gap_rows else []
-    undone.add(row, pa.Table.from_pylist(gaps, SHOWN_SCHEMA), set())
+    gaps = list(read_replaced(ledger, row, TABLE_COLUMNS)) if row.gap_rows else []
+    undone.add(row, pa.Table.from_pylist(gaps, TABLE_SCHEMA), set())
     return ""
 
 

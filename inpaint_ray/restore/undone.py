@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from inpaint_ray import storage
 from inpaint_ray.restore.decisions import UNDO, Repair
-from inpaint_ray.restore.gap_table import SHOWN_SCHEMA
+from inpaint_ray.restore.gap_table import TABLE_SCHEMA
 from inpaint_ray.restore.manifest import ManifestRow, completed, rows_table
 
 UNDONE = "_undo"  # below --to
@@ -30,7 +30,7 @@ class Undone:
     def __enter__(self) -> "Undone":
         with ExitStack() as stack:
             stream = stack.enter_context(storage.open_output(storage.join(self._to, GAPS)))
-            self._writer = stack.enter_context(pq.ParquetWriter(stream, SHOWN_SCHEMA, compression="zstd"))
+            self._writer = stack.enter_context(pq.ParquetWriter(stream, TABLE_SCHEMA, compression="zstd"))
             self._stack = stack.pop_all()
         return self
 
@@ -48,7 +48,7 @@ class Undone:
             UNDO if taken is None or Repair(*repair) in taken else decision
             for *repair, decision in zip(*columns, strict=True)
         ]
-        place = SHOWN_SCHEMA.get_field_index("decision")
+        place = TABLE_SCHEMA.get_field_index("decision")
         self._writer.write_table(gaps.set_column(place, "decision", pa.array(decisions, pa.string())))
 
     def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
@@ -56,7 +56,7 @@ class Undone:
             self._stack.__exit__(kind, *details)  # type: ignore[arg-type]
             return
         names = pa.array([row.name for row in self._rows], pa.string())
-        earlier = self._read(GAPS, SHOWN_SCHEMA)
+        earlier = self._read(GAPS, TABLE_SCHEMA)
         self._writer.write_table(earlier.filter(pc.invert(pc.is_in(earlier["name"], names))))
         self._stack.close()
         rows = completed(self._read(MANIFEST, rows_table([]).schema))

@@ -170,7 +170,7 @@ class _Run:
     def _train(self, epoch: int, ahead: Prefetch) -> None:
         sums = self.state.sums
         self._tell_place()
-        verb, self.told = f"epoch {epoch + 1}/{self.config.budget.epochs}", sums.steps
+        verb, self.reported = f"epoch {epoch + 1}/{self.config.budget.epochs}", sums.steps
         done = self.order.patches_before(sums.steps)
         self.progress = Progress(verb, self.order.patches_per_epoch, "patches", done=done)
         train_epoch(self.learner, ahead, sums, after_read=self._after_read)
@@ -183,8 +183,8 @@ class _Run:
             self.submitted = 0.0
         if self.rank == 0:
             waiting, loss = sums.wait_s / max(sums.seconds, 1e-9), sums.loss_sum / sums.num_patches
-            patches = self.order.patches_before(sums.steps) - self.order.patches_before(self.told)
-            self.told = sums.steps
+            patches = self.order.patches_before(sums.steps) - self.order.patches_before(self.reported)
+            self.reported = sums.steps
             count("train", patches=patches)
             self.progress.add(patches, f"loss {loss:.4g}  {waiting:.0%} waiting for data")
         if sums.steps % AGREE_EVERY == 0 or sums.steps == self.order.num_steps:

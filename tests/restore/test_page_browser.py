@@ -77,7 +77,7 @@ def clock(page: Watched) -> dict[str, float]:
     return page.evaluate(script)
 
 
-def heard(page: Watched) -> list[float]:
+def loudness(page: Watched) -> list[float]:
     """Loudness of each version, as it is."""
     page.wait_for_timeout(60)
     return page.evaluate("VERSIONS.map((version) => Math.round(player.voices[version].gain.gain.value * 100) / 100)")
@@ -134,7 +134,7 @@ def test_a_switch_changes_what_is_heard_and_not_where(page: Watched) -> None:
     before = clock(page)
     for key, loud in (("a", [1, 0, 0]), ("r", [0, 0, 1]), ("b", [0, 1, 0]), ("a", [1, 0, 0])):
         page.keyboard.press(key)
-        assert heard(page) == loud
+        assert loudness(page) == loud
         after = clock(page)
         moved = (after["place"] - before["place"]) % before["all"]
         elapsed = (after["now"] - before["now"]) % before["all"]

@@ -152,10 +152,10 @@ def test_the_order_is_that_of_the_first_version(
 ) -> None:
     """So that runs go on as they began, and published figures can be had again."""
     order = Order(shards, 3, batch_size, count_lanes(batch_size, num_workers, sum(shards.values())), patches)
-    told = hashlib.sha256()
+    digester = hashlib.sha256()
     for epoch in (0, 2):
         for lane in range(order.num_lanes):
-            told.update(repr(_step_sizes(order, lane)).encode())
+            digester.update(repr(_step_sizes(order, lane)).encode())
             for request in order.requests(lane, epoch):
-                told.update(f"{request.span.uri} {request.span.row_group} {request.order.tolist()}".encode())
-    assert told.hexdigest()[:16] == digest
+                digester.update(f"{request.span.uri} {request.span.row_group} {request.order.tolist()}".encode())
+    assert digester.hexdigest()[:16] == digest
