@@ -52,7 +52,7 @@ def main() -> NoReturn:
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {near[0]}?" if near else "inpaint-ray repair FILE repairs a file;"
-        _refuse(f"inpaint-ray: no command {name}; {hint} inpaint-ray alone lists all")
+        _refuse(f"inpaint-ray: no command {name}; {hint} `inpaint-ray` alone lists all")
     _run(COMMANDS[name], arguments[1:], f"inpaint-ray {name}", COMMANDS[name].description)
 
 
@@ -133,7 +133,7 @@ def _run(command: Command, arguments: list[str], prog: str, description: str | N
             finally:
                 said = "" if redirected is None else redirected.last().strip()
     except KeyboardInterrupt:
-        print(f"{prog}: stopped" + ("; the same command goes on" if command.on_ray else ""), file=sys.stderr)
+        print(f"{prog}: stopped" + ("; the same command resumes" if command.on_ray else ""), file=sys.stderr)
         sys.exit(STOPPED)
     except Exception as error:
         _fail(prog, error, said)
@@ -156,11 +156,11 @@ def _fail(prog: str, error: Exception, said: str) -> NoReturn:
     if isinstance(cause, WRONG):
         _refuse(f"{prog}: {cause}")
     if said:
-        print(f"Ray and its libraries said at last:\n{said}\n", file=sys.stderr)
+        print(f"The last output of Ray and its libraries:\n{said}\n", file=sys.stderr)
     if cause is not None:
         print(f"{prog}: {cause}", file=sys.stderr)
     elif isinstance(error, PermissionError):
-        print(f"{prog}: {error}; look at the rights of the path or the keys", file=sys.stderr)
+        print(f"{prog}: {error}; check the permissions of the path, or the keys", file=sys.stderr)
     else:
         traceback.print_exception(error)
     sys.exit(FAILED)

@@ -15,7 +15,7 @@ class Command:
     settings: str  # MODULE:DATACLASS, of a module that loads neither torch nor Ray
     call: str  # MODULE:FUNCTION, which takes the settings and gives the exit code, or anything else for 0
     example: str  # its arguments
-    on_ray: bool = True  # it may start Ray, whose lines are kept back
+    on_ray: bool = True  # it may start Ray, whose output is redirected
 
     def load_settings(self) -> type:
         """Import the dataclass of the command's settings."""

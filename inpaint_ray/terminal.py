@@ -41,7 +41,7 @@ def quiet() -> Iterator["Redirected"]:
     """Redirect the output of other code, native code on stderr included, to a file.
 
     Yields:
-        What was kept back so far.
+        The redirected stream, with its last lines.
     """
     global _terminal
     streams, native = (sys.stdout, sys.stderr), os.dup(STDERR)

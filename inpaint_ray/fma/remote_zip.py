@@ -31,8 +31,8 @@ CHUNK = 1 << 18  # bytes; compressed ones of bzip2, so that few of them are held
 LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, lengths of the name and of the extra field that follow
 CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 REFUSALS = {
-    401: "no right to read it",
-    403: "no right to read it",
+    401: "no permission to read it",
+    403: "no permission to read it",
     404: "no such file",
     416: "it is empty, or has become shorter",
 }
@@ -211,7 +211,7 @@ def _patiently(uri: str, attempt: Callable[[], Result]) -> Result:
         try:
             return attempt()
         except PermissionError as error:
-            raise UsageError(f"{redacted(uri)}: no right to read it") from error
+            raise UsageError(f"{redacted(uri)}: no permission to read it") from error
         except (OSError, HTTPException) as error:
             if pause is None:
                 text = " ".join(str(error).split()) or type(error).__name__

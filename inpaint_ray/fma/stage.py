@@ -81,7 +81,7 @@ def stage(config: StageConfig) -> None:
     say(f"stage  {count} files, {size / MB:.1f} MB, to {output}; {standing} are there already")
     failed = _run(todo, output, config.max_readers)
     if failed:
-        say(failure_lines(failed, len(failed), "run again, and all are tried again"))
+        say(failure_lines(failed, len(failed), "run again to retry all of them"))
         raise JobFailedError(
             f"{len(failed)} of {count} files do not match the zip's checksums and were not written, such as "
             f"{failed[0][0]}; all others were; run again, or look at the zip with --check-zip"

@@ -45,7 +45,7 @@ def claim(flag: str, output: str, folder: str, made_from: dict[str, str]) -> Non
     if differing:
         of = ", ".join(f"{name} {claimed[name]}" for name in differing)
         raise UsageError(
-            f"{flag} {output} holds results of {of}; give another folder, or, if that only has another name now, "
+            f"{flag} {output} holds results of {of}; give another folder or, if that was only renamed, "
             f"write into {uri}: {text}"
         )
 
@@ -70,7 +70,7 @@ def check_apart(flag: str, target: str, other_flag: str, other: str) -> None:
         UsageError: one does, links and ".." resolved.
     """
     if holds(target, other) or holds(other, target):
-        raise UsageError(f"{flag} {target} and {other_flag} {other} lie in each other; give a folder apart")
+        raise UsageError(f"{flag} {target} and {other_flag} {other}: one lies inside the other; give a separate folder")
 
 
 def holds(folder: str, uri: str) -> bool:
@@ -100,7 +100,7 @@ def _check_empty(flag: str, output: str, folder: str, text: str) -> None:
     names = [file.name for file in storage.list_files(output)]
     foreign = [name for name in names if storage.UNFINISHED.sub("", name) != own]
     if any(name.startswith(f"{folder}/records/") for name in foreign):
-        raise UsageError(f"{flag} {output} has lost {own}; give a new folder, or write into that file: {text}")
+        raise UsageError(f"{flag} {output} lacks {own}; give a new folder, or write into that file: {text}")
     if EARLIER.get(folder) in foreign:
         raise UsageError(
             f"{flag} {output} holds results of an earlier version ({EARLIER[folder]}), whose records this one does not "

@@ -41,7 +41,7 @@ def build() -> Any:
     except ImportError as error:
         raise UsageError("inpaint-ray app needs gradio: pip install 'inpaint-ray[app]'") from error
     with gradio.Blocks(title="inpaint-ray", analytics_enabled=False) as page:
-        gradio.Markdown("# inpaint-ray\nWhat a recording has lost is found and filled; nothing else changes.")
+        gradio.Markdown("# inpaint-ray\nFinds lost stretches of a recording and fills them; nothing else changes.")
         with gradio.Row():
             given = gradio.Audio(label="before", type="filepath", sources=["upload"])
             repaired = gradio.Audio(label="after", type="filepath", interactive=False)

@@ -52,7 +52,7 @@ def plan(config: RepairConfig) -> tuple[list[Task], list[tuple[str, str]]]:
         uri = _local(given)
         is_folder = os.path.isdir(to_path(uri))
         if is_folder and config.output is None:
-            raise UsageError(f"{given} is a folder: give --output FOLDER for what is repaired of it")
+            raise UsageError(f"{given} is a folder: give --output FOLDER for the repaired files")
         if is_folder and config.output is not None:
             check_apart("--output", _local(config.output), "the folder", uri)
         restoration = replace(

@@ -151,7 +151,7 @@ def output_name(source: SourceFile, suffix: str = "") -> str:
     check_free(source, name)
     storage.safe_name(name)
     if storage.UNFINISHED.search(name):
-        raise ValueError(f"name {name!r} is one of a file that is being written; rename the file")
+        raise ValueError(f"name {name!r} is reserved for unfinished files; rename the file")
     if PurePosixPath(name).parts[0] == FOLDER:
         raise ValueError(f"name {name!r} would lie in the report's folder")
     return name

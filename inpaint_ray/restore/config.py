@@ -71,7 +71,7 @@ class RestoreConfig:
     retry_failed: bool = False
     """Try files again that failed in an earlier run although neither they nor the settings have changed."""
     dry_run: bool = False
-    """Restore nothing; write the gaps of every file to the output, a folder apart, as Audacity label tracks."""
+    """Restore nothing; write the gaps of every file as Audacity label tracks to the output, a separate folder."""
     report_excerpts: int = 300
     """Repairs that the page plays, the least certain of the archive; about 0.1 MB each, 32 MiB of all at the most."""
     transfer: TransferRule = field(default_factory=TransferRule)

@@ -72,7 +72,7 @@ def read_decisions(flag: str, uri: str) -> dict[str, Decided]:
         if decision not in DECISIONS:
             raise UsageError(f"{where}: decision {decision!r} is none of {', '.join(DECISIONS)}")
         if decided[row["name"]].setdefault(repair, decision) != decision:
-            raise UsageError(f"{where}: {printable(row['name'])}, {repair}, is decided twice and differently")
+            raise UsageError(f"{where}: {printable(row['name'])}, {repair}has two different decisions")
     return dict(decided)
 
 

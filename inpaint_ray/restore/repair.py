@@ -74,7 +74,7 @@ def repair_file(
         find_offers: looks into other copies, if there are any.
 
     Raises:
-        ValueError: something is decided of a repair that there is not.
+        ValueError: a decision names a repair that does not exist.
     """
     num_rows = num_clamped = 0
     decided = decided or {}
@@ -124,7 +124,7 @@ def repair_file(
         pairs = (_converted(pair, target) for pair in fill_blocks(blocks, pieces, fill_window))
         difference = _write(written, removed, pairs, sound)
     if unknown := decided.keys() - met:
-        raise ValueError(f"it is decided on a repair that there is not: {min(unknown)}; see the table of gaps")
+        raise ValueError(f"a decision names a repair that does not exist: {min(unknown)}; see the gap table")
     return Outcome(
         num_rows=num_rows,
         num_clamped=num_clamped,

@@ -69,6 +69,6 @@ def read_replaced(ledger: Ledger, row: ManifestRow, columns: list[str] | None = 
             yield from table.to_pylist()
     except DamagedRecord as error:
         uri = record_uri(ledger.records, row.record)
-        raise ValueError(f"its record {uri} is damaged or gone; restore it again from its source") from error
+        raise ValueError(f"its record {uri} is damaged or missing; restore it again from its source") from error
     if num_rows != row.gap_rows:
         raise ValueError(f"its record has {num_rows} of its {row.gap_rows} gaps; restore it again from its source")

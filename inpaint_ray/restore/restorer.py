@@ -102,7 +102,7 @@ class Restorer:
         row = describe(replace(start, copies=copies.scores), survey, silent=survey.gaps)
         row = replace(row, error="; ".join(filter(None, [row.error, *copies.notes])))
         if source.decided:
-            raise ValueError("it is decided on a repair, and there is none in it")
+            raise ValueError("a decision names a repair, but the file has none")
         name = self._place(source.name)
         with storage.output_path(storage.join(self.config.output, name)) as target:
             shutil.copyfile(path, target)

@@ -85,7 +85,7 @@ def restore(config: RestoreConfig, *, work: type[Restorer] = Restorer, add_copie
         bag.delete_bag(config.output, present)
     if not todo and views and (table := _standing(config, digest(done, _view_settings(config, marks)))) is not None:
         _print_summary(table)
-        say(f"{config.output} has all of this already; nothing to do")
+        say(f"{config.output} is complete already; nothing to do")
         return _exit_code(table)
     del past, present  # of all files
     already = f", {len(files) - len(todo)} done already" if len(todo) < len(files) else ""
@@ -151,7 +151,7 @@ def _print_dry_run(config: RestoreConfig, rows: pa.Table, marks: Marks | None, s
     _print_summary(table, dry=True)
     marked = sum(row.gaps > 0 for row in files)
     took = format_duration(time.monotonic() - started)
-    say(f"nothing was restored; {marked} label tracks in {config.output}; {took}")
+    say(f"dry run: {marked} label tracks in {config.output}, nothing restored; {took}")
     return _exit_code(table)
 
 
@@ -193,7 +193,7 @@ def _check_files(config: RestoreConfig, files: list[StoredFile]) -> None:
     """
     inside = held(config.output, files)
     if inside is not None:
-        raise UsageError(f"--output {config.output} holds {inside.name} of --input; give an output folder apart")
+        raise UsageError(f"--output {config.output} holds {inside.name} of --input; give a separate output folder")
 
 
 def _check_folders(config: RestoreConfig, files: Iterable[StoredFile]) -> Iterator[StoredFile]:

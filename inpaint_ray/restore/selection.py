@@ -39,7 +39,7 @@ class Selection:
         """
         listed = None if self.only is None else self.only.get(name, set())
         if listed is not None and (unknown := listed - repairs_in(gaps)):
-            raise ValueError(f"it has no repair of {min(unknown)}; see the table of gaps")
+            raise ValueError(f"it has no repair of {min(unknown)}; see the gap table")
         chosen = repairs_in(gaps if self.condition is None else gaps.filter(self.condition))
         return chosen if listed is None else chosen & listed
 

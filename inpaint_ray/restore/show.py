@@ -119,7 +119,7 @@ def _read_gaps(config: ShowConfig) -> pa.Table:
         with storage.local_file(uri) as path:
             table = pq.read_table(path, columns=TABLE_SCHEMA.names)
     except FileNotFoundError:
-        raise UsageError(f"{uri}: not there; run the restoration again, which makes it anew") from None
+        raise UsageError(f"{uri}: missing; run the restoration again to make it") from None
     except (pa.ArrowException, ValueError) as error:
         raise UsageError(f"{uri}: damaged, or of another version; run the restoration again") from error
     return table if config.file is None else table.filter(pc.equal(table["name"], config.file))

@@ -133,7 +133,7 @@ def describe(row: ManifestRow, survey: Survey, silent: Collection[Event] | None 
     else:
         unfilled = list(silent)
     spans, left = _spans(survey.gaps), _spans(unfilled)
-    error = "silent: nothing in it can be told to be lost" if survey.silent and not survey.gaps else ""
+    error = "silent: dropouts cannot be told from silence" if survey.silent and not survey.gaps else ""
     if left:
         count = "1 gap" if len(left) == 1 else f"{len(left)} gaps"
         seconds = sum(stop - start for start, stop in left) / rate

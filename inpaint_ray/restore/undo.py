@@ -50,9 +50,7 @@ def undo(config: UndoConfig) -> int:
     selection = read_selection(config.only and storage.absolute(config.only), config.where, config.kind)
     found = read_manifest(config.output)
     if found is None:
-        raise UsageError(
-            f"--output {config.output}: no {MANIFEST} there; run the restoration again, which makes it anew"
-        )
+        raise UsageError(f"--output {config.output}: no {MANIFEST} there; run the restoration again to make it")
     written = [row for row in manifest_rows(found[0]) if row.output]
     chosen = _choose(config, selection, written)
     check_apart("--to", config.to, "the restoration's input", read_claim(config.output, FOLDER)["input"])
@@ -199,11 +197,11 @@ def _checked(config: UndoConfig, row: ManifestRow) -> Iterator[Path]:
     """Give a local path of a file of the output, checked by its digest.
 
     Raises:
-        ValueError: it is not what the restoration wrote.
+        ValueError: it differs from what the restoration wrote.
     """
     with storage.local_file(storage.join(config.output, row.output)) as path:
         if file_digest(path) != row.sha256:
-            raise ValueError("is not what the restoration wrote; finish that first, by its command")
+            raise ValueError("differs from what the restoration wrote; run the restoration again first")
         yield path
 
 

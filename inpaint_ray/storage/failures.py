@@ -19,7 +19,7 @@ def reachable(uri: str) -> Iterator[None]:
         raise
     except (OSError, pa.ArrowException, BotoCoreError, Boto3Error, ClientError) as error:
         text = " ".join(str(error).split())
-        raise StorageError(f"{uri}: storage refuses: {text}; look at path, keys and endpoint") from error
+        raise StorageError(f"{uri}: storage refuses: {text}; check path, keys and endpoint") from error
 
 
 @contextmanager
@@ -39,4 +39,4 @@ def writable(uri: str) -> Iterator[None]:
         with reachable(uri):
             yield
     except (FileNotFoundError, PermissionError) as error:
-        raise StorageError(f"{uri}: cannot be written: {error.strerror}; look at path and rights") from error
+        raise StorageError(f"{uri}: cannot be written: {error.strerror}; check path and permissions") from error

@@ -23,7 +23,7 @@ class MuonAndAdamW(Optimizer):
         parameters = list(parameters)
         hidden = [weight for weight in parameters if weight.ndim > 1 and min(weight.shape[:2]) >= FEWEST]
         if not hidden:
-            raise ValueError(f"no layer has {FEWEST} inputs and outputs, which Muon is for; take AdamW")
+            raise ValueError(f"no layer has {FEWEST} inputs and outputs, as Muon needs; use --optimizer adamw")
         others = [weight for weight in parameters if all(weight is not other for other in hidden)]
         self._weights = {nn.Parameter(_as_matrix(weight.detach(), weight)): weight for weight in hidden}
         self._muon = Muon(self._weights, lr=lr, weight_decay=weight_decay)

@@ -70,10 +70,12 @@ def fit_again(fit: Callable[[ActorHandle], object], await_capacity: Callable[[],
         last, furthest = step, max(furthest, step or furthest)
         where = "while it was started" if step is None else f"in epoch {step[0] + 1} after step {step[1]}"
         if same == AT_ONE_PLACE:
-            raise JobFailedError(f"{what} failed {AT_ONE_PLACE} times {where}, at last by {reason}")
+            raise JobFailedError(f"{what} failed {AT_ONE_PLACE} times {where}; the last error: {reason}")
         if stuck == WITHOUT_GAIN:
-            raise JobFailedError(f"{what} failed {WITHOUT_GAIN} times and got no further, at last by {reason}")
-        say(f"{what} failed {where}: {reason}; it goes on from where it was saved last")
+            raise JobFailedError(
+                f"{what} failed {WITHOUT_GAIN} times without getting further; the last error: {reason}"
+            )
+        say(f"{what} failed {where}: {reason}; it resumes from the last checkpoint")
 
 
 def _make_place() -> Any:

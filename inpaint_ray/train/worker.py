@@ -228,7 +228,7 @@ class _Run:
         if state.history and state.history[-1]["workers"] != self.num_workers:
             self._say(f"{self.num_workers} workers now: batches stay at {self.order.batch_size} patches over all")
         if state.num_lanes != self.order.num_lanes and state.sums.steps:
-            self._say("steps are cut differently now: this epoch begins again")
+            self._say("batches are divided differently now: this epoch starts again")
             state.sums = TrainingSums()
         if self.rank != 0:
             state.sums = replace(state.sums, num_patches=0, loss_sum=0.0)  # the first worker has what was counted

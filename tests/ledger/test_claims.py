@@ -85,9 +85,7 @@ def test_a_lost_claim_beside_records_can_be_written_again(tmp_path: Path) -> Non
     for name in (f"{JOB}/records/a.parquet", "a.wav"):
         storage.write_bytes(f"{tmp_path}/{name}", b"of the job")
     before = files_of(tmp_path)
-    with pytest.raises(
-        UsageError, match=f"^--output .* has lost {JOB}/{CLAIM}; .* or write into that file: "
-    ) as raised:
+    with pytest.raises(UsageError, match=f"^--output .* lacks {JOB}/{CLAIM}; .* or write into that file: ") as raised:
         claim("--output", str(tmp_path), JOB, MADE_FROM)
     assert files_of(tmp_path) == before
     write_as_told(tmp_path, raised.value)

@@ -108,7 +108,7 @@ def test_no_input_is_ever_an_output(tape: Path, tmp_path: Path, overwrite: bool)
     for folder in (tape.parent, linked, tmp_path / "tapes" / ".." / "tapes"):
         with pytest.raises(UsageError, match="written over the input"):
             repair(RepairConfig(files=(str(tape),), output=str(folder), overwrite=overwrite))
-    with pytest.raises(UsageError, match="lie in each other"):
+    with pytest.raises(UsageError, match="one lies inside the other"):
         repair(RepairConfig(files=(str(tape.parent),), output=str(tape.parent / "out"), overwrite=overwrite))
 
 

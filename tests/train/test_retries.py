@@ -74,16 +74,16 @@ def test_the_third_failure_at_the_same_place_ends_a_run_with_its_reason(
     error: Exception, reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = Run(error, failures=100, steps=lambda tried: 1000)
-    said = f"^training UNet failed 3 times in epoch 1 after step 1000, at last by {reason}"
+    said = f"^training UNet failed 3 times in epoch 1 after step 1000; the last error: {reason}"
     with pytest.raises(JobFailedError, match=said):
         _fit(run)
     assert run.tried == run.waited == 3
-    assert capsys.readouterr().out.count("it goes on from where it was saved last\n") == 2
+    assert capsys.readouterr().out.count("it resumes from the last checkpoint\n") == 2
 
 
 def test_three_starts_that_fail_end_a_run() -> None:
     run = Run(ControllerError(WorkerGroupStartupTimeoutError(2)), failures=100, steps=lambda tried: None)
-    with pytest.raises(JobFailedError, match="^training UNet failed 3 times while it was started, at last by "):
+    with pytest.raises(JobFailedError, match="^training UNet failed 3 times while it was started; the last error: "):
         _fit(run)
     assert run.tried == run.waited == 3  # it waited for capacity before each
 
@@ -96,7 +96,9 @@ def test_a_run_that_gets_on_outlives_any_number_of_failures() -> None:
 
 def test_a_run_that_fails_here_and_there_and_gets_no_further_ends() -> None:
     run = Run(_of_workers(RayActorError()), failures=100, steps=lambda tried: 900 + 20 * (-tried % 3))
-    with pytest.raises(JobFailedError, match="^training UNet failed 10 times and got no further, at last by RayActor"):
+    with pytest.raises(
+        JobFailedError, match="^training UNet failed 10 times without getting further; the last error: RayActor"
+    ):
         _fit(run)
     assert run.tried == 11
 
