@@ -143,8 +143,8 @@ def where_time_goes(work: Path) -> None:
     native, _ = decode(data, mono=True)
     clip, _ = read_clip(data)
     samples = torch.from_numpy(clip)
-    pieces = [TrackPatches(0, "Genre", 0, next(cut_patches(clip)))] * 32
-    write = partial(write_shard, pieces=pieces, seed=0, metadata=ShardMetadata(plan="", split="train"))
+    track_patches = [TrackPatches(0, "Genre", 0, next(cut_patches(clip)))] * 32
+    write = partial(write_shard, parts=track_patches, seed=0, metadata=ShardMetadata(plan="", split="train"))
     decoding = measure(lambda: decode(data))
     parts = {
         "read": measure(path.read_bytes),
@@ -221,9 +221,9 @@ def float16_error(work: Path, music: Path | None) -> None:
     paths = sorted(path for path in (music or work / "tracks").rglob("*.mp3") if path.is_file())[:32]
     clips = [next(cut_patches(read_clip(path.read_bytes())[0])) for path in paths]
     for dtype in ("float32", "float16"):
-        pieces = [TrackPatches(number, "Genre", 0, patches) for number, patches in enumerate(clips)]
+        track_patches = [TrackPatches(number, "Genre", 0, patches) for number, patches in enumerate(clips)]
         uri = str(work / f"{dtype}.parquet")
-        write_shard(uri, pieces, dtype=dtype, seed=0, metadata=ShardMetadata(plan="", split="train"))
+        write_shard(uri, track_patches, dtype=dtype, seed=0, metadata=ShardMetadata(plan="", split="train"))
         size = Path(uri).stat().st_size / sum(map(len, clips))
         print(f"\n{dtype}: {size:,.0f} bytes a patch, {len(paths)} tracks of {music or 'the benchmark'}", end="")
     patches = torch.from_numpy(np.concatenate(clips))

@@ -181,12 +181,12 @@ def _seed_correlation(window: NDArray[np.float64], index: NDArray[np.int64], ord
     first, last = int(index[0]), int(index[-1]) + 1
     reach = CONTEXT_ORDERS * order
     before, after = window[max(first - reach, 0) : first], window[last : last + reach][::-1]
-    pieces = [
+    stretches = [
         side * _rise(len(side)) * _rise(round(SEED_EDGE * len(side)), len(side))[::-1] for side in (before, after)
     ]
     if last - first > len(index):
-        pieces.append(window[first:last])
-    return sum((autocorrelation(piece, order) for piece in pieces if len(piece)), np.zeros(order + 1))
+        stretches.append(window[first:last])
+    return sum((autocorrelation(stretch, order) for stretch in stretches if len(stretch)), np.zeros(order + 1))
 
 
 def _leaning_correlations(

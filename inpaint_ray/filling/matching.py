@@ -106,9 +106,9 @@ class Surroundings:
         parts = np.split(taps, len(match.shifts), axis=1)
         made = np.zeros((len(self._samples), last - first))
         for shift, filters in zip(match.shifts, parts, strict=True):
-            piece, _ = self._piece(first + shift, last + shift)
+            stretch, _ = self._padded(first + shift, last + shift)
             for channel in range(len(made)):
-                made[channel] += fftconvolve(piece[channel], filters[channel], mode="valid")
+                made[channel] += fftconvolve(stretch[channel], filters[channel], mode="valid")
         return made
 
     def _refine(self, shift: int, reach: int) -> int:
@@ -137,8 +137,8 @@ class Surroundings:
     def _fit_sides(self, shifts: tuple[int, ...]) -> tuple[_Fit, _Fit]:
         columns, weight = [], self._weight.copy()
         for shift in shifts:
-            piece, whole = self._piece(self._first + shift, self._last + shift)
-            columns.append(np.lib.stride_tricks.sliding_window_view(piece, 2 * self._reach + 1, axis=1)[..., ::-1])
+            stretch, whole = self._padded(self._first + shift, self._last + shift)
+            columns.append(np.lib.stride_tricks.sliding_window_view(stretch, 2 * self._reach + 1, axis=1)[..., ::-1])
             weight[~whole] = 0.0
         length = self._last - self._first
         before, after = (0, self._start - self._first), (self._stop - self._first, length)
@@ -164,7 +164,7 @@ class Surroundings:
         one, other = fits
         return _Fit(one.power + other.power, one.crossed + other.crossed, one.gram + other.gram)
 
-    def _piece(self, first: int, last: int) -> tuple[Signal, NDArray[np.bool_]]:
+    def _padded(self, first: int, last: int) -> tuple[Signal, NDArray[np.bool_]]:
         """Return a stretch with the filter's reach on either side, and, (w,), where it reaches no lost sample."""
         values, known = self._cut(first - self._reach, last + self._reach)
         count = np.concatenate([[0], np.cumsum(known)])

@@ -72,9 +72,9 @@ def prediction_errors(samples: Signal, predictors: Signal, hop: int) -> tuple[Si
     """Compute forward and backward errors, (n,) each, every hop of samples by its own predictor."""
     count, order = len(predictors), predictors.shape[1] - 1
     padded = np.pad(samples, (order, count * hop - len(samples) + order))
-    pieces = np.lib.stride_tricks.sliding_window_view(padded, hop + 2 * order)[: count * hop : hop]
+    segments = np.lib.stride_tricks.sliding_window_view(padded, hop + 2 * order)[: count * hop : hop]
     length = scipy.fft.next_fast_len(hop + 2 * order, real=True)
-    spectrum, response = scipy.fft.rfft(pieces, length), scipy.fft.rfft(predictors, length)
+    spectrum, response = scipy.fft.rfft(segments, length), scipy.fft.rfft(predictors, length)
     forward = scipy.fft.irfft(spectrum * response, length)[:, order : order + hop]
     backward = scipy.fft.irfft(spectrum * response.conj(), length)[:, order : order + hop]
     return forward.ravel()[: len(samples)], backward.ravel()[: len(samples)]

@@ -38,7 +38,7 @@ class Architecture:
 
     config: Config
     loss: LossName = "mse"
-    """What it is trained with unless the training says otherwise; the reference's is MSE, to which the outputs of VAEs
+    """The loss it is trained with unless the training names another; the reference's is MSE, to which the outputs of VAEs
     and of the cascade add their own parts."""
     keras_params: int | None = None
     """The reference's "Total params", batch-norm statistics included, less or more by what the note says is different
@@ -47,7 +47,7 @@ class Architecture:
     """dB, as the notebook of this name prints it: the best epoch's mean over the eight genres of FMA small's validation
     tracks, of the network's bare output. The paper's own data and damage: nothing measured here compares with it."""
     note: str = ""
-    """Where this departs from the reference's file, and why."""
+    """Departures from the reference's file, and the reasons."""
 
     @property
     def family(self) -> str:

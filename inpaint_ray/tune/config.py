@@ -26,7 +26,7 @@ class TuneConfig:
     run_name: str = "tune"
     """The same name again goes on with the search."""
     space: tuple[str, ...] = ()
-    """What else varies, any setting of the optimisation and damage: learning-rate=1e-4..3e-3 (a range, drawn
+    """Settings of the optimisation and damage that vary: learning-rate=1e-4..3e-3 (a range, drawn
     log-uniformly), batch-size=16,58 (choices), ema=none,0.999 damage=frames,gap:50; or a .yaml file of such pairs."""
     samples: int = 1
     """Settings drawn from the space; every architecture is trained with each of them."""
@@ -35,14 +35,14 @@ class TuneConfig:
     scheduler: Literal["none", "asha"] = "none"
     """`asha` stops a trial that is not in the best third after 1, 3, 9, ... epochs."""
     same: Literal["epochs", "multiply-adds"] = "epochs"
-    """What is fair: the same patches for all; or `multiply-adds`: --patches-per-epoch are those of the cheapest
+    """Equal budgets: the same patches for all; or `multiply-adds`: --patches-per-epoch are those of the cheapest
     architecture, the others get fewer. For the same time, give --minutes and more --epochs than fit into them."""
     budget: Budget = field(default_factory=lambda: Budget(epochs=10))
     optimisation: Optimisation = field(default_factory=Optimisation)
     precision: Precision = field(default_factory=Precision)
     workers: Workers = field(default_factory=Workers)
     damage: tuple[str, ...] = ("frames",)
-    """How frames are lost, as for the train job. Validation is damaged so, also where the space varies damage."""
+    """Loss of frames, as for the train job. Validation is damaged so, also where the space varies damage."""
     seed: int = 0
     """Of weights, damage and order, the same for all; and of the settings that are drawn."""
     max_concurrent: int = 1

@@ -118,7 +118,7 @@ def test_gaps_in_real_music_are_filled_better_than_with_silence(music: Path) -> 
 def test_a_search_runs_as_a_submitted_job_and_then_is_done(
     prepared: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With Optuna's sampler, which must choose the same trials again from what it is told of them."""
+    """Optuna's sampler must choose the same trials again from their reported results."""
     from jobs import demo
 
     monkeypatch.setattr(demo, "FOLDER", tmp_path)

@@ -158,7 +158,7 @@ class _Dies(Repairer):
 
 
 def test_a_process_that_dies_costs_its_own_file_alone(tape: Path, tmp_path: Path) -> None:
-    """In a process of its own without threads, for its children are forks, which have what is replaced here."""
+    """Run in a process of its own without threads, for its children are forks, which have what is replaced here."""
     for name in ("b.wav", "c.wav"):
         shutil.copy(tape, tape.with_name(name))
     out = tmp_path / "out"

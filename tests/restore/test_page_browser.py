@@ -88,7 +88,7 @@ def chosen(page: Watched) -> int:
 
 
 def test_the_page_of_300_repairs_opens_from_its_folder_within_two_seconds(page: Watched, restored: Restored) -> None:
-    """By the browser's clock, so that its start and a busy machine count as little as they can: the best of three."""
+    """The best of three times by the browser's clock, so that its start and a busy machine count little."""
     assert page.locator("#count").inner_text() == f"{NUM_FILES * GAPS_EACH} of {NUM_FILES * GAPS_EACH} repairs"
     assert page.evaluate("data.repairs.filter((row) => row.at(-1) >= 0).length") == NUM_FILES * GAPS_EACH
     script = "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"

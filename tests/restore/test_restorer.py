@@ -32,7 +32,7 @@ LABELS = f"{GAP.start / RATE}\t{GAP.stop / RATE}\tdropout\n"
 
 
 def make_tones(channels: int = 1, seconds: float = 1.0) -> np.ndarray:
-    """(channels, n) float64 chords, nowhere zero for long."""
+    """Make float64 chords, (channels, n), nowhere zero for long."""
     time = np.arange(int(seconds * RATE)) / RATE
     chords = [
         0.3 * np.sin(2 * np.pi * (220 + 30 * c) * time) + 0.2 * np.sin(2 * np.pi * 331 * time + 1)
