@@ -38,8 +38,8 @@ class Architecture:
 
     config: Config
     loss: LossName = "mse"
-    """The loss it is trained with unless the training names another; the reference's is MSE, to which the outputs of VAEs
-    and of the cascade add their own parts."""
+    """The loss it is trained with unless the training names another; the reference's is MSE, to which the outputs of
+    VAEs and of the cascade add their own parts."""
     keras_params: int | None = None
     """The reference's "Total params", batch-norm statistics included, less or more by what the note says is different
     here. None: ours."""
