@@ -58,7 +58,7 @@ def pack(music: Path, folder: Path) -> None:
     pack_music(music, folder, MOST_BYTES - sum(path.stat().st_size for path in (folder / "wheels").iterdir()))
 
 
-def pack_music(music: Path, folder: Path, room: int) -> None:
+def pack_music(music: Path, folder: Path, limit: int) -> None:
     """Pack as much music as fits into a number of bytes."""
     with music.open() as file:
         tracks = sorted(csv.DictReader(file), key=lambda row: row["split"], reverse=True)  # validation first
@@ -66,7 +66,7 @@ def pack_music(music: Path, folder: Path, room: int) -> None:
     with zipfile.ZipFile(folder / "music.zip", "w") as zipped, ProcessPoolExecutor() as pool:
         encoded = pool.map(_encode, [track["uri"] for track in tracks])
         for number, (track, (data, length)) in enumerate(zip(tracks, encoded, strict=True)):
-            if total + len(data) > room:
+            if total + len(data) > limit:
                 pool.shutdown(cancel_futures=True)
                 break
             if data:

@@ -82,12 +82,12 @@ def instruments_of(half: str, seconds: float) -> Iterator[tuple[str, Signal, int
 def place_gaps(clean: Signal, sample_rate: int, length_ms: int, count: int) -> Lost:
     """Place evenly spread gaps where there is sound, as many as asked for or fit: (n,)."""
     length, edge = round(length_ms * sample_rate / 1000), round(EDGE_S * sample_rate)
-    room = len(clean) - 2 * edge - length
+    spare = len(clean) - 2 * edge - length
     lost = np.zeros(len(clean), dtype=bool)
-    if room < 0:
+    if spare < 0:
         return lost
-    fitting = min(count, 1 + int(room / (APART_S * sample_rate + length)))
-    for start in np.linspace(edge, edge + room, fitting + 2)[1:-1].astype(int):
+    fitting = min(count, 1 + int(spare / (APART_S * sample_rate + length)))
+    for start in np.linspace(edge, edge + spare, fitting + 2)[1:-1].astype(int):
         if np.mean(clean[start : start + length] ** 2) > MIN_POWER:
             lost[start : start + length] = True
     return lost

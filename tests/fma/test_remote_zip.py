@@ -256,7 +256,7 @@ def _read_one(path: Path, member: Member) -> bytes:
 def test_members_beyond_four_gib_are_found(tmp_path: Path) -> None:
     path = tmp_path / "big.zip"
     with path.open("wb") as file:
-        file.truncate(5 << 30)  # a hole, which takes no room on disk
+        file.truncate(5 << 30)  # a hole, which takes no space on disk
     with zipfile.ZipFile(path, "a") as zipped, zipped.open("fma_full/checksums", "w", force_zip64=True) as stream:
         stream.write(b"far away")
     (member,) = list_members(open_source(str(path)))
