@@ -10,7 +10,7 @@ help:
 	@echo "make demo   synthesise a small collection of music, then prepare, train, evaluate and restore it as Ray jobs"
 	@echo "make test   run the test suite but for what make faults runs"
 	@echo "make faults kill drivers, actors and nodes of every job, and join two hosts: the rest of the tests"
-	@echo "make check  format, lint, words, types, import direction"
+	@echo "make check  format, lint, types, import direction"
 	@echo "make setup  install everything into .venv"
 	@echo "make clean  remove the virtual environment and what the demo made"
 
