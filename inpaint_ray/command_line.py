@@ -28,7 +28,7 @@ FAILED, WRONG_USAGE, STOPPED = 1, 2, 130
 WRONG = (UsageError, DatasetError, CheckpointError)  # of what was asked for
 HELP = {"-h", "--help"}
 
-FRAME = re.compile(r"[\u2500-\u257f]+|-{3,}|^ *\| | \| *$")  # what tyro draws around its messages
+FRAME = re.compile(r"[\u2500-\u257f]+|-{3,}|^ *\| | \| *$")  # tyro's frames around its messages
 TITLES = {"Parsing error", "Value error", "Invalid choice", "Missing argument", "Unrecognized options"}
 SHELLS = ("bash", "zsh", "tcsh")
 

@@ -17,9 +17,9 @@ class Progress:
 
     def __init__(self, verb: str, total: int, unit: str, *, done: int = 0) -> None:
         self.verb, self.total, self.unit = verb, total, unit
-        self.done = self.done_before = done  # what an earlier run did does not count for the rate
+        self.done = self.done_before = done  # work of an earlier run does not count for the rate
         self.started = self.last_line = time.monotonic()
-        self.first: tuple[float, int] | None = None  # when something was done first, and how much: starting is no work
+        self.first: tuple[float, int] | None = None  # time and count of the first result: the rate leaves the start out
         self.as_bar = is_terminal()
         if self.as_bar:
             self.last_line -= BAR_EVERY_S  # people see at once that something is at work

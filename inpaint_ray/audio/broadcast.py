@@ -31,7 +31,7 @@ def continue_history(chunks: Iterable[Chunk], line: str) -> list[Chunk]:
 
 
 def _with_line(content: bytes, line: str) -> bytes:
-    history = content[FIELDS:].rstrip(b"\0")  # that programs reserve
+    history = content[FIELDS:].rstrip(b"\0")  # reserved by programs
     if history and not history.endswith(b"\r\n"):
         history = history.rstrip(b"\r\n") + b"\r\n"
     return content[:FIELDS] + history + line.encode("ascii", "replace") + b"\r\n"

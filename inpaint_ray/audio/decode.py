@@ -22,10 +22,10 @@ from inpaint_ray.errors import AudioDecodeError, UnreadableError
 INTEGER_SUBTYPES = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}  # subtype -> bits
 INTEGER_SUBTYPES |= {f"ALAC_{bits}": bits for bits in (16, 20, 24, 32)}
 TRUNCATED_BELOW = 0.99  # share of the announced length; encoder delay and padding explain the rest
-UNKNOWN_FRAMES = 2**63 - 1  # what libsndfile says of streamed FLAC
+UNKNOWN_FRAMES = 2**63 - 1  # libsndfile's count for streamed FLAC
 BLOCK_VALUES = 2**20  # samples of all channels that are read at a time, so that no header's claim decides the memory
 SYSTEM_ERROR = 2  # of libsndfile: the file could not be opened or read, whatever is in it
-MISLEADING = {  # what libsndfile says of a file that was opened, and what is true
+MISLEADING = {  # libsndfile's message on a file that was opened -> the true reason
     "File does not exist or is not a regular file": "it ends before its first frame of sound, or is damaged there",
 }
 FILTER_ZEROS = 16  # no resampling filter reaches further, in samples of the lower rate

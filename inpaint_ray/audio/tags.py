@@ -23,7 +23,7 @@ from inpaint_ray.audio.chunks import append_chunks, channel_mask, chunk_names, r
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 WAV_KINDS = ("WAV", "WAVEX", "RF64")
-TEXT_CHUNKS = {"LIST", "id3 ", "ID3 ", "NAME", "AUTH", "ANNO", "(c) ", "info"}  # that become tags of FLAC and WAV
+TEXT_CHUNKS = {"LIST", "id3 ", "ID3 ", "NAME", "AUTH", "ANNO", "(c) ", "info"}  # copied as tags of FLAC and WAV
 FILLERS = {"JUNK", "junk", "PAD ", "FLLR", "MD5 "}
 TEXT_FRAMES = {  # of ID3, and the names of the same in Vorbis comments
     "TIT2": "title",

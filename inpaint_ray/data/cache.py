@@ -15,7 +15,7 @@ from inpaint_ray.audio.patches import PATCH_BINS, PATCH_FRAMES
 from inpaint_ray.data.schema import Dataset
 from inpaint_ray.data.shards import ROW_GROUP_PATCHES, PatchRows, read_row_group, shard_rows
 
-PAGE = 4096  # where parts of the file begin
+PAGE = 4096  # bytes; parts of the file begin at multiples
 KEPT_FREE = 0.1  # of the disk that a cache leaves
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 IDENTITY = np.dtype([("track_id", "<i8"), ("patch", "<i2"), ("genre", "<i2")])

@@ -36,7 +36,7 @@ class Dataset:
     """The content of dataset.json."""
 
     source: str  # URI that the audio came from
-    protocol: str  # how tracks were given to splits
+    protocol: str  # for the assignment of tracks to splits
     dtype: Dtype
     scale: float  # largest training magnitude
     tracks: dict[str, dict[str, int]]  # split -> genre -> tracks that gave patches
@@ -51,7 +51,7 @@ class Dataset:
     fingerprint: str  # of the listing and the settings
     wall_s: float
     format: int = FORMAT
-    uri: str = field(default="", compare=False)  # where it was read from; not stored
+    uri: str = field(default="", compare=False)  # of the folder it was read from; not stored
 
     @property
     def contents(self) -> str:

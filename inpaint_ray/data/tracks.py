@@ -22,7 +22,7 @@ class Track:
     genre: str
     split: str  # train, validation or test
     num_bytes: int = 0  # of the file; 0 where it was not listed
-    duration_s: float | None = None  # what a list says that its length is
+    duration_s: float | None = None  # by the list
 
 
 @dataclass(frozen=True)

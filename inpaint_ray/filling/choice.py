@@ -32,10 +32,10 @@ class Row:
         return trust_db > (max(least, pseudo_db, LEAST_TRUST_DB) if pseudo_db > -inf else least)
 
 
-LEAST_TRUST_DB = 3.0  # where pseudo gaps are asked
+LEAST_TRUST_DB = 3.0  # of a match, for rows that ask pseudo gaps
 MOST_KNOWN_DB = 10.0  # of a level, or of pseudo gaps; above it the energy is true already
-MAX_GAP_S = 1.0  # that is predicted; what is longer is silent unless it is found elsewhere
-MAX_FOUND_S = 5.0  # that the same music or another channel may fill
+MAX_GAP_S = 1.0  # longest gap to predict; longer ones are silent unless found elsewhere
+MAX_FOUND_S = 5.0  # longest gap to fill from the same music or another channel
 
 
 AUTO = (

@@ -19,7 +19,7 @@ REACH_S = 12 / 44_100  # of a filter, to either side
 RIDGE = 1e-3  # share of the source's power
 REFINE_STEPS = 1.5  # of the low rate, to either side, in which the best sample is looked for
 AT_ONCE = 4096  # samples of the surroundings
-SECOND_DB = 0.3  # that a second source must add to the trust
+SECOND_DB = 0.3  # least gain in trust by a second source
 
 Signal = NDArray[np.float64]
 

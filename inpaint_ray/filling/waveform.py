@@ -41,9 +41,9 @@ class Fill:
     channel: int
     start: int
     stop: int
-    method: str  # what was used, parts joined by +
+    method: str  # of the fill, parts joined by +
     expected_snr_db: float  # nan where nothing tells
-    known: Known | None = None  # what that was told by
+    known: Known | None = None  # evidence for the expected SNR
 
 
 class Options(TypedDict, total=False):

@@ -91,7 +91,7 @@ class _Edge:
     place: int  # of the gap's border, in samples into the run
     breaks: bool  # sound breaks off there
     kind: Kind = "zeros"
-    longest_still: int = 0  # where a value sticks: samples that the longest other one does nearby
+    longest_still: int = 0  # of a stuck value: samples of the longest other one nearby
 
 
 class _Channel:
@@ -139,7 +139,7 @@ class _Channel:
         starts = starts - (~quiet[starts] & (starts > 0)) if len(starts) else starts  # the first of its repetitions
         chosen = (stops - starts >= shortest) | (stops == len(sound))
         if self.first and self.open is None:
-            chosen &= starts > 0  # what the kept samples begin within was decided before
+            chosen &= starts > 0  # a run that the kept samples begin in was decided before
         return list(zip(starts[chosen].tolist(), stops[chosen].tolist(), strict=True))
 
     def _judge(self, sound: NDArray, start: int, stop: int, shortest: int) -> tuple[int, int, Kind] | None:

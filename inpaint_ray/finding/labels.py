@@ -26,7 +26,7 @@ class Label(NamedTuple):
     start: float  # seconds
     stop: float  # seconds
     channel: int | None = None  # from 0; None for all
-    place: str = ""  # where it stands in its file, for messages: "line 3"
+    place: str = ""  # its position in the file, for messages: "line 3"
     kind: Kind = "marked"
     confidence: float = 1.0
 

@@ -59,7 +59,7 @@ class Member:
 
     name: str
     start: int  # of its local header
-    end: int  # where the next member starts, or the zip ends
+    end: int  # the start of the next member, or the end of the zip
     size: int  # bytes, unpacked
     compressed: int  # bytes
     method: int  # of compression

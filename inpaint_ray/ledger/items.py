@@ -18,7 +18,7 @@ class Item:
     """An item of a job: a file to work on."""
 
     uri: str
-    name: str  # which no other item of the job has
+    name: str  # unique in the job
     size: int  # bytes
     etag: str = ""  # of its bytes
     fingerprint: str  # of all that decides its result, its bytes included
@@ -118,7 +118,7 @@ class Past:
                         replaces_beside=known.beside if self.outputs.get(known.beside) == known.beside_size else "",
                     )
                 )
-        if any(item.replaces for item in todo):  # what is another item's name by now is that one's to write
+        if any(item.replaces for item in todo):  # a name that is another item's by now is left to that item
             names = {item.name for item in todo}.union(*done.values())
             taken = [item.replaces != item.name and item.replaces in names for item in todo]
             todo = [

@@ -29,7 +29,7 @@ from inpaint_ray.terminal import say
 READERS = 16  # records at a time, in a task
 MOST_RECORDS = 100  # in a task that reads them
 FEWEST_TASKS = 16
-FEW_RECORDS = 64  # that the driver reads sooner than processes start
+FEW_RECORDS = 64  # read by the driver, before processes would have started
 
 MakeTable = Callable[["Ledger", str, list[str] | None], pa.Table]
 

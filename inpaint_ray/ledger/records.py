@@ -22,7 +22,7 @@ from inpaint_ray.errors import StorageError
 
 FOOTER_KEY = b"inpaint_ray"
 MAGIC = b"PAR1"  # begins and ends a Parquet file; before the end are the footer and its length in four bytes
-TAIL_BYTES = 2**16  # that hold most footers
+TAIL_BYTES = 2**16  # enough for most footers
 GROUP_BYTES = 2**23  # of a row group
 ROW_BYTES = 200  # of a row, about, beside its binary values
 

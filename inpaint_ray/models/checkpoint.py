@@ -29,7 +29,7 @@ class Checkpoint:
     model: nn.Module
     architecture: str  # its name in the registry
     scale: float  # largest training magnitude; networks see magnitude / scale + 0.001
-    training: dict[str, Any] = field(default_factory=dict)  # how it was trained and what it scored, JSON values
+    training: dict[str, Any] = field(default_factory=dict)  # settings and scores of the training, JSON values
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:

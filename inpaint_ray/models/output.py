@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from torch import Tensor
 
-Output = Literal["direct", "input_minus", "input_plus"]  # what the last convolution's output is to the input
+Output = Literal["direct", "input_minus", "input_plus"]  # the relation of the last convolution's output to the input
 Criterion = Callable[[Tensor], Tensor]  # restored magnitudes -> a scalar
 
 

@@ -39,7 +39,7 @@ class SourceFile(Item):
     labels: str | None = None  # its gaps as `read_labels` reads them; None where they are to be found
     labels_from: str = ""  # the file that has them
     taken: tuple[str, ...] = ()  # names that its results must not have: other files of the archive
-    decided: str = ""  # what people decided of its repairs: see `decisions.to_text`
+    decided: str = ""  # decisions on its repairs: see `decisions.to_text`
 
     @property
     def has_copies(self) -> bool:

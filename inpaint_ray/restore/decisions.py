@@ -26,7 +26,7 @@ COLUMNS = ("name", "channel", "start", "stop", "decision")
 KEEP, UNDO = "keep", "undo"
 DECISIONS = (KEEP, UNDO, *METHODS)
 
-DECLIPPED = Fill(0, 0, 0, "declip", np.nan)  # what clipped samples are noted as; nobody knows how near they are
+DECLIPPED = Fill(0, 0, 0, "declip", np.nan)  # the note on clipped samples, whose SNR is unknown
 
 
 class Repair(NamedTuple):
@@ -101,7 +101,7 @@ class Part(NamedTuple):
     """A repair: a gap of a piece, or a part of one that was filled by itself."""
 
     repair: Repair
-    gap: Event  # that it is of
+    gap: Event  # the gap that is repaired
     note: Fill  # on what is there
 
 

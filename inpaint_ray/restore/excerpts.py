@@ -34,7 +34,7 @@ class Excerpt:
     """The sound around a repair, before and after; its fields are JSON."""
 
     rate: int  # Hz, of the playback
-    first_s: float  # where it begins in the file
+    first_s: float  # its start in the file
     flac: str  # base64; the restored sound
     patches: list[list[int | str]]  # channel, first sample, and damaged samples: base64 of int16, little-endian
     gain_db: float  # of both; below 0 where what was restored is above full scale

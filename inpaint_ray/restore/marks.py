@@ -15,7 +15,7 @@ from inpaint_ray.restore.config import BESIDE, RestoreConfig
 from inpaint_ray.storage import StoredFile
 
 SUFFIXES = (".txt", ".json")  # of label tracks, the first that is there
-_TIMES = re.compile(r"\s*[\d.,:]+\t\s*[\d.,:]+")  # what a line of a label track begins with, damaged ones too
+_TIMES = re.compile(r"\s*[\d.,:]+\t\s*[\d.,:]+")  # the beginning of a line of a label track, damaged ones too
 READERS = 16  # of label tracks at a time
 MOST_BYTES = 2**22  # of a text beside the audio that may be a label track
 

@@ -28,7 +28,7 @@ class Piece:
     stop: int
     window: tuple[int, int]  # with the sound around it
     gaps: list[Event]  # all that reach into the window
-    searched: tuple[int, int]  # what is held, at least: the window, or minutes around a long gap
+    searched: tuple[int, int]  # held at least: the window, or minutes around a long gap
     lost: list[Event]  # all that reach into it
 
 
@@ -59,7 +59,7 @@ def plan_pieces(gaps: list[Event], sample_rate: int, num_channels: int = 1) -> l
         searched = window
         if any(SHORTEST_RETRIEVAL_S < (gap.stop - gap.start) / sample_rate <= MAX_FOUND_S for gap in inside):
             searched = (min(max(start - far, 0), window[0]), max(stop + far, window[1]))
-        if pieces:  # what the next one needs is not let go before
+        if pieces:  # samples that the next one needs are kept
             searched = (min(searched[0], pieces[-1].searched[0]), searched[1])
         pieces.append(Piece(start, stop, window, inside, searched, reaching.into(*searched)))
     return pieces[::-1]

@@ -33,7 +33,7 @@ FindOffers = Callable[[Recording, Piece], list[Offer]]  # a piece's window -> wh
 class Outcome:
     """The outcome of a repaired file."""
 
-    num_rows: int  # that the gaps are
+    num_rows: int  # of the gap table
     num_clamped: int  # restored samples that integers cut off at full scale
     silent: list[Event]  # gaps, or parts of them, that are left silent
     undone: list[Repair]  # taken back, as people decided
@@ -80,7 +80,7 @@ def repair_file(
     decided = decided or {}
     met: set[Repair] = set()
     silent: list[Event] = []
-    longest = min(MAX_GAP_S * survey.sound.sample_rate, survey.num_samples - 1)  # that is always filled
+    longest = min(MAX_GAP_S * survey.sound.sample_rate, survey.num_samples - 1)  # the longest gap that is always filled
     pieces = plan_pieces(survey.gaps, survey.sound.sample_rate, len(survey.sound.samples))
 
     def fill_window(window: Recording, piece: Piece, searched: Recording) -> Recording:

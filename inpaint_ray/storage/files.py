@@ -127,7 +127,7 @@ def local_file(uri: str) -> Iterator[Path]:
     """
     filesystem, path = locate(uri)
     if isinstance(filesystem, fs.LocalFileSystem):
-        with readable(uri), open(path, "rb"):  # whether it can be
+        with readable(uri), open(path, "rb"):  # fails where it cannot be read
             pass
         yield Path(path)
         return

@@ -145,7 +145,7 @@ class _Buffer:
 
     def send(self, parts: list[Rows]) -> Tensor:
         if self._sent is not None:
-            self._sent.synchronize()  # what was in it has left
+            self._sent.synchronize()  # its former content has been copied
         total, some = sum(map(len, parts)), parts[0].of.magnitudes
         shape, dtype = (total, *some.shape[1:]), torch.from_numpy(np.empty(0, some.dtype)).dtype
         if len(self._memory) < total or self._memory.dtype != dtype or self._memory.shape[1:] != shape[1:]:

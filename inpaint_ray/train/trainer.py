@@ -28,7 +28,7 @@ from inpaint_ray.train.state import Row, read_metrics
 from inpaint_ray.train.worker import train_worker
 
 RECORD = "run.json"
-STUCK_S = 900  # that workers wait for one that does not come to a sum; then the run fails and is tried again
+STUCK_S = 900  # time for workers to wait for one another in a sum; then the run fails and is tried again
 HUGE_PAGES = {  # glibc's: a step's tensors stay in the heap, in pages of 2 MiB; a CPU loses 5 to 20 % to faults else
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
     "MALLOC_MMAP_MAX_": "0",

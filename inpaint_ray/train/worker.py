@@ -97,7 +97,7 @@ class _Run:
                 ray.train.torch.prepare_model, parallel_strategy_kwargs={"gradient_as_bucket_view": True}
             ),
         )
-        torch.manual_seed(config.seed + 1_000 + self.rank)  # what networks draw differs by worker
+        torch.manual_seed(config.seed + 1_000 + self.rank)  # random layers draw differently in each worker
         self.state = self._resume()
         self.sources: dict[str, Source] = {}
         self.last_save = -math.inf  # soon after each start, so that a run gets on even where workers die often

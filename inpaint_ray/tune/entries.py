@@ -18,7 +18,7 @@ class Entry:
     parameters: int
     multiply_adds: int  # of a patch
     epochs: int
-    patches: int  # that were trained on, all epochs
+    patches: int  # trained on, over all epochs
     psnr: float  # dB, validation, best epoch
     gain: float  # dB over the damaged input
     interpolation_gain: float

@@ -105,7 +105,7 @@ def _run_trials(config: TuneConfig) -> list[tuple[str, Settings, str]]:
     def train_trial(parameters: dict[str, Any]) -> None:
         run = config.trial(**parameters[TRIAL])
         history = finished_epochs(storage.join(run.output, run.name))
-        for row in history:  # what was trained before counts for samplers and schedulers as it did then
+        for row in history:  # earlier results count for samplers and schedulers as they did then
             ray.tune.report(row)
         try:
             if not run.budget.why_over(history):

@@ -22,9 +22,9 @@ from inpaint_ray.ledger.records import Entry, RecordWriter
 from inpaint_ray.metrics import count
 from inpaint_ray.models.checkpoint import Checkpoint
 
-BASELINES = ("damaged", "interpolation", "wiener")  # what a network must beat: lines, and what each bin's past tells
+BASELINES = ("damaged", "interpolation", "wiener")  # for a network to beat
 RUN_EDGES = (1, 4, 8, 16, 32, 64)  # frames: where each class of the longest run of lost frames begins
-GPU_PATCHES = 1024  # that a GPU scores at once
+GPU_PATCHES = 1024  # scored at once on a GPU
 SHARE_STEPS = 10  # classes of the share of lost frames, of 10 % each
 
 
@@ -34,7 +34,7 @@ class TrackScores:
 
     track_id: int
     genre: str
-    num_patches: int  # that count
+    num_patches: int  # scored
     num_silent: int  # left out: nothing but silence was lost in them
     sums: dict[str, float]  # "METHOD psnr", "METHOD nrmse" -> sum over the patches that count; "METHOD failed" -> those
     # of them for which its output is not finite

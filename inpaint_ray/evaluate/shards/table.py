@@ -24,7 +24,7 @@ class TableRow:
 
     group: str
     tracks: int
-    patches: int  # that count
+    patches: int  # scored
     silent: int  # left out: nothing but silence was lost in them
     failed: dict[str, int]  # method -> patches for which its output is not finite
     means: dict[str, float]  # "METHOD psnr", "METHOD nrmse" -> mean
