@@ -99,7 +99,7 @@ def restorations(
             for channel in range(len(lost))
             for run in zip(*(edges.tolist() for edges in find_runs(lost[channel])), strict=True)
         ]
-        yield "truth", fill_events(damaged, rate, truth), {}
+        yield "truth", fill_events(damaged, rate, truth)[0], {}
     if kind in rivals and shutil.which("ffmpeg"):
         for setting in ADECLIP if kind == "clipping" else ADECLICK:
             cleaned = run_ffmpeg(damaged, rate, setting)
@@ -116,7 +116,7 @@ def _ours(damaged: Signal, lost: NDArray[np.bool_], rate: int, kinds: list[str])
     begun = time.process_time()
     events = find(damaged, rate, kinds, SENSITIVITY)
     found = time.process_time()
-    restored = fill_events(damaged, rate, events)
+    restored, _ = fill_events(damaged, rate, events)
     seconds = {"find_s": found - begun, "fill_s": time.process_time() - found}
     confidences = [
         [event.kind, round(event.confidence, 4), bool(lost[event.channel, event.start : event.stop].any())]

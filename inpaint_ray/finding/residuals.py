@@ -17,6 +17,7 @@ SCALE_BLOCKS = 13  # whose median is the scale that everything is divided by
 WHITE_NOISE = 1e-7  # share of the power, so that silent octaves are predicted no better than rounding allows
 LEAST = 0.3 / 2**15  # scale of errors: the rounding of 16 bits
 NUM_FEATURES = 8
+SIGNS = np.array([[-1], [-1], [-1], [1], [-1], [-1], [-1], [1]], dtype=np.float32)  # features of the negative sound
 
 
 def features(samples: NDArray, sample_rate: int) -> NDArray[np.float32]:

@@ -59,7 +59,8 @@ class WienerTower(nn.Module):
         start, local, inputs = self.start(relative, lost)
         _, _, interpolated, line, *_ = inputs
         logarithms = [torch.log(filled + LOG_FLOOR) for filled in (interpolated, line)]
-        return (start + local * self._correction(torch.stack([*inputs, *logarithms], dim=1))).clamp(min=0)
+        stacked = torch.stack([*inputs, *logarithms], dim=-1).movedim(-1, 1)  # channels last: half the time on a CPU
+        return (start + local * self._correction(stacked)).clamp(min=0)
 
     def _correction(self, inputs: Tensor) -> Tensor:
         """Compute the correction: (B, inputs, T, F) to (B, T, F)."""
