@@ -22,7 +22,7 @@ NUM_ANCHORS = 400  # that are wanted
 QUIET = 0.03  # of the recording's RMS: what is below says nothing
 MOST_LOST = 0.3  # share of an anchor's stretch
 APART_S = 0.05  # two guesses that are no nearer are both tried
-NEIGHBOURS = 3  # to either side, half of which must agree
+NEIGHBOURS = 8  # to either side, half of which must agree: a take that keeps tempo for 2 s does not count
 LEAST_LIKENESS = 0.3  # of an anchor that counts
 TOLERANCE_S, TOLERANCE = 0.002, 0.0015  # of neighbours: constant, and of the time between them
 
