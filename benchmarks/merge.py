@@ -2,6 +2,7 @@
 
     python -m benchmarks.merge gaps --music FOLDER... --half test --recordings 6 --scores scores.csv
     python -m benchmarks.merge refuse --music FOLDER... --half test --recordings 10
+    python -m benchmarks.merge mono --music FOLDER... --half test
     python -m benchmarks.merge long --music FOLDER... --work FOLDER --minutes 15
     python -m benchmarks.merge table --scores scores.csv
     python -m benchmarks.merge calibrate --scores scores.csv
@@ -23,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.long_merge import run_long
+from benchmarks.mono_bound import bound
 from benchmarks.transfers import Transfer, conditions, list_recordings, rounded
 from benchmarks.wrong_copies import refuse
 from inpaint_ray import merge
@@ -238,7 +240,7 @@ def score(folders: list[Path], half: str, limit: int, path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("gaps", "table", "calibrate", "refuse", "long"))
+    parser.add_argument("what", choices=("gaps", "table", "calibrate", "refuse", "mono", "long"))
     parser.add_argument("--music", type=Path, nargs="+", default=[])
     parser.add_argument("--half", choices=("tune", "test"), default="test")
     parser.add_argument("--recordings", type=int, default=6)
@@ -250,6 +252,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.what == "refuse":
         refuse(arguments.music, arguments.half, arguments.recordings, arguments.wrong)
+    elif arguments.what == "mono":
+        bound(arguments.music, arguments.half, arguments.recordings)
     elif arguments.what == "long":
         run_long(arguments.music, arguments.work, arguments.minutes, profiled=arguments.profile)
     elif arguments.what == "gaps":

@@ -91,7 +91,7 @@ class Taker:
         offers: list[Offer] = []
         for group in join_events(widened):
             begin, end = group.start - first, group.stop - apart - first
-            if start <= group.start < stop and end - begin <= LONGEST_S * self._rate and end < samples.shape[1]:
+            if start <= group.start < stop and end - begin <= LONGEST_S * self._rate and end <= samples.shape[1]:
                 inside = [event for event in events if group.start <= event.start < group.stop - apart]
                 offers += self._group(samples, lost, inside, first, max(begin, 0), end)
         return offers

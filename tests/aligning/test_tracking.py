@@ -13,7 +13,7 @@ def test_bass_below_the_band_of_delays_hides_no_likeness() -> None:
     found = track(
         target,
         np.ones(len(target), dtype=bool),
-        np.arange(len(target)) + 5.3,
+        np.arange(len(target), dtype=np.float64) + 5.3,
         lambda at: sample_at(copy, at)[0],
         RATE,
         same_rate=True,
