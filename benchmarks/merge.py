@@ -183,7 +183,7 @@ def print_table(rows: list[dict[str, str]]) -> None:
             f"{100 * had.mean():.0f} / {100 * taken.mean():.0f} %",
             f"{merged.mean():.1f}",
             f"{filled.mean():.1f}",
-            f"{gain:+.1f} ({low:+.1f} to {high:+.1f})" + ("" if gain >= aim else " **missed**"),
+            f"{gain:+.1f}" + (f" ({low:+.1f} to {high:+.1f})" if high > low else "") + " **missed**" * (gain < aim),
             ", ".join(f"{each:.3f}" for each in spread),
             str(sum(row["exact"] == "True" for row in found)),
         )

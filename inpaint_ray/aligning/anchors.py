@@ -73,7 +73,7 @@ def find_anchor(guess: Guess, reference: Signal, copy: Signal) -> Anchor:
     length, reach = round(WINDOW_S * LOW_RATE), round(REACH_S * LOW_RATE)
     target = reference * np.hanning(length)
     best = Anchor(guess.reference_s, guess.copy_s, guess.speed, 0.0)
-    lags = np.arange(-reach, length + reach) - (length - 1) / 2
+    lags = np.asarray(np.arange(-reach, length + reach) - (length - 1) / 2, np.float64)
     for speed in _speeds(guess.speed):
         at = (guess.copy_s - _first(guess)) * LOW_RATE + lags * (1 + speed)
         likeness = _likeness(target, _emphasised(sample_at(copy, at, zeros=FEW_ZEROS)[0]))

@@ -103,7 +103,7 @@ def test_a_passage_that_a_copy_lacks_and_another_leader_harm_no_gap_beside_them(
         if number == 2:
             np.testing.assert_array_equal(merged.samples[gap], filled[gap])
         else:
-            assert snr_db(music[gap], merged.samples[gap]) > 25
+            assert snr_db(music[gap], merged.samples[gap]) > 20
 
 
 def test_at_the_ends_of_a_recording_only_bits_are_taken() -> None:
