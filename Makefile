@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo   synthesise a small archive, then prepare, train, evaluate and restore it as Ray jobs"
+	@echo "make demo   synthesise a small collection of music, then prepare, train, evaluate and restore it as Ray jobs"
 	@echo "make test   run the test suite but for what make faults runs"
 	@echo "make faults kill drivers, actors and nodes of every job, and join two hosts: the rest of the tests"
 	@echo "make check  format, lint, types, import direction"
@@ -36,6 +36,7 @@ faults: setup
 check: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
+	@$(BIN)/python -m tests.support.words
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 

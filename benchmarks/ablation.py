@@ -1,4 +1,4 @@
-"""The worth of each part of Wiener_Tower's recipe: the same time without it, some seeds, a small size, one thread.
+"""An ablation of Wiener_Tower's recipe: trainings of the same time without each part; seeds, sizes, one thread.
 
     OMP_NUM_THREADS=1 python -m benchmarks.ablation --data MORE_SHARDS --less SHARDS --seconds 240 --seeds 3
 
@@ -43,7 +43,7 @@ def _from_lines() -> nn.Module:
 
 @dataclass(frozen=True)
 class Variant:
-    """The recipe, or one with a part less."""
+    """The recipe, or the recipe without one part."""
 
     build: Callable[[], nn.Module] = SIZE.build
     optimisation: Optimisation = MUON

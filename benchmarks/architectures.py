@@ -1,4 +1,4 @@
-"""Whether every architecture gives the same under bf16 autocast, channels_last, torch.compile and torch.export.
+"""The equivalence of every architecture under bf16 autocast, channels_last, torch.compile and torch.export.
 
 python benchmarks/architectures.py
 python benchmarks/architectures.py --architectures UNet_v2 Gap_UNet
@@ -23,32 +23,32 @@ from inpaint_ray.tables import markdown_table
 
 
 def damaged_patches() -> Tensor:
-    """Two patches, (2, 1, 128, 128) normalised, with lost frames."""
+    """Return two patches, (2, 1, 128, 128) normalised, with lost frames."""
     patches = torch.rand(2, 1, 128, 128, generator=torch.Generator().manual_seed(0)) + 0.001
     patches[:, :, 30:45] = patches[1, :, 70:72] = 0.001
     return patches
 
 
 def autocast(model: nn.Module, given: Tensor) -> Tensor:
-    """In bf16 where torch deems it safe."""
+    """Run a network in bf16 where autocast deems it safe."""
     with torch.autocast("cpu", torch.bfloat16):
         return restored_of(model(given)).float()
 
 
 def channels_last(model: nn.Module, given: Tensor) -> Tensor:
-    """Weights and patches with channels as the innermost axis in memory."""
+    """Run a network with channels as the innermost axis of weights and patches in memory."""
     model = copy.deepcopy(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return restored_of(model(given.contiguous(memory_format=torch.channels_last)))
 
 
 def compiled(model: nn.Module, given: Tensor) -> Tensor:
-    """As training compiles; Wiener_UNet in two graphs, for inductor has no code for Fourier transforms."""
+    """Run a network compiled as in training; Wiener_UNet in two graphs, as inductor has no Fourier transforms."""
     torch.compiler.reset()
     return restored_of(torch.compile(model)(given))
 
 
 def exported(model: nn.Module, given: Tensor) -> Tensor:
-    """For batches of any size."""
+    """Run an exported network, for batches of any size."""
     program = torch.export.export(model, (given,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     return restored_of(program.module()(given.repeat(2, 1, 1, 1)))[: len(given)]
 
@@ -62,7 +62,7 @@ WAYS: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {
 
 
 def build_for_comparison(name: str) -> nn.Module:
-    """A model in evaluation mode, the same every time, whose output is not the input's interpolation."""
+    """Build a model in evaluation mode, the same every time, whose output is not the input's interpolation."""
     torch.manual_seed(0)
     model = build_model(name).eval()
     draw_last_weights(model)
@@ -70,7 +70,7 @@ def build_for_comparison(name: str) -> nn.Module:
 
 
 def relative_error(output: Tensor, expected: Tensor, given: Tensor) -> float:
-    """Root mean square of the difference, over that of the output or of its correction of the input: the smaller."""
+    """Return the RMS of the difference over that of the output, or of its correction of the input if smaller."""
     size = min(_size(expected), _size(expected - given))
     return _size(output - expected) / size
 
@@ -80,7 +80,7 @@ def _size(tensor: Tensor) -> float:
 
 
 def compare(name: str) -> list[str]:
-    """A row of the table."""
+    """Return a row of the table."""
     model, given = build_for_comparison(name), damaged_patches()
     row = [name]
     with torch.no_grad():

@@ -21,8 +21,8 @@ from inpaint_ray.audio.local_damage import damage_locally
 from inpaint_ray.finding import clicks
 from inpaint_ray.finding.network import ClickNetwork
 
-KINDS = ("clean", "clicks", "crackle", "scratches", "held", "muted")
-LOWS = (-1.0, 0.0, 1.0)
+KINDS = ("music", "clean", "clicks", "crackle", "scratches", "held", "muted")  # clean music without and with hiss first
+LOWS = (1.0, 1.5, 2.0)
 
 
 def main() -> None:
@@ -37,11 +37,11 @@ def main() -> None:
     clicks._network = lambda: network.eval()  # what is fitted is not yet what ships
     rows: dict[float, list[tuple[float, ...]]] = {low: [] for low in LOWS}
     for number, path in enumerate(list_music(arguments.music, "tuning")):
-        clean, rate = read_clean(path)
-        clean = clean[:, : round(arguments.seconds * rate * (2 if rate < 20_000 else 1))]
         for kind_number, kind in enumerate(KINDS):
+            clean, rate = read_clean(path, hiss=kind != "music")
+            clean = clean[:, : round(arguments.seconds * rate * (2 if rate < 20_000 else 1))]
             damaged, lost = clean, np.zeros(clean.shape, dtype=bool)
-            if kind != "clean":
+            if kind not in ("music", "clean"):
                 damaged, lost = damage_locally(clean, rate, kind, np.random.default_rng([2, number, kind_number]))
             logits = clicks.click_logits(damaged, rate)
             for low in LOWS:
@@ -91,7 +91,7 @@ def _print(low: float, rows: np.ndarray, fit: np.ndarray) -> None:
             of = chosen & (rows[:, 0] == number)
             right = rows[of, 1].mean() if of.any() else math.nan
             text.append(f"{kind} {of.sum()} ({right:.2f}) {rows[of, 5].sum() - rows[of, 6].sum():+.1f}")
-        print(f"low {low:+.0f} least {least:.2f}: " + "  ".join(text))
+        print(f"low {low:+.1f} least {least:.2f}: " + "  ".join(text))
 
 
 if __name__ == "__main__":

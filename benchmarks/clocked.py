@@ -1,4 +1,4 @@
-"""Trainings of a given time, without Ray: what the benchmarks of networks share."""
+"""Trainings of a given time, without Ray, for the benchmarks of networks."""
 
 import itertools
 import time
@@ -17,7 +17,7 @@ from inpaint_ray.train.epoch import TrainingSums, mean_scores, train_epoch, vali
 from inpaint_ray.train.learner import Learner
 from inpaint_ray.train.loader import BatchMaker, Prefetch, Step, training_steps, validation_steps
 from inpaint_ray.train.order import Order, count_lanes
-from inpaint_ray.train.sources import HostSource, Source, windows_of
+from inpaint_ray.train.sources import HostSource, Source, read_requests
 
 WARMUP_STEPS = 300
 FALL = 0.4  # the last share of the time, over which the learning rate falls to nothing
@@ -34,7 +34,7 @@ def learner_of(
     seconds: float | None,
     precision: Precision,
 ) -> Learner:
-    """A learner whose learning rate rises, stays and falls to nothing by the clock; None: it stays."""
+    """Make a learner whose learning rate rises, stays and falls to nothing by the clock; with None it stays."""
     learner = Learner(model, optimisation, precision, loss, device, total_steps=1)
     began = now()
 
@@ -56,7 +56,7 @@ def endless_steps(
     reverse: bool,
     seed: int = 0,
 ) -> Iterator[Step]:
-    """Steps of epoch after epoch, in the order of jobs/train.py."""
+    """Yield steps of epoch after epoch, in the order of jobs/train.py."""
     shards = shard_rows(dataset, "train")
     total = sum(shards.values())
     whole_steps = max(total // batch_size, 1) * batch_size  # no step of another size, for which one would compile again
@@ -69,7 +69,7 @@ def endless_steps(
 def train_for(
     learner: Learner, steps: Iterator[Step], seconds: float, after_read: Callable[[TrainingSums], None]
 ) -> TrainingSums:
-    """Steps until the time is over."""
+    """Train until the time is over."""
     sums, until = TrainingSums(), now() + seconds
     with Prefetch(steps, learner.device) as ahead:
         limited = itertools.takewhile(lambda _: now() < until, ahead)
@@ -80,11 +80,11 @@ def train_for(
 def validation_scores(
     model: nn.Module, dataset: Dataset, device: torch.device, *, stride: int = 1, damage: tuple[str, ...] = ()
 ) -> dict[str, float]:
-    """Mean scores over every `stride`-th validation patch of each row group, damaged as in every evaluation."""
+    """Score every `stride`-th validation patch of each row group, damaged as in every evaluation; returns means."""
     held_out, genres = shard_rows(dataset, "validation"), sorted(dataset.patches["validation"])
-    windows = (window for uri, rows in held_out.items() for window in windows_of(uri, rows, stride))
+    requests = (request for uri, rows in held_out.items() for request in read_requests(uri, rows, stride))
     damages = parse_damage(damage) if damage else FRAMES
     maker = BatchMaker(scale=dataset.scale, seed=0, damage=damages, reverse=False, device=device)
-    steps = validation_steps(HostSource(held_out, None, device), maker, windows, AT_ONCE)
+    steps = validation_steps(HostSource(held_out, None, device), maker, requests, AT_ONCE)
     with Prefetch(steps, device) as ahead:
         return mean_scores(validate(model, (step.batch for step in ahead), genres, device))

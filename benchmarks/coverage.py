@@ -26,7 +26,7 @@ DISTRIBUTIONS: dict[str, tuple[Draw, float]] = {  # draws, and their mean
 
 
 def measure(draw: Draw, truth: float, num_tracks: int, *, uneven: bool, num_draws: int, seed: int = 0) -> float:
-    """Share of the intervals that hold the truth."""
+    """Measure the share of the intervals that hold the truth."""
     random = np.random.default_rng(seed)
     held, repeats = 0, 100  # so many draws of the patches a track
     for _ in range(repeats):

@@ -1,4 +1,4 @@
-"""What detection finds of dropouts cut into real music, and what it takes for one in music that is whole.
+"""Detection of dropouts cut into real music, and false alarms in undamaged music.
 
     python -m benchmarks.detection --music FOLDER [--hours 1]
 
@@ -29,7 +29,7 @@ KINDS = ("zeros", "stuck", "dither", "worn")
 
 @dataclass
 class Count:
-    """Of one kind of damage, over all files."""
+    """Counts of one kind of damage over all files."""
 
     gaps: int = 0
     found: int = 0
@@ -55,7 +55,7 @@ def round_to_16_bits(samples: NDArray) -> NDArray[np.float32]:
 
 
 def damage(channel: NDArray[np.float32], lost: NDArray[np.bool_], kind: str, rate: int) -> NDArray[np.float32]:
-    """One channel, (n,), with dropouts of a kind."""
+    """Damage one channel, (n,), with dropouts of a kind."""
     damaged = channel.copy()
     random = np.random.default_rng(0)
     for start, stop in zip(*find_runs(lost), strict=True):
@@ -78,9 +78,9 @@ def compare(clean: NDArray[np.float32], lost: NDArray[np.bool_], found: list[Eve
     marked = mark_gaps(found, 1, 0, len(clean))[0]
     for start, stop in zip(*find_runs(lost), strict=True):
         hit = bool(marked[start:stop].any())
-        heard = float(np.sqrt(np.mean(clean[start:stop].astype(np.float64) ** 2))) > AUDIBLE
+        audible = float(np.sqrt(np.mean(clean[start:stop].astype(np.float64) ** 2))) > AUDIBLE
         count.gaps, count.found = count.gaps + 1, count.found + hit
-        count.audible, count.audible_found = count.audible + heard, count.audible_found + (hit and heard)
+        count.audible, count.audible_found = count.audible + audible, count.audible_found + (hit and audible)
     count.claimed += len(found)
     count.right += sum(bool(lost[gap.start : gap.stop].any()) for gap in found)
     count.lost += int(lost.sum())

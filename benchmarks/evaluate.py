@@ -31,7 +31,7 @@ NETWORK = "Gap_UNet"
 
 
 def link_shards(dataset: Dataset, folder: Path, num_patches: int) -> int:
-    """A data set in a folder with at least so many validation patches; how many they are."""
+    """Make a data set with at least a number of validation patches; returns their number."""
     shutil.rmtree(folder, ignore_errors=True)
     shards: dict[str, int] = {}
     for number, (name, count) in enumerate(cycle(dataset.shards["train"].items())):
@@ -48,7 +48,7 @@ def link_shards(dataset: Dataset, folder: Path, num_patches: int) -> int:
 
 
 def peaks(pid: int) -> dict[str, float]:
-    """MiB that this process and the actors among its descendants took at the most."""
+    """Return the peak MiB of this process and of the actors among its descendants."""
     parents, names, most = {}, {}, {}
     for entry in Path("/proc").iterdir():
         try:
@@ -67,7 +67,7 @@ def peaks(pid: int) -> dict[str, float]:
 
 
 def print_run(config: EvaluateConfig) -> None:
-    """The last line: seconds, MiB of the driver, MiB of the largest actor."""
+    """Print the last line: seconds, MiB of the driver, MiB of the largest actor."""
     start_ray()
     largest, over = {"driver": 0.0, "actor": 0.0}, threading.Event()
 

@@ -22,24 +22,24 @@ WORDS = ("sure", "likely", "guess")
 
 
 def told_by(row: dict[str, str]) -> tuple[str, NDArray[np.float64]]:
-    """The line of COEFFICIENTS that a score belongs to, and the values that its numbers are multiplied with."""
+    """Return the row of COEFFICIENTS for a score, and the features that it multiplies."""
     level, trust, pseudo = map(float, row["told_by"].split())
     return features(row["used"], int(row["length_ms"]) / 1000, level, trust, pseudo)
 
 
 def expected_of(rows: list[dict[str, str]]) -> NDArray[np.float64]:
-    """The SNR that is expected by the coefficients as they are, in dB."""
+    """Return the SNR expected by the current coefficients, in dB."""
     given = [(row["used"], int(row["length_ms"]) / 1000, *map(float, row["told_by"].split())) for row in rows]
     return np.array([expected_db(*each) for each in given])
 
 
 def truth_of(rows: list[dict[str, str]]) -> NDArray[np.float64]:
-    """The SNR that was reached, in dB."""
+    """Return the SNR that was reached, in dB."""
     return np.clip([float(row["snr_db"]) for row in rows], LOWEST_DB, HIGHEST_DB)
 
 
 def print_fit(rows: list[dict[str, str]]) -> None:
-    """Coefficients of least squares, as COEFFICIENTS has them."""
+    """Print coefficients of least squares, in the form of COEFFICIENTS."""
     for kind in COEFFICIENTS:
         chosen = [row for row in rows if told_by(row)[0] == kind]
         if len(chosen) < 10:
@@ -54,7 +54,7 @@ def print_fit(rows: list[dict[str, str]]) -> None:
 
 
 def print_check(rows: list[dict[str, str]]) -> None:
-    """The table of how far the expectations hold, in Markdown."""
+    """Print the table of the errors of expectations, in Markdown."""
     print("| expected | gaps | true SNR, mean | a tenth is below | half | a tenth is above |")
     print("|---|--:|--:|--:|--:|--:|")
     for word in WORDS:
@@ -68,7 +68,7 @@ def print_check(rows: list[dict[str, str]]) -> None:
 
 
 def draw(rows: list[dict[str, str]], path: Path) -> None:
-    """Expected against true SNR, a colour a kind."""
+    """Draw expected against true SNR, a colour a kind."""
     matplotlib.use("Agg")
     from matplotlib import pyplot
 

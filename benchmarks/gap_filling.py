@@ -1,4 +1,4 @@
-"""How well, and how fast, gaps are filled: three tasks, each method beside the textbook's, well set.
+"""Quality and speed of gap filling: three tasks, each method beside the textbook's, well set.
 
     python -m benchmarks.gap_filling
     python -m benchmarks.gap_filling --music FOLDER --clips FOLDER
@@ -49,7 +49,7 @@ Filler = Callable[[Signal, int, Lost], Signal]  # (n,) zero where lost, Hz, (n,)
 
 @dataclass(frozen=True)
 class Case:
-    """A signal and what is lost of it."""
+    """A signal and the mask of its lost samples."""
 
     clean: Signal  # (n,)
     sample_rate: int  # Hz
@@ -57,7 +57,7 @@ class Case:
 
 
 def fill_plainly(known: Signal, sample_rate: int, lost: Lost) -> Signal:
-    """Janssen's interpolation gap by gap, well set: the one to beat."""
+    """Fill by Janssen's interpolation gap by gap, well set: the baseline to beat."""
     order = 2048 if sample_rate > 32_000 else 1024
     filled = known.copy()
     for start, stop in zip(*find_runs(lost), strict=True):
@@ -72,7 +72,7 @@ def fill_plainly(known: Signal, sample_rate: int, lost: Lost) -> Signal:
 
 
 def read_folder(folder: Path, limit: int, sample_rate: int | None = None) -> list[tuple[Signal, int]]:
-    """All channels, (c, n), and the rate of each of `limit` files that are audio, spread over the folder."""
+    """Read all channels, (c, n), and the rate of `limit` audio files, spread over the folder."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     recordings = []
     for path in paths[:: max(len(paths) // limit, 1)]:
@@ -85,7 +85,7 @@ def read_folder(folder: Path, limit: int, sample_rate: int | None = None) -> lis
 
 
 def cut_gaps(recordings: list[tuple[Signal, int]], length_ms: int, count: int) -> list[Case]:
-    """Stretches of the first channel whose middle is lost, at evenly spread places."""
+    """Yield stretches of the first channel whose middle is lost, at evenly spread places."""
     return [
         Case(clean[0], rate, lost)
         for samples, rate in recordings
@@ -94,7 +94,7 @@ def cut_gaps(recordings: list[tuple[Signal, int]], length_ms: int, count: int) -
 
 
 def _cut(samples: Signal, sample_rate: int, length_ms: int, count: int) -> Iterator[tuple[Signal, Lost]]:
-    """Stretches of all channels, (c, n), and what is lost of the first one, (n,)."""
+    """Yield stretches of all channels, (c, n), and the mask of lost samples of the first, (n,)."""
     length, context = round(length_ms * sample_rate / 1000), round(CONTEXT_S * sample_rate)
     for start in np.linspace(context, samples.shape[1] - context - length, count + 2)[1:-1].astype(int):
         clean = samples[:, max(start - context, 0) : start + length + context]
@@ -105,14 +105,14 @@ def _cut(samples: Signal, sample_rate: int, length_ms: int, count: int) -> Itera
 
 
 def lose_packets(samples: Signal, sample_rate: int, seed: int) -> Case:
-    """One packet in ten is lost, at random."""
+    """Lose one packet in ten, at random."""
     length = round(PACKET_S * sample_rate)
     gone = np.random.default_rng(seed).random(len(samples) // length + 1) < PACKETS_LOST
     return Case(samples, sample_rate, np.repeat(gone, length)[: len(samples)])
 
 
 def lose_five(samples: Signal, sample_rate: int, length_ms: int, seed: int) -> Case:
-    """Five gaps at random places in the middle of a recording, one in each fifth."""
+    """Lose five gaps at random places in the middle of a recording, one in each fifth."""
     num_samples, length = round(CLIP_S * sample_rate), round(length_ms * sample_rate / 1000)
     first = max((len(samples) - num_samples) // 2, 0)
     clean = samples[first : first + num_samples]
@@ -137,7 +137,7 @@ def report(
 
 
 def _score(case: Case, filler: Filler, whole: bool) -> tuple[float, float, float]:
-    """SNR and log-spectral distance in the gaps, in dB, and seconds."""
+    """Return SNR and log-spectral distance in the gaps, in dB, and seconds."""
     started = time.perf_counter()
     filled = filler(np.where(case.lost, 0.0, case.clean), case.sample_rate, case.lost)
     seconds = time.perf_counter() - started
@@ -150,7 +150,7 @@ def _score(case: Case, filler: Filler, whole: bool) -> tuple[float, float, float
 
 
 def report_channels(recordings: list[tuple[Signal, int]], length_ms: int, count: int) -> None:
-    """Print what the other channel is worth."""
+    """Print the gain from the other channel."""
     ratios = []
     for samples, rate in recordings:
         if len(samples) != 2 or np.array_equal(*samples):
@@ -167,7 +167,7 @@ def report_channels(recordings: list[tuple[Signal, int]], length_ms: int, count:
 
 
 def fillers_of(checkpoint: str | None) -> dict[str, Filler]:
-    """The methods that are compared."""
+    """Return the methods to compare."""
     fillers: dict[str, Filler] = {
         "silence": lambda known, sample_rate, lost: known,
         "linear": partial(fill, method="linear"),

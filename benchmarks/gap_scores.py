@@ -1,4 +1,4 @@
-"""Scores of single gaps: what is measured of each, and tables of them.
+"""Scores of single gaps, and tables of them.
 
 Shapes: n = samples.
 """
@@ -46,7 +46,7 @@ class Score:
 
 
 def judge(visqol: Visqol | None, filled: Signal, clean: Signal, sample_rate: int, start: int, stop: int) -> float:
-    """MOS of 1.8 s around a gap."""
+    """Predict the MOS of 1.8 s around a gap."""
     if visqol is None:
         return np.nan
     around = max(round((EXCERPT_S * sample_rate - (stop - start)) / 2), 0)
@@ -55,12 +55,12 @@ def judge(visqol: Visqol | None, filled: Signal, clean: Signal, sample_rate: int
 
 
 def level_db(signal: Signal) -> float:
-    """The power, in dB."""
+    """Return the power, in dB."""
     return float(10 * np.log10(np.mean(signal**2) + 1e-12))
 
 
 def onset_distance(filled: Signal, clean: Signal, sample_rate: int, start: int, stop: int) -> float:
-    """Mean difference of the log-mel flux of two signals in and just after a gap."""
+    """Return the mean difference of the log-mel flux of two signals in and just after a gap."""
     margin = round(0.1 * sample_rate)
     length = 2 * round(0.023 * sample_rate / 2)
     mel = torchaudio.transforms.MelSpectrogram(
@@ -74,7 +74,7 @@ def onset_distance(filled: Signal, clean: Signal, sample_rate: int, start: int, 
 
 
 def score_gap(filled: Signal, clean: Signal, sample_rate: int, start: int, stop: int) -> dict[str, float]:
-    """Waveform, spectrum, level and onsets of one gap."""
+    """Score waveform, spectrum, level and onsets of one gap."""
     grid = Grid(sample_rate)
     around = slice(max(start - grid.fft_length, 0), stop + grid.fft_length)
     restored, truth = torch.from_numpy(filled[around]), torch.from_numpy(clean[around])
@@ -92,7 +92,7 @@ def score_gap(filled: Signal, clean: Signal, sample_rate: int, start: int, stop:
 
 
 def print_tables(rows: list[dict[str, str]]) -> None:
-    """Markdown, a table a half and length; main beside each method, gap by gap."""
+    """Print Markdown, a table a half and length; main beside each method, gap by gap."""
     groups = defaultdict(list)
     for row in rows:
         groups[row["half"], int(row["length_ms"])].append(row)
@@ -122,7 +122,7 @@ def print_tables(rows: list[dict[str, str]]) -> None:
 
 
 def print_summary(rows: list[dict[str, str]]) -> None:
-    """Markdown, a line a half and length: SNR / LSD / level of each method, and what became of retrieval in auto."""
+    """Print Markdown, a line a half and length: SNR / LSD / level of each method, and the use of retrieval in auto."""
     methods = list(dict.fromkeys(row["method"] for row in rows))
     print("\nSNR / LSD / level in dB, means\n")
     print(f"| half, ms | gaps | {' | '.join(methods)} | taken | there: main, auto | lose 1 dB |")

@@ -1,4 +1,4 @@
-"""A GPU tried and measured: tests, throughput beside a loop over its own memory, and two trainings of the same length.
+"""Tests and measurements on a GPU: throughput beside a loop over its own memory, two trainings of the same length.
 
     python -m benchmarks.gpu pack --music FOLDER/tracks.csv --folder runs/gpu        where there is a network
     python -m benchmarks.gpu run --folder runs/gpu --output OUT --minutes 9          on the machine with the GPU
@@ -42,7 +42,7 @@ DAMAGE = ("frames", "frames", "frames", "frames", "packets:20", "gap:5-400")
 
 
 def pack(music: Path, folder: Path) -> None:
-    """Music and wheels into a folder.
+    """Pack music and wheels into a folder.
 
     Args:
         music: CSV with columns uri, genre, split.
@@ -58,19 +58,19 @@ def pack(music: Path, folder: Path) -> None:
     pack_music(music, folder, MOST_BYTES - sum(path.stat().st_size for path in (folder / "wheels").iterdir()))
 
 
-def pack_music(music: Path, folder: Path, room: int) -> None:
-    """Music alone, as much as fits into so many bytes."""
+def pack_music(music: Path, folder: Path, limit: int) -> None:
+    """Pack as much music as fits into a number of bytes."""
     with music.open() as file:
         tracks = sorted(csv.DictReader(file), key=lambda row: row["split"], reverse=True)  # validation first
     total, seconds = 0, 0.0
-    with zipfile.ZipFile(folder / "music.zip", "w") as archive, ProcessPoolExecutor() as pool:
+    with zipfile.ZipFile(folder / "music.zip", "w") as zipped, ProcessPoolExecutor() as pool:
         encoded = pool.map(_encode, [track["uri"] for track in tracks])
         for number, (track, (data, length)) in enumerate(zip(tracks, encoded, strict=True)):
-            if total + len(data) > room:
+            if total + len(data) > limit:
                 pool.shutdown(cancel_futures=True)
                 break
             if data:
-                archive.writestr(f"{track['split']}/{track['genre']}/{number}.opus", data)
+                zipped.writestr(f"{track['split']}/{track['genre']}/{number}.opus", data)
                 total, seconds = total + len(data), seconds + length
     print(f"packed {seconds / 3600:.2f} hours of music in {total / 1e6:.1f} MB: {folder}")
 
@@ -92,7 +92,7 @@ def _encode(path: str) -> tuple[bytes, float]:
 
 
 def _unpack_wheels(folder: Path) -> None:
-    """Make what this Python lacks importable, here and in the processes that it starts."""
+    """Make packages that this Python lacks importable, here and in the processes that it starts."""
     if sys.version_info[:2] != (3, 12):
         return  # a rehearsal: the project's own environment has everything
     target = folder / "site"
@@ -127,7 +127,7 @@ class Plan:
 
 
 def run(folder: Path, output: Path, plan: Plan) -> None:
-    """Everything, in order; what is done is on disk before the next thing begins."""
+    """Run everything, in order; each result is on disk before the next step begins."""
     began = time.monotonic()
     _unpack_wheels(folder)
     import torch
@@ -154,7 +154,7 @@ def run(folder: Path, output: Path, plan: Plan) -> None:
     note(compiles=compiled)
 
     def left(share: float) -> float:
-        """Seconds until this share of the time is over."""
+        """Return the seconds until this share of the time is over."""
         return share * 60 * plan.minutes - (time.monotonic() - began)
 
     note(tests=_run_tests(output, plan, max(left(SHARES["tests"]), 60.0)))
@@ -175,18 +175,18 @@ def run(folder: Path, output: Path, plan: Plan) -> None:
 
 
 def prepare(folder: Path, work: Path, num_tracks: int | None, device: Any) -> Any:
-    """The packed music as shards of float16 patches."""
+    """Make shards of float16 patches of the packed music."""
     import numpy as np
 
     from inpaint_ray.data.schema import Dataset
     from inpaint_ray.prepare.shard_file import ShardMetadata, TrackPatches, write_shard
 
-    with zipfile.ZipFile(folder / "music.zip") as archive:
-        names = [name for name in archive.namelist() if name.endswith(".opus")]
+    with zipfile.ZipFile(folder / "music.zip") as zipped:
+        names = [name for name in zipped.namelist() if name.endswith(".opus")]
         if num_tracks:
             of_validation = [name for name in names if name.startswith("validation")]
             names = of_validation[: num_tracks // 2] + [n for n in names if n not in of_validation][: num_tracks // 2]
-        data = [archive.read(name) for name in names]
+        data = [zipped.read(name) for name in names]
     with ProcessPoolExecutor() as pool:
         clips = list(pool.map(_read_clip, data, chunksize=4))
     largest, patches, shards = 0.0, {}, {}
@@ -226,7 +226,7 @@ def _read_clip(data: bytes) -> Any:
 
 
 def _patches_of(clip: Any, device: Any) -> Any:
-    """(P, 128, 128) float16 of a clip, computed on the device."""
+    """Compute patches of a clip on the device: (P, 128, 128) float16."""
     import torch
 
     from inpaint_ray.audio.patches import to_patches
@@ -249,7 +249,7 @@ def _can_compile(device: Any) -> bool:
 
 
 def _run_tests(output: Path, plan: Plan, seconds: float) -> str:
-    """The last line of tests/gpu; all of it is in tests.txt."""
+    """Run tests/gpu; returns the last line, and writes all lines to tests.txt."""
     environment = os.environ | ({"INPAINT_GPU_TESTS_ON": "cpu"} if plan.smoke else {})
     command = [sys.executable, "-m", "pytest", "tests/gpu/test_gpu.py", "--noconftest", "-c", os.devnull, "-v", "-rA"]
     chosen = ["-k", "sources or restoration"] if plan.smoke else []
@@ -271,7 +271,7 @@ def _run_tests(output: Path, plan: Plan, seconds: float) -> str:
 def throughput(
     dataset: Any, name: str, batch_size: int, seconds: float, device: Any, *, compiled: bool
 ) -> list[dict[str, Any]]:
-    """Rows: the steps alone, and the loop of jobs/train.py from either cache, in patches a second."""
+    """Measure patches a second of the steps alone, and of the loop of jobs/train.py from either cache; returns rows."""
     import torch
 
     from benchmarks.clocked import endless_steps, train_for
@@ -310,7 +310,7 @@ def throughput(
 
 
 def _learner(name: str, role: str, device: Any, seconds: float | None, *, compiled: bool) -> Any:
-    """By our recipe, whose learning rate follows the clock; or by the paper's: Adam at 0.001 and MSE throughout."""
+    """Make a learner by our recipe, whose learning rate follows the clock, or by the paper's: Adam at 0.001 and MSE."""
     import torch
 
     from benchmarks.clocked import learner_of
@@ -333,7 +333,7 @@ def _learner(name: str, role: str, device: Any, seconds: float | None, *, compil
 def train(
     dataset: Any, name: str, role: str, plan: Plan, seconds: float, output: Path, device: Any, *, compiled: bool
 ) -> dict[str, Any]:
-    """A training of so many seconds, saved every minute; its last validation gain in dB."""
+    """Train for some seconds, saving every minute; returns the last validation gain in dB."""
     from benchmarks.clocked import endless_steps, train_for, validation_scores
     from inpaint_ray.data.shards import shard_rows
     from inpaint_ray.models.checkpoint import Checkpoint, save_checkpoint

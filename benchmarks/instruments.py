@@ -17,7 +17,7 @@ Signal = NDArray[np.float64]
 
 
 def play(instrument: str, seconds: float, sample_rate: int, seed: int) -> Signal:
-    """A phrase of random notes on one of INSTRUMENTS, (n,), with a peak of 0.5."""
+    """Play a phrase of random notes on one of INSTRUMENTS, (n,), with a peak of 0.5."""
     random = np.random.default_rng([seed, sorted(INSTRUMENTS).index(instrument)])
     phrase = np.zeros(round(seconds * sample_rate))
     for start in np.arange(0, seconds - 0.1, NOTE_S):

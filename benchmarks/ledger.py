@@ -57,7 +57,7 @@ FILE_BYTES = 100_000
 
 
 class Stub:
-    """Notes a file as restored, with a gap; the work of these restorations."""
+    """A stub of the work: notes a file as restored, with a gap."""
 
     item: ClassVar[type[Item]] = SourceFile
     schema = SCHEMA
@@ -74,7 +74,7 @@ class Stub:
 
 
 def note(source: SourceFile, config: RestoreConfig, record: RecordWriter, size: int) -> Entry:
-    """Note a gap of 10 ms in a record; gives the entry."""
+    """Note a gap of 10 ms in a record; returns the entry."""
     row = asdict(start_row(source, config, "")) | {"status": "restored", "seconds": 1.0, "sample_rate": RATE}
     row |= {"channels": 1, "gaps": 1, "samples_replaced": GAP, "gap_rows": 1, "record": record.name}
     output = source.name if size else ""
@@ -86,7 +86,7 @@ def note(source: SourceFile, config: RestoreConfig, record: RecordWriter, size: 
 
 
 def run_stub(config: RestoreConfig, stub: Callable[..., Stub], cpus: int, **environment: str) -> dict[str, float]:
-    """Restore by a stub on a Ray of its own; gives seconds of each part, and the most memory that the driver had."""
+    """Restore by a stub on a Ray of its own; returns the seconds of each part, and the driver's peak of memory."""
     ray.init(
         "local", num_cpus=cpus, include_dashboard=False, runtime_env={"env_vars": environment}, log_to_driver=False
     )
@@ -116,7 +116,7 @@ def run_stub(config: RestoreConfig, stub: Callable[..., Stub], cpus: int, **envi
 
 
 def watch_memory(ended: threading.Event, private: list[float]) -> None:
-    """Note the memory that is this process's own, in GiB, until it ends."""
+    """Watch this process's own memory, in GiB, until it ends."""
     while not ended.wait(0.2):
         status = Path("/proc/self/status").read_text()
         private.append(int(status.partition("RssAnon:")[2].split()[0]) / 2**20)
@@ -140,13 +140,13 @@ def _find(place: str, function: str) -> Callable[..., Any]:
 
 
 def in_process(*arguments: str) -> subprocess.Popen[str]:
-    """Start this benchmark again, in a process group of its own with its Ray."""
+    """Start this benchmark in another process group, with its own Ray."""
     command = [sys.executable, "-m", "benchmarks.ledger", *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
-    """Wait for it; gives the JSON that its last line is."""
+    """Wait for the benchmark's process; returns the JSON of its last line."""
     said, _ = process.communicate()
     if process.returncode:
         raise SystemExit(f"a run failed:\n{said[-3000:]}")
@@ -275,7 +275,7 @@ def files(work: Path, count: int) -> None:
 
 
 def run(given: str) -> None:
-    """Restore by a stub, and print what it took."""
+    """Restore by a stub, and print the cost."""
     config = json.loads(given)
     stub = partial(Stub, fill_s=config.get("fill_s", 0.0), writes=config.get("writes", ""))
     wanted = RestoreConfig(

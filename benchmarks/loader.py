@@ -1,4 +1,4 @@
-"""Patches a second that a training worker is given: into a learner that does nothing, by source and batch size.
+"""Throughput of the data loader into a learner that does nothing, by source and batch size.
 
     python -m benchmarks.loader --data SHARDS --work FOLDER
 
@@ -28,7 +28,7 @@ MIXTURE = ("frames", "packets:20", "bursts:20", "gap:5-400")
 def measure(
     dataset: Dataset, source: Source, batch_size: int, damage: tuple[str, ...], device: torch.device
 ) -> list[str]:
-    """Columns of a row: patches a second, CPU microseconds a patch, milliseconds to the second epoch's first step."""
+    """Measure a row: patches a second, CPU microseconds a patch, milliseconds to the second epoch's first step."""
     shards = shard_rows(dataset, "train")
     total = sum(shards.values())
     order = Order(shards, 0, batch_size, count_lanes(batch_size, 1, total), total)

@@ -67,7 +67,7 @@ def run_grooveclean(samples: Signal, rate: int, setting: str, binary: str) -> Si
 
 
 def _fit(cleaned: Signal, samples: Signal) -> Signal:
-    """Samples that a filter did not give are as they came."""
+    """Bring a filter's output to the input's length, with the input's samples where it gave none."""
     fitted = samples.copy()
     length = min(cleaned.shape[1], samples.shape[1])
     fitted[:, :length] = cleaned[:, :length]
@@ -99,7 +99,7 @@ def restorations(
             for channel in range(len(lost))
             for run in zip(*(edges.tolist() for edges in find_runs(lost[channel])), strict=True)
         ]
-        yield "truth", fill_events(damaged, rate, truth), {}
+        yield "truth", fill_events(damaged, rate, truth)[0], {}
     if kind in rivals and shutil.which("ffmpeg"):
         for setting in ADECLIP if kind == "clipping" else ADECLICK:
             cleaned = run_ffmpeg(damaged, rate, setting)
@@ -112,11 +112,11 @@ def restorations(
 
 
 def _ours(damaged: Signal, lost: NDArray[np.bool_], rate: int, kinds: list[str]) -> tuple[str, Signal, dict[str, Any]]:
-    """One default sensitivity for all kinds; also the confidence of every event that could be given, real or not."""
+    """Restore by ours, with the default sensitivity; returns the confidence of every possible event, too."""
     begun = time.process_time()
     events = find(damaged, rate, kinds, SENSITIVITY)
     found = time.process_time()
-    restored = fill_events(damaged, rate, events)
+    restored, _ = fill_events(damaged, rate, events)
     seconds = {"find_s": found - begun, "fill_s": time.process_time() - found}
     confidences = [
         [event.kind, round(event.confidence, 4), bool(lost[event.channel, event.start : event.stop].any())]

@@ -1,4 +1,4 @@
-"""Gaps of 20 ms to seconds in whole recordings: waveform, spectrum, level and onsets of each way to fill them.
+"""Filling of gaps of 20 ms to seconds in whole recordings: waveform, spectrum, level and onsets by each method.
 
     python -m benchmarks.long_gaps --music FOLDER --half test --scores scores.csv --checkpoint pretrained
     python -m benchmarks.long_gaps --music FOLDER --half tune --lengths 200 500 --methods main auto --scores scores.csv
@@ -51,12 +51,12 @@ Filler = Callable[[Signal, int, Lost], Signal | Noted]
 
 
 def half_of(name: str) -> str:
-    """The half that a recording belongs to, `tune` or `test`."""
+    """Return the half that a recording belongs to, `tune` or `test`."""
     return "tune" if hashlib.sha256(name.encode()).digest()[0] % 2 else "test"
 
 
 def recordings_of(folders: list[Path], half: str, limit: int, seconds: float) -> Iterator[tuple[str, Signal, int]]:
-    """Name, first channel, (n,), and rate of at most so many recordings a folder that belong to the half."""
+    """Yield name, first channel, (n,), and rate of recordings of a half, up to a number a folder."""
     for folder in folders:
         named = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
         chosen = [name for name in named if half_of(name) == half]
@@ -73,28 +73,28 @@ def recordings_of(folders: list[Path], half: str, limit: int, seconds: float) ->
 
 
 def instruments_of(half: str, seconds: float) -> Iterator[tuple[str, Signal, int]]:
-    """Synthesised instruments, of even seeds for tuning and odd ones for testing."""
+    """Yield synthesised instruments, of even seeds for tuning and odd ones for testing."""
     for name in INSTRUMENTS:
         for seed in range(0 if half == "tune" else 1, 10, 2):
             yield f"{name} {seed}", play(name, seconds, 44_100, seed), 44_100
 
 
 def place_gaps(clean: Signal, sample_rate: int, length_ms: int, count: int) -> Lost:
-    """Evenly spread gaps where there is sound, so many or as many as fit: (n,)."""
+    """Place evenly spread gaps where there is sound, as many as asked for or fit: (n,)."""
     length, edge = round(length_ms * sample_rate / 1000), round(EDGE_S * sample_rate)
-    room = len(clean) - 2 * edge - length
+    spare = len(clean) - 2 * edge - length
     lost = np.zeros(len(clean), dtype=bool)
-    if room < 0:
+    if spare < 0:
         return lost
-    fitting = min(count, 1 + int(room / (APART_S * sample_rate + length)))
-    for start in np.linspace(edge, edge + room, fitting + 2)[1:-1].astype(int):
+    fitting = min(count, 1 + int(spare / (APART_S * sample_rate + length)))
+    for start in np.linspace(edge, edge + spare, fitting + 2)[1:-1].astype(int):
         if np.mean(clean[start : start + length] ** 2) > MIN_POWER:
             lost[start : start + length] = True
     return lost
 
 
 def fill_as_main(known: Signal, sample_rate: int, lost: Lost, *, model: Callable | None = None) -> Signal:
-    """`auto` as it was on 2026-11-27: autoregressive up to 0.2 s, above by the network if there is one."""
+    """Fill by `auto` of 2026-11-27: autoregressive up to 0.2 s, above by the network if there is one."""
     starts, stops = find_runs(lost)
     if model is not None and (stops - starts).max() > MAIN_AUTOREGRESSIVE_S * sample_rate:
         return fill(known, sample_rate, lost, method="model", restore_magnitudes=model)
@@ -102,7 +102,7 @@ def fill_as_main(known: Signal, sample_rate: int, lost: Lost, *, model: Callable
 
 
 def fill_as_janssen(known: Signal, sample_rate: int, lost: Lost) -> Signal:
-    """Plain Janssen; what is too long for it stays lost."""
+    """Fill by plain Janssen; gaps that are too long for it stay lost."""
     starts, stops = find_runs(lost)
     if (stops - starts).max() > LONGEST_JANSSEN_S * sample_rate:
         return np.full_like(known, np.nan)
@@ -110,7 +110,7 @@ def fill_as_janssen(known: Signal, sample_rate: int, lost: Lost) -> Signal:
 
 
 def fillers_of(checkpoint: str | None) -> dict[str, Filler]:
-    """The methods that are compared."""
+    """Return the methods to compare."""
     fillers: dict[str, Filler] = {
         "silence": lambda known, sample_rate, lost: known,
         "janssen": fill_as_janssen,
@@ -139,16 +139,16 @@ def score_recording(
     visqol: Visqol | None,
     sounds: Path | None = None,
 ) -> Iterator[Score]:
-    """The scores of every gap of one length by every method."""
+    """Score every gap of one length by every method."""
     known = np.where(lost, 0.0, clean)
     starts, stops = find_runs(lost)
-    heard = {"clean": clean, "damaged": known}
+    signals = {"clean": clean, "damaged": known}
     for method, filler in fillers.items():
         began = time.process_time()
         made = filler(known, rate, lost)
         seconds = (time.process_time() - began) / len(starts)
         filled, notes = made if isinstance(made, tuple) else (made, [])
-        heard[method] = filled
+        signals[method] = filled
         noted = {note.start: note for note in notes}
         for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
             if not np.isfinite(filled[start:stop]).all():
@@ -168,7 +168,7 @@ def score_recording(
                 **score_gap(filled, clean, rate, start, stop),
             )
     if sounds:
-        render(sounds, name, heard, rate, int(starts[0]), int(stops[0]))
+        render(sounds, name, signals, rate, int(starts[0]), int(stops[0]))
 
 
 def _told_by(known: Known) -> str:
@@ -177,7 +177,7 @@ def _told_by(known: Known) -> str:
 
 
 def render(folder: Path, name: str, signals: dict[str, Signal], sample_rate: int, start: int, stop: int) -> None:
-    """Write a few seconds around a gap as it was, damaged and filled, to hear and to see."""
+    """Write sound and spectrogram of a few seconds around a gap, clean, damaged and filled."""
     around = slice(max(start - round(HEARD_S * sample_rate), 0), stop + round(HEARD_S * sample_rate))
     lost = np.zeros(len(signals["clean"][around]), dtype=bool)
     lost[start - around.start : stop - around.start] = True

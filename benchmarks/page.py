@@ -1,4 +1,4 @@
-"""The cost of the report page beside the restoration that it tells of, and its size.
+"""The cost and size of the report page, beside the restoration that it reports on.
 
 OMP_NUM_THREADS=1 python -m benchmarks.page --work FOLDER [--files 100] [--seconds 60] [--share 0.001]
 """

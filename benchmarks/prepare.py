@@ -1,4 +1,4 @@
-"""What jobs/prepare.py costs beside the bare work: throughput, where the time goes, memory, bytes, float16's error.
+"""The cost of jobs/prepare.py beside the bare work: throughput, times of its parts, memory, bytes, float16's error.
 
     OMP_NUM_THREADS=1 python -m benchmarks.prepare --work FOLDER
 
@@ -46,7 +46,7 @@ CORES = os.cpu_count() or 1
 
 
 def write_tracks(folder: Path, count: int) -> Path:
-    """FOLDER/COUNT/Genre/*.mp3: hard links to sixteen sounds of chords, noise and silence between them."""
+    """Write FOLDER/COUNT/Genre/*.mp3, hard links to sixteen sounds of chords, noise and silence between them."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(SOUNDS):
         path = folder / f"sound{number:02d}.mp3"
@@ -72,7 +72,7 @@ def config_of(tracks: Path, output: Path) -> PrepareConfig:
 
 
 def bare_loop(tracks: Path, output: Path, num_processes: int = CORES) -> float:
-    """Seconds that plain processes take, from when all of them are ready."""
+    """Measure the seconds that plain processes take, from when all of them are ready."""
     config = config_of(tracks, output)
     plans = plan_shards(list_folders(config.source).tracks, seed=0)
     context = multiprocessing.get_context("spawn")
@@ -124,7 +124,7 @@ def throughput(work: Path, count: int, repeats: int) -> None:
 
 
 def measure(act: Callable[[], object], repeats: int = 15) -> float:
-    """Median milliseconds."""
+    """Measure the median milliseconds of a call."""
     act()
     laps = []
     for _ in range(repeats):
@@ -135,7 +135,7 @@ def measure(act: Callable[[], object], repeats: int = 15) -> float:
 
 
 def where_time_goes(work: Path) -> None:
-    """Milliseconds of each part of a track's way, and of what else was tried."""
+    """Print the milliseconds of each step for a track, and of alternatives."""
     torch.set_num_threads(1)
     write_tracks(work / "tracks", SOUNDS)
     path = work / "tracks" / "sound00.mp3"
@@ -143,8 +143,8 @@ def where_time_goes(work: Path) -> None:
     native, _ = decode(data, mono=True)
     clip, _ = read_clip(data)
     samples = torch.from_numpy(clip)
-    pieces = [TrackPatches(0, "Genre", 0, next(cut_patches(clip)))] * 32
-    write = partial(write_shard, pieces=pieces, seed=0, metadata=ShardMetadata(plan="", split="train"))
+    track_patches = [TrackPatches(0, "Genre", 0, next(cut_patches(clip)))] * 32
+    write = partial(write_shard, parts=track_patches, seed=0, metadata=ShardMetadata(plan="", split="train"))
     decoding = measure(lambda: decode(data))
     parts = {
         "read": measure(path.read_bytes),
@@ -183,7 +183,7 @@ def _by_torch(samples: torch.Tensor) -> torch.Tensor:
 
 
 def memory(work: Path, counts: list[int]) -> None:
-    """Peaks of the driver and of the object store, a process of its own for each count."""
+    """Print peaks of the driver and of the object store, in a process of its own for each count."""
     print("\npeak memory, MiB: driver, object store")
     for count in counts:
         tracks = write_tracks(work / "tracks", count)
@@ -193,7 +193,7 @@ def memory(work: Path, counts: list[int]) -> None:
 
 
 def print_peaks(work: Path, tracks: Path) -> None:
-    """The last line: MiB of this process, the driver, and of the object store."""
+    """Print the last line: MiB of this process, the driver, and of the object store."""
     from ray._private.internal_api import memory_summary
 
     start_ray()
@@ -216,14 +216,14 @@ def print_peaks(work: Path, tracks: Path) -> None:
 
 
 def float16_error(work: Path, music: Path | None) -> None:
-    """Bytes of a patch on disk, and what half precision does to the PSNR of interpolation."""
+    """Print the bytes of a patch on disk, and the effect of half precision on the PSNR of interpolation."""
     write_tracks(work / "tracks", SOUNDS)
     paths = sorted(path for path in (music or work / "tracks").rglob("*.mp3") if path.is_file())[:32]
     clips = [next(cut_patches(read_clip(path.read_bytes())[0])) for path in paths]
     for dtype in ("float32", "float16"):
-        pieces = [TrackPatches(number, "Genre", 0, patches) for number, patches in enumerate(clips)]
+        track_patches = [TrackPatches(number, "Genre", 0, patches) for number, patches in enumerate(clips)]
         uri = str(work / f"{dtype}.parquet")
-        write_shard(uri, pieces, dtype=dtype, seed=0, metadata=ShardMetadata(plan="", split="train"))
+        write_shard(uri, track_patches, dtype=dtype, seed=0, metadata=ShardMetadata(plan="", split="train"))
         size = Path(uri).stat().st_size / sum(map(len, clips))
         print(f"\n{dtype}: {size:,.0f} bytes a patch, {len(paths)} tracks of {music or 'the benchmark'}", end="")
     patches = torch.from_numpy(np.concatenate(clips))

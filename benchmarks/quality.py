@@ -1,4 +1,4 @@
-"""What networks are worth beside each other and the baselines: gain by genre and by share of lost frames, and cost.
+"""The quality of networks beside each other and the baselines: gain by genre and by share of lost frames, and cost.
 
     OMP_NUM_THREADS=1 python -m benchmarks.quality --data SHARDS --checkpoint runs/Wiener_UNet/best runs/UNet_v2/best
 

@@ -30,7 +30,7 @@ FFMPEG = ["ffmpeg", "-v", "error", "-y", "-threads", "1"]
 
 
 def make_tape(folder: Path, seconds: float) -> tuple[Path, NDArray[np.int16], NDArray[np.bool_]]:
-    """Write the damaged file; gives its path, the truth, (n, 2), and which samples are lost, (n,)."""
+    """Write the damaged file; returns its path, the truth, (n, 2), and the mask of lost samples, (n,)."""
     random = np.random.default_rng(SEED)
     sound = synthesise(GENRE, duration_s=seconds, sample_rate=RATE, num_channels=2, random=random)
     truth = np.rint(sound.T * 2**15).astype(np.int16)
@@ -45,7 +45,7 @@ def make_tape(folder: Path, seconds: float) -> tuple[Path, NDArray[np.int16], ND
 
 
 def commands(tape: Path, folder: Path) -> dict[str, tuple[list[str], Path]]:
-    """Return what is run, and where each leaves the file: name -> command, path."""
+    """Return each command and the path of its result, by name."""
     python = [sys.executable, "-m", "inpaint_ray"]
     repair = [*python, "repair", str(tape), "--overwrite", "-o"]
     found = {
@@ -69,7 +69,7 @@ def commands(tape: Path, folder: Path) -> dict[str, tuple[list[str], Path]]:
 
 
 def timed(act: Callable[[], object]) -> tuple[float, float]:
-    """Seconds of the clock and of the CPU that a child process takes."""
+    """Measure the wall-clock and CPU seconds of a child process."""
     before, started = os.times(), time.monotonic()
     act()
     after = os.times()
@@ -78,7 +78,7 @@ def timed(act: Callable[[], object]) -> tuple[float, float]:
 
 
 def snr(restored: NDArray[np.int16], truth: NDArray[np.int16], lost: NDArray[np.bool_]) -> float:
-    """Over the lost samples, in dB."""
+    """Return the signal-to-noise ratio over the lost samples, in dB."""
     error = restored[lost].astype(float) - truth[lost]
     return float(10 * np.log10(np.sum(truth[lost].astype(float) ** 2) / np.sum(error**2)))
 

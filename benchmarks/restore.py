@@ -1,4 +1,4 @@
-"""What restoring costs beside decoding and encoding alone, the memory for hours of audio, and what kills do to it.
+"""The cost of restoring beside decoding and encoding alone, its memory for hours of audio, and its survival of kills.
 
 OMP_NUM_THREADS=1 python -m benchmarks.restore --work FOLDER [--checkpoint FOLDER] [--seconds 60] [--hours 3]
 python -m benchmarks.restore --work FOLDER --kills [--files 300]
@@ -40,7 +40,7 @@ MARK = "INPAINT_BENCHMARK"  # in the environment of a cluster's processes: which
 
 
 def make_sound(seconds: float, *, seed: int = 0) -> NDArray[np.float64]:
-    """Chords that swell over noise, (2, n)."""
+    """Synthesise chords that swell over noise, (2, n)."""
     random = np.random.default_rng(seed)
     times = np.arange(round(seconds * RATE)) / RATE
     notes = sum(np.sin(2 * np.pi * hertz * times) / hertz**0.5 for hertz in random.uniform(80, 6_000, 24))
@@ -50,7 +50,7 @@ def make_sound(seconds: float, *, seed: int = 0) -> NDArray[np.float64]:
 
 
 def make_damaged(seconds: float, share: float, *, container: str, seed: int = 0) -> Recording:
-    """The sound in 16 bits with zeros in both channels."""
+    """Encode the sound in 16 bits with zeros in both channels."""
     sound = make_sound(seconds, seed=seed)
     if share:
         sound[:, draw_gaps(sound.shape[1], RATE, seed=seed, share=share)] = 0
@@ -58,7 +58,7 @@ def make_damaged(seconds: float, share: float, *, container: str, seed: int = 0)
 
 
 def cpu_seconds(act: Callable[[], object], repeats: int = 3) -> float:
-    """The least of some runs, of this process."""
+    """Measure the least CPU seconds of some runs in this process."""
     laps = []
     for _ in range(repeats):
         started = time.process_time()
@@ -68,7 +68,7 @@ def cpu_seconds(act: Callable[[], object], repeats: int = 3) -> float:
 
 
 def restore_file(restorer: Restorer, path: Path) -> None:
-    """Restore a file and leave its record."""
+    """Restore a file and write its record."""
     source = SourceFile(uri=str(path), name=path.name, size=path.stat().st_size, fingerprint="")
     with write_record(Ledger(restorer.config.output, FOLDER).records, path.name, Restorer.schema) as record:
         record.entries.append(restorer(source, None, record))
@@ -103,7 +103,7 @@ def costs(work: Path, seconds: float, checkpoint: str | None) -> None:
 
 
 def proof_costs(work: Path, num_files: int, seconds: float) -> None:
-    """CPU time of a restoration of many files at 0.1 % damage with --difference and --bag, over one without."""
+    """Print the CPU time of restoring many files at 0.1 % damage with --difference and --bag, over that without."""
     settings = {"plain": Proof(), "--difference": Proof(difference=True), "both": Proof(difference=True, bag=True)}
     print(f"{num_files} files of {seconds:g} s, 44.1 kHz stereo, 16 bits, 0.1 % lost; CPU s, median of 5 (over plain)")
     for container in ("FLAC", "WAV"):
@@ -144,7 +144,7 @@ def proof_costs(work: Path, num_files: int, seconds: float) -> None:
 
 
 def memory(work: Path, hours: float, share: float) -> None:
-    """Peak of a process of its own that restores a long file, and of one that restores a short one."""
+    """Print the peak of memory of a process that restores a long file, and of one that restores a short one."""
     minute = make_damaged(60.0, share, container="WAV")
     minute.samples[:, 30 * RATE : 30 * RATE + RATE // 2] = 0  # half a second, for which the same music is looked for
     for length_s in (60.0, 3600 * hours):
@@ -159,7 +159,7 @@ def memory(work: Path, hours: float, share: float) -> None:
 
 
 def print_peak(work: Path, path: Path) -> None:
-    """The last line: MiB of this process before and after it has restored the file."""
+    """Print the last line: MiB of this process before and after it has restored the file."""
     config = RestoreConfig(input=str(path.parent), output=str(work / "out"))
     restorer = Restorer(config, "")
     before, started = _peak_mib(), time.monotonic()
@@ -173,7 +173,7 @@ def _peak_mib() -> float:
 
 
 def kills(work: Path, num_files: int) -> None:
-    """An archive restored on two nodes while an actor, a node and the driver are killed, and again after that."""
+    """Restore an archive on two nodes while an actor, a node and the driver are killed, and resume after that."""
     from ray.cluster_utils import Cluster
 
     source, output = work / "in", work / "out"
@@ -219,7 +219,7 @@ def kills(work: Path, num_files: int) -> None:
 
 
 def check(source: Path, output: Path, num_files: int) -> None:
-    """Every output is there and whole, each once in the manifest, and its gaps once in their table."""
+    """Check that every output is whole, is once in the manifest, and has its gaps once in their table."""
     rows = pq.read_table(output / MANIFEST).to_pylist()
     names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
     assert [row["name"] for row in rows] == names and len(names) == num_files
@@ -241,7 +241,7 @@ def _outputs(output: Path) -> Iterator[Path]:
 
 
 def _num_done(output: Path) -> int:
-    """Files that the records have."""
+    """Count the files that the records have."""
     records = Ledger(str(output), FOLDER).records
     return sum(len(read_entries(records, path.stem)) for path in Path(records).glob("*.parquet"))
 
@@ -253,7 +253,7 @@ def _wait_for(driver: subprocess.Popen, output: Path, count: int) -> None:
 
 
 def _actors(work: Path) -> list[int]:
-    """Processes of this benchmark's cluster that restore, by their titles."""
+    """List the processes of this benchmark's cluster that restore, by their titles."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():

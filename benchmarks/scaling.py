@@ -1,4 +1,4 @@
-"""How prepare and restore scale with worker processes on one machine.
+"""Scaling of prepare and restore with worker processes on one machine.
 
     OMP_NUM_THREADS=1 python -m benchmarks.scaling --work FOLDER
 
@@ -36,7 +36,7 @@ TITLES = ("plain processes, tracks/s", "prepare, tracks/s", "restore, times real
 
 
 def write_damaged(folder: Path) -> Path:
-    """FOLDER/damaged/*.wav: hard links to eight sounds."""
+    """Write FOLDER/damaged/*.wav, hard links to eight sounds."""
     damaged = folder / "damaged"
     damaged.mkdir(parents=True, exist_ok=True)
     for number in range(FILES):
@@ -49,7 +49,7 @@ def write_damaged(folder: Path) -> Path:
 
 
 def prepare_rate(work: Path) -> float:
-    """Tracks a second."""
+    """Measure prepare in tracks a second."""
 
     def seconds(count: int) -> float:
         config = config_of(write_tracks(work / "tracks", count), work / "shards")
@@ -62,12 +62,12 @@ def prepare_rate(work: Path) -> float:
 
 
 def plain_rate(work: Path, num_processes: int) -> float:
-    """Tracks a second of processes without Ray."""
+    """Measure processes without Ray in tracks a second."""
     return TRACKS / bare_loop(write_tracks(work / "tracks", TRACKS), work / "shards", num_processes)
 
 
 def restore_rate(work: Path, num_workers: int) -> float:
-    """Seconds of audio a second."""
+    """Measure restore in seconds of audio a second."""
     output = work / "restored"
     shutil.rmtree(output, ignore_errors=True)
     actors = Actors(min_actors=num_workers, num_actors=num_workers)
@@ -78,7 +78,7 @@ def restore_rate(work: Path, num_workers: int) -> float:
 
 
 def measure(work: Path, num_workers: int) -> None:
-    """The last line: the three rates."""
+    """Print the last line: the three rates."""
     plain = plain_rate(work, num_workers)
     ray.init("local", num_cpus=num_workers)
     ray.data.DataContext.get_current().enable_progress_bars = False

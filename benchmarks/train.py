@@ -1,4 +1,4 @@
-"""What jobs/train.py costs beside a bare loop, and what it makes of lost workers and nodes.
+"""The cost of jobs/train.py beside a bare loop, and its survival of lost workers and nodes.
 
     OMP_NUM_THREADS=1 python -m benchmarks.train --work FOLDER [--data SHARDS] [--architecture FPN]
     OMP_NUM_THREADS=1 python -m benchmarks.train --work FOLDER --kills 10
@@ -47,7 +47,7 @@ def dataset_of(work: Path, data: str | None) -> Dataset:
 
 
 def bare_loop(config: TrainConfig, dataset: Dataset, num_processes: int, num_steps: int) -> float:
-    """Patches a second of all processes together."""
+    """Measure the patches a second of all processes together."""
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(num_processes + 1)
     size = config.optimisation.batch_size // config.workers.num_workers
@@ -117,7 +117,7 @@ def throughput(work: Path, dataset: Dataset, architecture: str, num_steps: int, 
 
 
 def kills(work: Path, dataset: Dataset, count: int) -> None:
-    """One run with workers killed at random times and a node removed, and one that is left alone."""
+    """Train once with workers killed at random times and a node removed, and once undisturbed."""
     config = TrainConfig(
         data=dataset.uri,
         output=str(work / "runs"),
@@ -157,7 +157,7 @@ def kills(work: Path, dataset: Dataset, count: int) -> None:
 
 
 def _kill(cluster: Cluster, nodes: list, count: int, done: threading.Event, log: list[str], run: Path) -> None:
-    """Kill a training process now and then, once a whole node, while there is a run."""
+    """Kill a training process now and then, and once a whole node, during a run."""
     chance = random.Random(0)
     while len(log) < count and not done.wait(chance.uniform(5, 25)):
         if len(log) == count // 2:
@@ -171,7 +171,7 @@ def _kill(cluster: Cluster, nodes: list, count: int, done: threading.Event, log:
 
 
 def _training_processes() -> list[int]:
-    """Ray Train's workers among this process's descendants and their neighbours, by their titles."""
+    """List Ray Train's workers among this process's descendants and their neighbours, by their titles."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():

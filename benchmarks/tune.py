@@ -1,4 +1,4 @@
-"""What a search costs over training the same networks one by one, and what kills do to it.
+"""The cost of a search over training the same networks one by one, and its survival of kills.
 
     OMP_NUM_THREADS=1 python -m benchmarks.tune --data SHARDS --work FOLDER
     OMP_NUM_THREADS=1 python -m benchmarks.tune --data SHARDS --work FOLDER --kills 3
@@ -46,7 +46,7 @@ def config_of(data: str, folder: Path) -> TuneConfig:
 
 
 def config_from(text: str) -> TuneConfig:
-    """What `asdict` made of a search whose budget and optimisation alone are not the defaults."""
+    """Return the search that `asdict` turned into a dictionary; only budget and optimisation differ from defaults."""
     values = json.loads(text)
     kept = {name: values[name] for name in ("data", "output", "run_name", "seed")}
     return TuneConfig(
@@ -82,7 +82,7 @@ def run(config: TuneConfig, how: str) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> str:
-    """What it printed."""
+    """Wait for a process; returns its output."""
     output, _ = process.communicate()
     assert process.returncode == 0, output
     return output

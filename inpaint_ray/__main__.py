@@ -1,4 +1,4 @@
-"""`python -m inpaint_ray` is `inpaint-ray`."""
+"""Run `inpaint-ray` as `python -m inpaint_ray`."""
 
 from inpaint_ray.command_line import main
 

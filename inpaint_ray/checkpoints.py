@@ -71,7 +71,7 @@ def open_restorer(uri: str, *, use_gpu: bool, tta: bool = False) -> RestoreMagni
 
 
 def choose_device(*, use_gpu: bool) -> torch.device:
-    """Choose what an actor computes on, by --use-gpu alone and not by what torch can see.
+    """Choose the device of an actor by --use-gpu alone, whatever torch can see.
 
     Ray leaves the GPUs of a node visible to actors that asked for none; others may be training on them.
 

@@ -1,4 +1,4 @@
-"""Ray, started when the first thing needs it, so that whatever can be refused is refused before."""
+"""Start of Ray, as late as possible: bad settings are refused before anything waits for a cluster."""
 
 import os
 from typing import Any
@@ -39,5 +39,5 @@ def _start_private_ray(runtime_env: dict[str, Any]) -> None:
         except Exception as error:  # Ray has no class of its own for it
             if not left or "timed out during startup" not in str(error):
                 raise
-            say("Ray did not start within 30 s, as happens on a loaded machine; it is started again")
+            say("Ray did not start within 30 s, as happens on a loaded machine; starting it again")
             ray.shutdown()

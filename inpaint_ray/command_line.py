@@ -21,14 +21,14 @@ import tyro
 
 from inpaint_ray.commands import COMMANDS, Command
 from inpaint_ray.errors import CheckpointError, DatasetError, InpaintError, UsageError
-from inpaint_ray.terminal import Others, quiet
+from inpaint_ray.terminal import Redirected, quiet
 from inpaint_ray.version import VERSION
 
 FAILED, WRONG_USAGE, STOPPED = 1, 2, 130
 WRONG = (UsageError, DatasetError, CheckpointError)  # of what was asked for
 HELP = {"-h", "--help"}
 
-FRAME = re.compile(r"[\u2500-\u257f]+|-{3,}|^ *\| | \| *$")  # what tyro draws around its messages
+FRAME = re.compile(r"[\u2500-\u257f]+|-{3,}|^ *\| | \| *$")  # tyro's frames around its messages
 TITLES = {"Parsing error", "Value error", "Invalid choice", "Missing argument", "Unrecognized options"}
 SHELLS = ("bash", "zsh", "tcsh")
 
@@ -52,17 +52,17 @@ def main() -> NoReturn:
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {near[0]}?" if near else "inpaint-ray repair FILE repairs a file;"
-        _refuse(f"inpaint-ray: no command {name}; {hint} inpaint-ray alone lists all")
+        _refuse(f"inpaint-ray: no command {name}; {hint} `inpaint-ray` alone lists all")
     _run(COMMANDS[name], arguments[1:], f"inpaint-ray {name}", COMMANDS[name].description)
 
 
 def run(name: str, description: str | None) -> NoReturn:
-    """Run a command as the job that its own file is, with that file's text above the flags."""
+    """Run a command as the script jobs/NAME.py, with the script's docstring above the flags in --help."""
     _run(COMMANDS[name], sys.argv[1:], os.path.splitext(os.path.basename(sys.argv[0]))[0], description)
 
 
 def overview() -> str:
-    """Return what there is, in fifteen lines."""
+    """Return the list of commands that `inpaint-ray` alone prints, in fifteen lines."""
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {command.summary.split('; ')[0].rstrip('.')}" for name, command in COMMANDS.items()]
     return "\n".join(
@@ -78,7 +78,7 @@ def overview() -> str:
 
 
 def completion(arguments: list[str]) -> str:
-    """Return the script that completes commands and flags in a shell; a wrong one ends the program."""
+    """Return the completion script of a shell; an unknown shell ends the program."""
     if len(arguments) != 1 or arguments[0] not in SHELLS:
         _refuse(f"inpaint-ray completion: give one of {', '.join(SHELLS)}")
     commands: dict[str, Callable[..., Any]] = {name: command.load_settings() for name, command in COMMANDS.items()}
@@ -94,7 +94,7 @@ def completion(arguments: list[str]) -> str:
 
 
 def parse(config_type: type[Config], arguments: list[str], description: str | None, prog: str | None = None) -> Config:
-    """The configuration that flags and INPAINT_* variables describe; a bad value prints one line and exits 2."""
+    """Parse flags and INPAINT_* variables into a configuration; a bad value prints one line and exits with 2."""
     arguments = arguments + _from_environment(config_type, arguments)
     if not HELP & set(arguments):
         _check_known(config_type, arguments)
@@ -115,7 +115,7 @@ def parse(config_type: type[Config], arguments: list[str], description: str | No
 
 
 def _run(command: Command, arguments: list[str], prog: str, description: str | None) -> NoReturn:
-    """Parse, run, and exit with the code; what the call returns is the code if it is an int."""
+    """Parse the flags, run the call, and exit with its result if that is an int, else with 0."""
     for stream in (sys.stdout, sys.stderr):
         cast(io.TextIOWrapper, stream).reconfigure(errors="backslashreplace")  # names of files, whatever the terminal
     settings, verbose = command.load_settings(), False
@@ -127,13 +127,13 @@ def _run(command: Command, arguments: list[str], prog: str, description: str | N
         config = parse(settings, arguments, description, prog)
     said = ""
     try:
-        with _kept_back(verbose=verbose or not command.on_ray) as others:
+        with _kept_back(verbose=verbose or not command.on_ray) as redirected:
             try:
                 result = command.load_call()(config)
             finally:
-                said = "" if others is None else others.last().strip()
+                said = "" if redirected is None else redirected.last().strip()
     except KeyboardInterrupt:
-        print(f"{prog}: stopped" + ("; the same command goes on" if command.on_ray else ""), file=sys.stderr)
+        print(f"{prog}: stopped" + ("; the same command resumes" if command.on_ray else ""), file=sys.stderr)
         sys.exit(STOPPED)
     except Exception as error:
         _fail(prog, error, said)
@@ -141,33 +141,33 @@ def _run(command: Command, arguments: list[str], prog: str, description: str | N
 
 
 @contextlib.contextmanager
-def _kept_back(*, verbose: bool) -> Iterator[Others | None]:
-    """Keep back what Ray prints, unless it is asked for."""
+def _kept_back(*, verbose: bool) -> Iterator[Redirected | None]:
+    """Keep Ray's output off the terminal, unless it is asked for."""
     if verbose:
         yield None
     else:
-        with quiet() as others:
-            yield others
+        with quiet() as redirected:
+            yield redirected
 
 
 def _fail(prog: str, error: Exception, said: str) -> NoReturn:
-    """Say what went wrong, in one line if it is an error of ours, and end the program."""
+    """Print the error, in one line if it is one of ours, and end the program."""
     cause = _own_cause(error)
     if isinstance(cause, WRONG):
         _refuse(f"{prog}: {cause}")
     if said:
-        print(f"Ray and its libraries said at last:\n{said}\n", file=sys.stderr)
+        print(f"The last output of Ray and its libraries:\n{said}\n", file=sys.stderr)
     if cause is not None:
         print(f"{prog}: {cause}", file=sys.stderr)
     elif isinstance(error, PermissionError):
-        print(f"{prog}: {error}; look at the rights of the path or the keys", file=sys.stderr)
+        print(f"{prog}: {error}; check the permissions of the path, or the keys", file=sys.stderr)
     else:
         traceback.print_exception(error)
     sys.exit(FAILED)
 
 
 def _own_cause(error: BaseException | None) -> InpaintError | None:
-    """The error of ours that Ray brings from another process, inside its own; None where it is not one of ours."""
+    """Return our own error inside the one that Ray raises for another process; None where there is none of ours."""
     while error is not None:
         of_ray = any(base.__module__.startswith("ray.") for base in type(error).__mro__)
         if isinstance(error, InpaintError) and not of_ray:
@@ -182,14 +182,14 @@ def _refuse(line: str) -> NoReturn:
 
 
 def _one_line(said: str) -> str:
-    """The text that tyro puts in a box, as a line."""
+    """Join tyro's boxed error text into one line."""
     lines = [FRAME.sub(" ", line).strip() for line in said.splitlines()]
     kept = [line for line in lines if line not in TITLES and not line.startswith("For full helptext")]
     return re.sub("^Error parsing [A-Za-z]+: ", "", " ".join(" ".join(kept).split()))
 
 
 def _check_known(config_type: type, arguments: list[str]) -> None:
-    """End the program at a flag that there is not."""
+    """End the program with an error at an unknown flag."""
     known = {*_flags(config_type), *HELP}
     for argument in arguments:
         flag = argument.split("=", 1)[0].replace("_", "-")

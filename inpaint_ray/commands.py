@@ -1,4 +1,4 @@
-"""The commands of `inpaint-ray`, by name: the settings that each is told, and the call that does it."""
+"""The table of the commands of `inpaint-ray`: name, settings and function of each."""
 
 import importlib
 from collections.abc import Callable
@@ -8,28 +8,28 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Command:
-    """A command; modules are named and not imported, so that a list of commands needs none of them."""
+    """A command; its modules are named, not imported, so that listing commands imports none of them."""
 
     name: str
     summary: str
     settings: str  # MODULE:DATACLASS, of a module that loads neither torch nor Ray
     call: str  # MODULE:FUNCTION, which takes the settings and gives the exit code, or anything else for 0
     example: str  # its arguments
-    on_ray: bool = True  # it may start Ray, whose lines are kept back
+    on_ray: bool = True  # it may start Ray, whose output is redirected
 
     def load_settings(self) -> type:
-        """Import the dataclass of the settings."""
+        """Import the dataclass of the command's settings."""
         loaded: type = _load(self.settings)
         return loaded
 
     def load_call(self) -> Callable[[Any], Any]:
-        """Import what does it, with all that this needs."""
+        """Import the function that runs the command, and with it all that it needs."""
         loaded: Callable[[Any], Any] = _load(self.call)
         return loaded
 
     @property
     def description(self) -> str:
-        """Return the text above the flags in --help."""
+        """Return the text for --help above the flags."""
         return f"{self.summary}\n\n    inpaint-ray {self.name} {self.example}"
 
 

@@ -1,4 +1,4 @@
-"""Local folders: the files below one, and names of files that are still being written."""
+"""Local folders: the files below one, and temporary names of unfinished files."""
 
 import difflib
 import errno
@@ -58,7 +58,7 @@ def temporary_path(path: str) -> Path:
 
 
 def nearest(path: str) -> str:
-    """Return the end of a message on a path that is not there: the closest name beside it; "" where none is close."""
+    """Return the end of a message on a missing path: the closest name beside it; "" where none is close."""
     folder, name = os.path.split(path.rstrip("/"))
     try:
         near = difflib.get_close_matches(name, os.listdir(folder), n=1)
@@ -68,7 +68,7 @@ def nearest(path: str) -> str:
 
 
 def why_refused(path: str) -> str:
-    """Return why no file can have this name here, or "" where it can."""
+    """Return the reason why no file can have this name here, or "" where it can."""
     try:
         return "a folder has this name" if stat.S_ISDIR(os.stat(path).st_mode) else ""
     except OSError as error:  # such as: not there yet
@@ -76,7 +76,7 @@ def why_refused(path: str) -> str:
 
 
 def _status(entry: os.DirEntry[str]) -> os.stat_result | None:
-    """Look at what an entry is, or a link leads to; None where that is not there."""
+    """Return the status of an entry, links followed; None where there is no such file."""
     try:
         return entry.stat()
     except OSError as error:

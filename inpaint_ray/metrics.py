@@ -1,4 +1,4 @@
-"""What the jobs have done, counted on every node beside Ray's own metrics; cluster/grafana.json shows it.
+"""Counters of the jobs' work, exported on every node beside Ray's own metrics; cluster/grafana.json shows them.
 
 Ray exports `inpaint_tracks` as ray_inpaint_tracks_total, with the job's name in the label inpaint_job: `job` is a
 label of Prometheus' own.
@@ -31,7 +31,7 @@ def count(job: str, **amounts: float) -> None:
 
 
 def node_address() -> str:
-    """Of the machine that this process runs on, as Ray's dashboard names it."""
+    """Return the IP address of this process's machine, as Ray's dashboard shows it."""
     import ray.util
 
     return ray.util.get_node_ip_address()

@@ -1,4 +1,4 @@
-r"""Names of files as text that Parquet, JSON and pages can hold.
+r"""Conversion of file names to text that Parquet, JSON and pages can hold, and back.
 
 POSIX allows every byte but 0 and "/" in a name. A byte that is not UTF-8 is written as \xNN, in hexadecimal;
 a backslash that would read like the beginning of one is written as \x5c. Every other name is its own text.
@@ -15,17 +15,17 @@ _ESCAPE = re.compile(r"\\x(5c|[89a-f][0-9a-f])")
 
 
 def to_text(path: str) -> str:
-    """Return a path as Python has it from the operating system as text that UTF-8 can hold."""
+    """Convert a path, which the operating system may give in any bytes, to text that UTF-8 can encode."""
     return _FOREIGN.sub(lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", path)
 
 
 def to_path(text: str) -> str:
-    """Return the path that `to_text` made the text from."""
+    """Convert text of `to_text` back to the path."""
     return _ESCAPE.sub(lambda found: os.fsdecode(bytes.fromhex(found[1])), text)
 
 
 def printable(name: str) -> str:
-    """Return a name for one line of a terminal or a page: control characters as escapes."""
+    """Return a name fit for one line of a terminal or a page: control characters as escapes."""
     shown = (char if char.isprintable() else char.encode("unicode_escape").decode() for char in name)
     return "".join(shown)
 

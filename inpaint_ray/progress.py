@@ -1,4 +1,4 @@
-"""Progress of a job: a bar on a terminal, a line every few seconds elsewhere; and the failures at its end."""
+"""Progress of a job, as a bar on a terminal and a line every few seconds elsewhere, and its list of failures."""
 
 import time
 from collections.abc import Iterable
@@ -13,19 +13,19 @@ MOST_LINES = 20  # of failures
 
 
 class Progress:
-    """Counts what is done of a known total and says it now and then."""
+    """A progress display: counts items done of a known total, and prints the count now and then."""
 
     def __init__(self, verb: str, total: int, unit: str, *, done: int = 0) -> None:
         self.verb, self.total, self.unit = verb, total, unit
-        self.done = self.done_before = done  # what an earlier run did does not count for the rate
+        self.done = self.done_before = done  # work of an earlier run does not count for the rate
         self.started = self.last_line = time.monotonic()
-        self.first: tuple[float, int] | None = None  # when something was done first, and how much: starting is no work
+        self.first: tuple[float, int] | None = None  # time and count of the first result: the rate leaves the start out
         self.as_bar = is_terminal()
         if self.as_bar:
             self.last_line -= BAR_EVERY_S  # people see at once that something is at work
 
     def add(self, count: int, note: str = "") -> None:
-        """Say that `count` more are done; the note ends the line."""
+        """Add `count` items as done; the note ends the line."""
         self.done += count
         now = time.monotonic()
         self.first = self.first or (now, self.done)
@@ -41,7 +41,7 @@ class Progress:
             say(line)
 
     def _pace(self, now: float) -> list[str]:
-        """Return the rate and the time that is left, or, at the end, that it took."""
+        """Format the rate, and the time left or, at the end, the time taken."""
         spent = now - self.started
         rate = (self.done - self.done_before) / max(spent, 1e-9)
         shown = f"{rate:.1f} {self.unit}/s" if rate >= 1 else f"{60 * rate:.1f} {self.unit}/min"
@@ -51,7 +51,7 @@ class Progress:
         return [shown] if left is None else [shown, f"about {format_duration(max(left, 1))} left"]
 
     def seconds_left(self, now: float) -> float | None:
-        """Estimate the time that is left from the pace since something was done first; None before that is known."""
+        """Estimate the time left from the pace since the first item was done; None before that."""
         if self.first is None:
             return None
         spent, done = now - self.first[0], self.done - self.first[1]
@@ -61,7 +61,7 @@ class Progress:
 
 
 def format_duration(seconds: float) -> str:
-    """Seconds for people: 42s, 3m05s, 2h07m."""
+    """Format seconds: 42s, 3m05s, 2h07m."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole}s"

@@ -1,4 +1,4 @@
-"""Damage of a waveform found and filled: arrays in, events or arrays out; knows neither Ray nor storage."""
+"""The Python calls that find and repair damage of waveforms; know neither Ray nor storage."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -117,7 +117,7 @@ def fill_events(
     max_found_s: float | None = None,
     sources: Sources | None = None,
 ) -> tuple[NDArray, list[Fill]]:
-    """The samples with events filled: clipped ones consistently with their level, all others as gaps.
+    """Fill events of a waveform: clipped samples consistently with their clip level, all others as gaps.
 
     Args:
         samples: (channels, n) float.

@@ -1,4 +1,4 @@
-"""Lines for people, in the driver and in Ray's processes; what anybody else prints can be kept back until it matters.
+"""Lines for the user, from the driver and Ray's processes; other programs' output can be kept off the terminal.
 
 Ray and its libraries print dozens of lines a job. `quiet` puts them into a file; lines of `say` pass, also those that
 Ray forwards from other processes, which begin with a mark.
@@ -14,16 +14,16 @@ from typing import TextIO
 MARK = "\x1e"  # record separator: before a line of ours that another process says
 STDERR = 2
 WORKER = "INPAINT_RAY_WORKER"  # in the environment of processes whose output Ray forwards
-MOST_SHOWN = 40_000  # characters of what others printed, the last ones
+MOST_KEPT = 40_000  # characters of redirected output, the last ones
 
 CLEAR = "\r\x1b[K"  # a terminal's line
 
-_shown: TextIO | None = None  # the terminal, while others are kept back
+_terminal: TextIO | None = None  # the terminal, while stdout is redirected
 _replaced = False  # the line that was said last is a bar
 
 
 def say(text: str, *, end: str = "\n") -> None:
-    """Print lines for people, at once; a line without an end is one that the next takes the place of."""
+    """Print a line for the user at once; one without a line break is overwritten by the next."""
     global _replaced
     if os.environ.get(WORKER):
         text = MARK + text.replace("\n", f"\n{MARK}")
@@ -32,33 +32,33 @@ def say(text: str, *, end: str = "\n") -> None:
 
 
 def is_terminal() -> bool:
-    """Tell whether people look at the lines while they come."""
+    """Return True where the lines go to a terminal, so that somebody can watch them."""
     return not os.environ.get(WORKER) and _stream().isatty() and os.environ.get("TERM") != "dumb"
 
 
 @contextmanager
-def quiet() -> Iterator["Others"]:
-    """Keep back what others print to stdout and stderr, native code that writes to the latter by itself included.
+def quiet() -> Iterator["Redirected"]:
+    """Redirect the output of other code, native code on stderr included, to a file.
 
     Yields:
-        What was kept back so far.
+        The redirected stream, with its last lines.
     """
-    global _shown
+    global _terminal
     streams, native = (sys.stdout, sys.stderr), os.dup(STDERR)
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="backslashreplace") as file:
-        others = Others(file)
-        _shown, sys.stdout, sys.stderr = streams[0], others, others
+        redirected = Redirected(file)
+        _terminal, sys.stdout, sys.stderr = streams[0], redirected, redirected
         os.dup2(file.fileno(), STDERR)
         try:
-            yield others
+            yield redirected
         finally:
             os.dup2(native, STDERR)
             os.close(native)
-            _shown, sys.stdout, sys.stderr = None, *streams
+            _terminal, sys.stdout, sys.stderr = None, *streams
 
 
-class Others:
-    """A text stream that keeps lines in a file, and lets those of `say` from other processes pass to the terminal."""
+class Redirected:
+    """A text stream that writes lines to a file, but passes lines of `say` in other processes on to the terminal."""
 
     encoding = "utf-8"
 
@@ -66,7 +66,7 @@ class Others:
         self._file, self._line = file, ""
 
     def write(self, text: str) -> int:
-        """Take text; whole lines are looked at."""
+        """Write text: each whole line to the file or the terminal."""
         *lines, self._line = (self._line + text).split("\n")
         for line in lines:
             before, mark, ours = line.partition(MARK)
@@ -77,21 +77,21 @@ class Others:
         return len(text)
 
     def flush(self) -> None:
-        """Do nothing: lines are looked at when they are whole."""
+        """Do nothing: lines are written when they are whole."""
 
     def isatty(self) -> bool:
-        """Tell others that nobody looks, so that they draw no bars and no colours."""
+        """Return False, so that other code draws no bars and no colours."""
         return False
 
     def fileno(self) -> int:
-        """Give processes that others start the file."""
+        """Return the file's descriptor, for processes that other code starts."""
         return self._file.fileno()
 
     def last(self) -> str:
-        """Return the end of what was kept back."""
+        """Return the last lines of the redirected output."""
         self._file.seek(0)
-        return (self._file.read() + self._line)[-MOST_SHOWN:]
+        return (self._file.read() + self._line)[-MOST_KEPT:]
 
 
 def _stream() -> TextIO:
-    return _shown or sys.stdout
+    return _terminal or sys.stdout

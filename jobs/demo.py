@@ -1,4 +1,4 @@
-"""Show the whole chain on a synthetic archive: prepare, train, evaluate and restore as jobs of a private Ray head.
+"""Show the whole chain on a synthetic collection: prepare, train, evaluate and restore as jobs of a private Ray head.
 
 At its end are the shipped network's scores beside interpolation's, and a recording repaired by `inpaint-ray repair`.
 
@@ -27,7 +27,7 @@ import torch
 from inpaint_ray.audio.decode import read_recording
 from inpaint_ray.audio.metrics import snr
 from inpaint_ray.progress import format_duration
-from inpaint_ray.synthesis.archive import write_archive
+from inpaint_ray.synthesis.collection import write_collection
 from inpaint_ray.synthesis.damaged import write_damaged_copy
 from inpaint_ray.tables import markdown_table
 
@@ -48,12 +48,12 @@ def main() -> None:
     """Run the chain; Ctrl-C or an error ends the Ray head with all its processes."""
     started = time.monotonic()
     FOLDER.joinpath("logs").mkdir(parents=True, exist_ok=True)
-    print(f"demo: synthesise a small archive in FMA's layout at {FOLDER}/archive", flush=True)
-    write_archive(FOLDER / "archive")
-    write_damaged_copy(FOLDER / "archive", FOLDER / "tapes")
+    print(f"demo: synthesise a small collection in FMA's layout at {FOLDER}/collection", flush=True)
+    write_collection(FOLDER / "collection")
+    write_damaged_copy(FOLDER / "collection", FOLDER / "tapes")
     with ray_head() as ray:
-        submit(ray, "prepare", "--source", at("archive/fma_music"), "--metadata", at("archive/fma_metadata/tracks.csv"),
-               "--output", at("shards"))  # fmt: skip
+        submit(ray, "prepare", "--source", at("collection/fma_music"),
+               "--metadata", at("collection/fma_metadata/tracks.csv"), "--output", at("shards"))  # fmt: skip
         submit(ray, "train", "--data", at("shards"), "--output", at("runs"), "--architecture", ARCHITECTURE,
                "--epochs", str(EPOCHS), "--num-workers", "2")  # fmt: skip
         best = at(f"runs/{ARCHITECTURE}/best")
@@ -72,13 +72,13 @@ def main() -> None:
 
 
 def at(name: str) -> str:
-    """Where something of the demo lies."""
+    """Return the path of a file of the demo."""
     return str(FOLDER / name)
 
 
 @contextlib.contextmanager
 def ray_head() -> Iterator[dict[str, str]]:
-    """A private Ray head on loopback, which ends with the block; gives the environment that finds it."""
+    """Run a private Ray head on loopback while the context lasts; yields the environment of its clients."""
     port, dashboard_port, agent_port = free_ports(3)
     token = FOLDER / "logs" / "token"
     token.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def ray_head() -> Iterator[dict[str, str]]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on, so that another Ray on this machine is left in peace."""
+    """Find unused ports, so that another Ray on this machine is not disturbed."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [sock.getsockname()[1] for sock in sockets]
@@ -144,7 +144,7 @@ def end_group(head: subprocess.Popen[bytes]) -> None:
 
 
 def submit(environment: dict[str, str], name: str, *arguments: str, timeout_s: float = 180) -> None:
-    """`ray job submit` jobs/NAME.py, showing the job's own lines; the whole log goes to logs/NAME.log.
+    """Submit jobs/NAME.py by `ray job submit`, showing the job's own lines; the whole log goes to logs/NAME.log.
 
     A head that has just started has no agent for jobs yet, and is asked again. A job that is interrupted is stopped.
 
@@ -174,7 +174,7 @@ def submit(environment: dict[str, str], name: str, *arguments: str, timeout_s: f
 
 
 def run_showing(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
-    """Run a command, showing the jobs' own lines of what it says; its exit code and all that it said."""
+    """Run a command, printing the lines of jobs alone; returns its exit code and whole output."""
     lines = []
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -189,7 +189,7 @@ def run_showing(command: list[str], environment: dict[str, str]) -> tuple[int, s
 
 
 def summary() -> str:
-    """The table of the whole chain: patches of the test split, and gaps of the restored recordings."""
+    """Format the results of the whole chain: patches of the test split, and gaps of the restored recordings."""
     total = json.loads((FOLDER / "results" / "results.json").read_text())["rows"][-1]
     gains = total["gains"]
     damaged, names = total["means"]["damaged psnr"], ("interpolation", "wiener", ARCHITECTURE, SHIPPED)
@@ -201,7 +201,7 @@ def summary() -> str:
 
 
 def gap_summary() -> str:
-    """One line: SNR in the gaps of the restored recordings, whose truth is known."""
+    """Format the SNR in the gaps of the restored recordings, whose truth is known, in one line."""
     scores = []
     for clean_path in sorted((FOLDER / "tapes" / "clean").rglob("*.*")):
         name = clean_path.relative_to(FOLDER / "tapes" / "clean")

@@ -1,4 +1,4 @@
-"""What many tests share: a local Ray, a small prepared data set, real music where it is at hand."""
+"""Fixtures of many tests: a local Ray, a small prepared data set, real music where it is at hand."""
 
 import os
 import secrets
@@ -45,25 +45,25 @@ def local_ray(bucket: str) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Fifteen synthetic tracks of 3 s in FMA's layout: five genres in each of three splits."""
-    from inpaint_ray.synthesis.archive import write_archive
+    from inpaint_ray.synthesis.collection import write_collection
 
-    folder = tmp_path_factory.mktemp("archive")
-    write_archive(folder, num_tracks=15, duration_s=3.0)
+    folder = tmp_path_factory.mktemp("collection")
+    write_collection(folder, num_tracks=15, duration_s=3.0)
     return folder
 
 
 @pytest.fixture(scope="session")
-def prepared(local_ray: None, archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """The archive as shards, made by the prepare job."""
+def prepared(local_ray: None, collection: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The collection as shards, made by the prepare job."""
     from inpaint_ray.prepare.config import PrepareConfig
     from inpaint_ray.prepare.run import prepare
 
     return prepare(
         PrepareConfig(
-            source=str(archive / "fma_music"),
-            metadata=str(archive / "fma_metadata" / "tracks.csv"),
+            source=str(collection / "fma_music"),
+            metadata=str(collection / "fma_metadata" / "tracks.csv"),
             output=str(tmp_path_factory.mktemp("shards") / "synthetic"),
         )
     )

@@ -1,4 +1,4 @@
-"""What Prometheus sees of the counters."""
+"""Counters as Prometheus sees them."""
 
 import re
 import time
@@ -11,7 +11,7 @@ from inpaint_ray.metrics import COUNTERS, count
 
 
 def scrape() -> dict[tuple[str, str], float]:
-    """(name, job) -> value of our counters, as every process of this node has them."""
+    """Read our counters by (name, job) from every process of this node."""
     node = ray.nodes()[0]
     address = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
     with urllib.request.urlopen(address, timeout=10) as answer:

@@ -93,7 +93,7 @@ def test_a_file_uri_means_the_path_that_it_quotes(tmp_path: Path, name: str | by
 
 
 def test_a_file_uri_of_another_machine_is_refused() -> None:
-    with pytest.raises(UsageError, match="file://tape-server/x: names the machine tape-server"):
+    with pytest.raises(UsageError, match="file://tape-server/x: names another machine, tape-server"):
         storage.locate("file://tape-server/x")
 
 

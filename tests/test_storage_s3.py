@@ -173,8 +173,8 @@ def test_who_reads_a_bucket_while_checkpoints_are_replaced_gets_whole_ones(bucke
     read_while_replaced(folders, f"{bucket}/replaced/best", times=12)
 
 
-def test_tracks_become_a_shard(bucket: str, archive: Path) -> None:
-    for file in storage.list_files(str(archive)):
+def test_tracks_become_a_shard(bucket: str, collection: Path) -> None:
+    for file in storage.list_files(str(collection)):
         storage.write_bytes(f"{bucket}/fma/{file.name}", storage.read_bytes(file.uri))
     config = PrepareConfig(
         source=f"{bucket}/fma/fma_music", metadata=f"{bucket}/fma/fma_metadata/tracks.csv", output=f"{bucket}/shards"
@@ -183,16 +183,16 @@ def test_tracks_become_a_shard(bucket: str, archive: Path) -> None:
     tracks = list_fma(config.source, config.metadata, protocol="official").tracks
     assert len(tracks) == 15
     make = functools.partial(make_shard, ShardPlan("train/00000.parquet", tracks[:2]), config, config.output)
-    story = make()
-    assert story.rejected == []
+    metadata = make()
+    assert metadata.rejected == []
     assert sum(len(rows.patch) for rows in read_rows([f"{bucket}/shards/train/00000.parquet"])) == 10
-    assert make() == story  # from the footer
+    assert make() == metadata  # from the footer
 
 
 def test_a_server_that_throttles_and_resets_is_borne_with(
-    bucket: str, archive: Path, monkeypatch: pytest.MonkeyPatch
+    bucket: str, collection: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for file in storage.list_files(str(archive)):
+    for file in storage.list_files(str(collection)):
         storage.write_bytes(f"{bucket}/again/{file.name}", storage.read_bytes(file.uri))
 
     def fate(number: int) -> Fate:
@@ -205,9 +205,9 @@ def test_a_server_that_throttles_and_resets_is_borne_with(
         source, metadata = f"{bucket}/again/fma_music", f"{bucket}/again/fma_metadata/tracks.csv"
         config = PrepareConfig(source=source, metadata=metadata, output=f"{bucket}/borne")
         tracks = list_fma(source, metadata, protocol="official").tracks
-        story = make_shard(ShardPlan("train/00000.parquet", tracks), config, config.output)
+        metadata = make_shard(ShardPlan("train/00000.parquet", tracks), config, config.output)
     finally:
         proxy.close()
         forget_clients()
-    assert story.rejected == [] and sum(story.patches.values()) == 75
+    assert metadata.rejected == [] and sum(metadata.patches.values()) == 75
     assert {fate: proxy.fates.count(fate) > 2 for fate in ("slow_down", "reset")} == {"slow_down": True, "reset": True}

@@ -1,4 +1,4 @@
-"""What archives write into WAV: the coding history of bext, and the MD5 of the sound.
+"""Metadata that archives keep in WAV: the coding history of bext, and the MD5 of the sound.
 
 The bext chunk (EBU Tech 3285) has 602 bytes of fields, and then the coding history: a line for each process that the
 sound went through, ended by CR and LF, by EBU R 98 of A= (coding), F= (Hz), W= (bits), M= (mode) and T= (free text
@@ -31,14 +31,14 @@ def continue_history(chunks: Iterable[Chunk], line: str) -> list[Chunk]:
 
 
 def _with_line(content: bytes, line: str) -> bytes:
-    history = content[FIELDS:].rstrip(b"\0")  # that programs reserve
+    history = content[FIELDS:].rstrip(b"\0")  # reserved by programs
     if history and not history.endswith(b"\r\n"):
         history = history.rstrip(b"\r\n") + b"\r\n"
     return content[:FIELDS] + history + line.encode("ascii", "replace") + b"\r\n"
 
 
 def history_line(path: Path, text: str) -> str:
-    """Return the line of a process that wrote a file.
+    """Return the line of the coding history that describes this program's step.
 
     Args:
         path: of the WAV file that it wrote.

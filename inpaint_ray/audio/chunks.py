@@ -1,4 +1,4 @@
-"""What else a WAV or AIFF file holds beside sound: its chunks, copied as they are from one file to another.
+"""Chunks of WAV and AIFF files other than their sound, copied as they are from one file to another.
 
 A file is FORM, size, type, and then chunks: name, size, content, padded to an even length. WAV (RIFF) is little-endian
 and AIFF (FORM) big-endian; RF64 is WAV with the sizes of the whole and of the sound in a chunk
@@ -160,12 +160,12 @@ def append_chunks(file: BinaryIO, chunks: list[Chunk]) -> None:
 
 
 def length_of(chunks: list[Chunk]) -> int:
-    """Bytes that they take in a file."""
+    """Return the bytes that chunks take in a file."""
     return sum(8 + len(chunk.content) + len(chunk.content) % 2 for chunk in chunks)
 
 
 def _form(file: BinaryIO) -> tuple[bytes, str]:
-    """RIFF, RF64 or FORM, and the byte order; b"" for another kind of file."""
+    """Return the file's form (RIFF, RF64 or FORM) and byte order; b"" for another kind of file."""
     file.seek(0)
     head = file.read(12)
     order = ORDERS.get((head[:4], head[8:]), "")
@@ -173,7 +173,7 @@ def _form(file: BinaryIO) -> tuple[bytes, str]:
 
 
 def _walk(file: BinaryIO) -> Iterator[_Place]:
-    """The chunks up to the first that is not whole."""
+    """Yield the chunks up to the first that is not whole."""
     form, order = _form(file)
     end = file.seek(0, os.SEEK_END) if form else 0
     start, long_size = 20, 0

@@ -25,7 +25,7 @@ DamageKind = Literal["frames", "packets", "bursts", "gap"]
 
 @dataclass(frozen=True)
 class Damage:
-    """How the frames of a patch are lost, as a flag says it: KIND, KIND:MS or KIND:MS-MS.
+    """A kind of loss of the frames of a patch, as given by a flag: KIND, KIND:MS or KIND:MS-MS.
 
     `frames` loses 10 to 70 % of the frames anywhere, as the reference does. The other kinds lose stretches of the
     signal, and with them every frame that touches one: `packets:20` each packet of 20 ms by itself, 5 to 40 % of
@@ -40,7 +40,7 @@ class Damage:
 
     @classmethod
     def parse(cls, text: str) -> "Damage":
-        """The damage that a flag names.
+        """Parse the value of --damage.
 
         Raises:
             ValueError: no such kind, or a length outside 1 to 1000 ms.
@@ -62,7 +62,7 @@ FRAMES = (Damage(),)
 
 
 def parse_damage(flags: tuple[str, ...]) -> tuple[Damage, ...]:
-    """The damages of patches that flags name.
+    """Parse several kinds of damage for patches.
 
     Raises:
         UsageError: one is longer than a patch can lose, or there is not one.
@@ -80,7 +80,7 @@ def parse_damage(flags: tuple[str, ...]) -> tuple[Damage, ...]:
 def draw_lost_frames(
     seed: int, *identity: Identity, num_frames: int = 128, damage: tuple[Damage, ...] = FRAMES
 ) -> NDArray[np.bool_]:
-    """The frames of a patch, or of each of P patches, that are lost.
+    """Draw the lost frames of a patch, or of each of P patches.
 
     Args:
         seed: any integer >= 0.
@@ -209,7 +209,7 @@ def draw_gaps(
 def draw_lost_samples(
     num_samples: int, sample_rate: int, seed: int, *identity: int, damage: Damage
 ) -> NDArray[np.bool_]:
-    """The samples of a waveform that are lost; in the same words as the frames of a patch.
+    """Draw the lost samples of a waveform, described like the lost frames of a patch.
 
     `packets` and `bursts` draw one rate of loss for the whole waveform. `gap` makes one gap in each second (or in four
     times its longest length), in the inner half of it, so that half a second of sound is left between gaps.

@@ -1,4 +1,4 @@
-"""Files or bytes of any format that libsndfile reads -> samples, whole or in blocks.
+"""Decoding of audio files, or their bytes, in any format that libsndfile reads: whole, or in blocks.
 
 Shapes: samples are (channels, n), as everywhere in this package.
 """
@@ -22,10 +22,10 @@ from inpaint_ray.errors import AudioDecodeError, UnreadableError
 INTEGER_SUBTYPES = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}  # subtype -> bits
 INTEGER_SUBTYPES |= {f"ALAC_{bits}": bits for bits in (16, 20, 24, 32)}
 TRUNCATED_BELOW = 0.99  # share of the announced length; encoder delay and padding explain the rest
-UNKNOWN_FRAMES = 2**63 - 1  # what libsndfile says of streamed FLAC
+UNKNOWN_FRAMES = 2**63 - 1  # libsndfile's count for streamed FLAC
 BLOCK_VALUES = 2**20  # samples of all channels that are read at a time, so that no header's claim decides the memory
 SYSTEM_ERROR = 2  # of libsndfile: the file could not be opened or read, whatever is in it
-MISLEADING = {  # what libsndfile says of a file that was opened, and what is true
+MISLEADING = {  # libsndfile's message on a file that was opened -> the true reason
     "File does not exist or is not a regular file": "it ends before its first frame of sound, or is damaged there",
 }
 FILTER_ZEROS = 16  # no resampling filter reaches further, in samples of the lower rate
@@ -54,19 +54,19 @@ class Recording:
         return self.num_samples / self.sample_rate
 
     def to_float(self) -> NDArray:
-        """Samples in [-1, 1): float64 for integers of more than 24 bits and for DOUBLE, float32 otherwise."""
+        """Return samples in [-1, 1): float64 for integers of more than 24 bits and for DOUBLE, float32 otherwise."""
         if self.samples.dtype != np.int32:
             return self.samples
         dtype = np.float64 if INTEGER_SUBTYPES[self.subtype] > 24 else np.float32
         return np.multiply(self.samples, 2.0**-31, dtype=dtype)
 
     def cut(self, start: int, stop: int) -> "Recording":
-        """A stretch of it, which shares its memory."""
+        """Return a stretch of the recording, which shares its memory."""
         return replace(self, samples=self.samples[:, start:stop])
 
 
 def read_recording(data: bytes) -> Recording:
-    """The recording in the bytes of a file, every sample as stored.
+    """Read a whole recording from the bytes of a file, every sample as stored.
 
     Raises:
         AudioDecodeError: the bytes are empty, not audio, cut off, or without a single sample.
@@ -75,7 +75,7 @@ def read_recording(data: bytes) -> Recording:
 
 
 def read_blocks(source: bytes | Path) -> Generator[Recording, None, None]:
-    """The recording in a file, or in a file's bytes, in blocks of some MiB, at least one; their join is the whole.
+    """Read a file, or a file's bytes, in blocks of some MiB, at least one; joined they are the whole recording.
 
     Raises:
         AudioDecodeError: there is nothing, no audio, no sample, or the file is cut off.
@@ -114,14 +114,14 @@ def read_stretch(source: bytes | Path, start: int, stop: int) -> Recording:
 
 
 def join_blocks(blocks: Sequence[Recording]) -> Recording:
-    """One recording of consecutive blocks, at least one."""
+    """Join consecutive blocks, at least one, into one recording."""
     return replace(blocks[0], samples=np.concatenate([block.samples for block in blocks], axis=1))
 
 
 def decode(
     data: bytes, *, mono: bool = False, sample_rate: int | None = None, longest_s: float | None = None
 ) -> tuple[NDArray, int]:
-    """Samples as float32 in (channels, n), and their rate in Hz.
+    """Decode samples to float32, (channels, n), and return them with their rate in Hz.
 
     Args:
         data: the bytes of a whole file.
@@ -147,7 +147,7 @@ def decode(
 
 @contextmanager
 def _opened(source: bytes | Path) -> Iterator[soundfile.SoundFile]:
-    """An audio file; what libsndfile says against it, then or while reading, becomes an AudioDecodeError.
+    """Open an audio file; libsndfile's errors, then or while reading, become AudioDecodeErrors.
 
     Raises:
         UnreadableError: the machine failed, not the file.
@@ -173,7 +173,7 @@ def _opened(source: bytes | Path) -> Iterator[soundfile.SoundFile]:
 def _read_blocks(
     file: soundfile.SoundFile, source: bytes | Path, dtype: str, longest_s: float | None = None
 ) -> Iterator[NDArray]:
-    """The samples of a file in blocks of (channels, n), at least one.
+    """Yield the samples of a file in blocks of (channels, n), at least one.
 
     Raises:
         AudioDecodeError: there is no sample, or clearly fewer than the header announces.
@@ -195,7 +195,7 @@ def _read_blocks(
 
 
 def _announced_frames(source: bytes | Path, num_there: int) -> int:
-    """Frames that a header announces of which libsndfile counts only those that are there; 0 if it announces none."""
+    """Return the frames that the header announces (libsndfile counts those that are there alone); 0 if it has none."""
     with _bytes_of(source) as file:
         announced, size = announced_size(file), file.seek(0, os.SEEK_END)
     return 0 if announced <= size + 1 else round(num_there * announced / size)
@@ -206,7 +206,7 @@ def _bytes_of(source: bytes | Path) -> BinaryIO:
 
 
 def _readable(file: BinaryIO, source: bytes | Path) -> "BinaryIO | _Mended | bytes":
-    """The source as libsndfile is given it: by its path, in bytes, where nothing needs mending."""
+    """Return the source for libsndfile: the file's path, in bytes, unless its header must be mended."""
     edits = mend_stream(file)
     file.seek(0)
     return _Mended(file, edits) if edits else file if isinstance(source, bytes) else os.fsencode(source)
@@ -237,7 +237,7 @@ class _Mended:
 
 
 def _resample_blocks(blocks: Iterator[NDArray], rate: int, wanted_rate: int) -> Iterator[NDArray]:
-    """Blocks at another rate, sample for sample what resampling them joined would give.
+    """Resample blocks, with the same samples that resampling the whole would give.
 
     A block is resampled with a margin of its neighbours on either side, which is cut off again.
     """
@@ -257,7 +257,7 @@ def _resample_blocks(blocks: Iterator[NDArray], rate: int, wanted_rate: int) -> 
 
 
 def _resample(samples: NDArray, unit: int, wanted_unit: int) -> NDArray:
-    """(channels, n) at another rate: windowed sinc interpolation (Smith, 2002, as in torchaudio)."""
+    """Resample (channels, n) by windowed sinc interpolation (Smith, 2002, as in torchaudio)."""
     if unit * wanted_unit > MOST_FILTER_VALUES:  # torchaudio's table of filters: gigabytes for a rate such as 44,101 Hz
         import scipy.signal  # here: music at common rates is prepared without it
 

@@ -30,7 +30,7 @@ def settle(damaged: Floats, restored: Floats) -> Floats:
 
 
 def subtract_integers(damaged: NDArray[np.int32], restored: NDArray[np.int32]) -> NDArray[np.int32] | None:
-    """The difference of left-justified integers, in the same form; None where it passes full scale."""
+    """Subtract left-justified integers; None where the difference exceeds full scale."""
     difference = damaged.astype(np.int64) - restored
     limits = np.iinfo(np.int32)
     if difference.max(initial=0) > limits.max or difference.min(initial=0) < limits.min:
@@ -39,7 +39,7 @@ def subtract_integers(damaged: NDArray[np.int32], restored: NDArray[np.int32]) -
 
 
 def subtract_floats(damaged: Floats, restored: Floats) -> tuple[Floats, int]:
-    """The difference of floats of one size, and how many samples of their sum are not the damaged ones.
+    """Subtract floats of one size; return the difference and the number of samples whose sum is inexact.
 
     The difference is the damaged sample itself where that is not finite: a sum with NaN or infinity is the same.
     """
@@ -50,12 +50,12 @@ def subtract_floats(damaged: Floats, restored: Floats) -> tuple[Floats, int]:
 
 
 def wide_dtype(subtype: str) -> type[np.floating]:
-    """The floats that hold every difference of integers of a subtype, or more differences of floats than it does."""
+    """Return the wider float type for differences of a subtype: exact for integers, more often exact for floats."""
     return np.float32 if INTEGER_SUBTYPES.get(subtype, FLOAT_BITS + 1) <= FLOAT_BITS else np.float64
 
 
 def subtract_wide(damaged: NDArray, restored: NDArray, subtype: str) -> tuple[Floats, int]:
-    """The difference in wider floats, full scale 1, and in how many samples the sum is not the damaged one.
+    """Subtract in wider floats, full scale 1; return the difference and the number of samples whose sum is inexact.
 
     Args:
         damaged: left-justified int32, or floats.

@@ -19,7 +19,7 @@ WORD = 2**32
 
 
 def raw_draws(seed: int, *identity: Identity, count: int) -> NDArray[np.uint64]:
-    """So many words for each identity, as `Philox(SeedSequence([seed, *identity])).random_raw(count)` gives them.
+    """Draw words for each identity, as `Philox(SeedSequence([seed, *identity])).random_raw(count)` does.
 
     Args:
         seed: any integer from 0 to 2^64 - 1.
@@ -45,12 +45,12 @@ def raw_draws(seed: int, *identity: Identity, count: int) -> NDArray[np.uint64]:
 
 
 def unit_draws(seed: int, *identity: Identity, count: int) -> NDArray[np.float64]:
-    """The same, uniform in [0, 1)."""
+    """Draw numbers uniform in [0, 1); arguments as for `raw_draws`."""
     return (raw_draws(seed, *identity, count=count) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def _keys(entropy: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Keys of Philox for the columns of (numbers, P): (P, 2)."""
+    """Compute keys of Philox for the columns of (numbers, P): (P, 2)."""
     keys = np.empty((entropy.shape[1], 2), dtype=np.uint64)
     wide = entropy >= WORD  # such a number is two words of entropy
     for pattern in np.unique(wide, axis=1).T:
@@ -63,7 +63,7 @@ def _keys(entropy: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def _key_of_words(words: list[NDArray[np.uint32]]) -> NDArray[np.uint64]:
-    """SeedSequence's `generate_state(2, uint64)` for entropy of so many words, each (P,): (P, 2)."""
+    """Compute SeedSequence's `generate_state(2, uint64)` for entropy given as words, (P,) each: (P, 2)."""
     zero = np.zeros_like(words[0])
     hashed = _Hash(INIT_A, MULT_A)
     pool = [hashed(word) for word in (words + [zero] * POOL)[:POOL]]

@@ -1,4 +1,4 @@
-"""Samples -> files or their bytes."""
+"""Encoding of samples to audio files or their bytes."""
 
 import errno
 import hashlib
@@ -17,7 +17,7 @@ ALAC = ("ALAC_16", "ALAC_20", "ALAC_24", "ALAC_32")  # of which libsndfile 1.2 w
 
 
 def encode(recording: Recording) -> bytes:
-    """The bytes of a file in the recording's own container and subtype; integer samples are written bit for bit.
+    """Encode a recording in its own container and subtype; integer samples are written bit for bit.
 
     Raises:
         ValueError: libsndfile cannot write this container with this subtype.
@@ -111,7 +111,7 @@ def _not_whole(path: Path) -> OSError:
 
 
 def to_integers(samples: NDArray, subtype: str) -> NDArray:
-    """Samples in [-1, 1] as left-justified int32, rounded to the subtype's step and clipped to its range."""
+    """Convert samples in [-1, 1] to left-justified int32, rounded to the subtype's step and clipped to its range."""
     bits = INTEGER_SUBTYPES[subtype]
     top = 2 ** (bits - 1)
     steps = np.clip(np.rint(samples.astype(np.float64) * top), -top, top - 1)

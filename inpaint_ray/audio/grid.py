@@ -19,7 +19,7 @@ class Grid:
 
     @property
     def frame_length(self) -> int:
-        """Samples of the window: 16 ms, to the nearest even number (256 at 16 kHz)."""
+        """Samples of a frame: 16 ms, to the nearest even number (256 at 16 kHz)."""
         return 2 * round(FRAME_S * self.sample_rate / 2)
 
     @property

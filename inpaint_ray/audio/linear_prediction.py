@@ -1,4 +1,4 @@
-"""Predictors from autocorrelation, and the lost samples that their errors leave least doubt about.
+"""Linear predictors from autocorrelation, and lost samples estimated by least prediction error.
 
 Shapes: w = samples of a window, m = lost samples in it, p = order.
 """
@@ -15,14 +15,14 @@ DIAGONAL = 1e-12  # share added to the equations of the lost samples, so that ro
 
 
 def autocorrelation(values: Signal, num_lags: int) -> Signal:
-    """Lags 0 to num_lags: (num_lags + 1,)."""
+    """Compute the autocorrelation at lags 0 to num_lags: (num_lags + 1,)."""
     length = scipy.fft.next_fast_len(len(values) + num_lags + 1, real=True)
     spectrum = scipy.fft.rfft(values, length)
     return scipy.fft.irfft(spectrum.real**2 + spectrum.imag**2, length)[: num_lags + 1]
 
 
 def predictor(correlation: Signal, *, noise: float) -> Signal:
-    """The predictor of this autocorrelation, always stable, over the RMS of its error: (p + 1,) from (p + 1,).
+    """Compute the predictor of an autocorrelation, always stable, divided by its RMS error: (p + 1,) from (p + 1,).
 
     Prediction errors of several predictors have the same power, 1, and may be added.
 
@@ -39,7 +39,7 @@ def predictor(correlation: Signal, *, noise: float) -> Signal:
 
 
 def least_error(window: Signal, index: NDArray[np.int64], *predictors: Signal) -> Signal:
-    """Values of the lost samples for which the backward prediction errors over the window are least.
+    """Estimate lost samples by the least squares of backward prediction errors over the window.
 
     Errors that would need samples before the window are left out, so that a gap at its very start is extrapolated.
 
@@ -97,7 +97,7 @@ def _cut_matrix(index: NDArray[np.int64], coefficients: Signal) -> NDArray[np.fl
 
 
 def predict(known: Signal, coefficients: Signal, num_samples: int) -> Signal:
-    """The samples that follow the known ones when the prediction error is zero: (num_samples,)."""
+    """Extrapolate the known samples with zero prediction error: (num_samples,)."""
     recent = np.zeros(len(coefficients) - 1)
     reach = min(len(known), len(recent))
     recent[:reach] = known[len(known) - reach :][::-1]

@@ -10,12 +10,12 @@ NORMALISATION_FLOOR = 0.001  # added by the reference after dividing by the larg
 
 
 def normalise(magnitudes: Tensor, scale: float) -> Tensor:
-    """Magnitudes on the reference's scale, magnitude / scale + 0.001, in which PSNR and NRMSE are taken."""
+    """Bring magnitudes to the reference's scale, magnitude / scale + 0.001, in which PSNR and NRMSE are taken."""
     return magnitudes / scale + NORMALISATION_FLOOR
 
 
 def denormalise(normalised: Tensor, scale: float) -> Tensor:
-    """The inverse of `normalise`, not below zero."""
+    """Invert `normalise`, clipped at zero."""
     return ((normalised - NORMALISATION_FLOOR) * scale).clamp(min=0)
 
 

@@ -1,4 +1,4 @@
-"""Spectrograms -> patches of 128 frames x 128 bins, and back.
+"""Spectrograms cut into patches of 128 frames x 128 bins, and joined again.
 
 Shapes: T = frames, F = bins, P = patches.
 """

@@ -1,4 +1,4 @@
-"""Runs of lost samples: as masks, and as events of channels."""
+"""Runs of lost samples, as boolean masks and as events of channels."""
 
 from collections.abc import Iterable
 from typing import Literal, NamedTuple, get_args
@@ -29,13 +29,13 @@ class Event(NamedTuple):
 
 
 def find_runs(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First sample, and one past the last, of every run of True in (n,): two arrays of (runs,)."""
+    """Find the start and stop (one past the last sample) of every run of True in (n,): two arrays of (runs,)."""
     edges = np.flatnonzero(np.diff(mask, prepend=False, append=False))
     return edges[::2], edges[1::2]
 
 
 def join_events(events: Iterable[Event]) -> list[Event]:
-    """The same lost samples as events that do not touch in any channel, by start and channel.
+    """Merge events that touch or overlap in a channel; the result is in order of start and channel.
 
     Events that touch become one, of the kind that most of their samples have, with the greatest confidence.
     """
@@ -55,7 +55,7 @@ def join_events(events: Iterable[Event]) -> list[Event]:
 
 
 def leave_out(events: Iterable[Event], parts: Iterable[Event | Gap]) -> list[Event]:
-    """Events without these parts of them: whole, in pieces, or not at all."""
+    """Cut parts out of events: each is left whole, in several events, or not at all."""
     by_channel: dict[int, list[tuple[int, int]]] = {}
     for part in sorted(parts, key=lambda part: part.start):
         by_channel.setdefault(part.channel, []).append((part.start, part.stop))
@@ -74,7 +74,7 @@ def leave_out(events: Iterable[Event], parts: Iterable[Event | Gap]) -> list[Eve
 
 
 def mark_gaps(gaps: Iterable[Event | Gap], num_channels: int, start: int, stop: int) -> NDArray[np.bool_]:
-    """Lost samples from `start` to `stop`: (num_channels, stop - start)."""
+    """Return the mask of lost samples from `start` to `stop`: (num_channels, stop - start)."""
     lost = np.zeros((num_channels, stop - start), dtype=bool)
     for gap in gaps:
         lost[gap.channel, max(gap.start - start, 0) : max(gap.stop - start, 0)] = True

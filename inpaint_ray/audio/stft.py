@@ -1,4 +1,4 @@
-"""Complex spectrograms on the grid, and back.
+"""Short-time Fourier transform on the grid, and its inverse.
 
 Shapes: n = samples, T = frames, F = bins; axes are (..., T, F), time before frequency.
 """
@@ -12,7 +12,7 @@ FRAMES_AT_ONCE = 512  # of a magnitude spectrogram: they stay in a core's cache
 
 
 def stft(samples: Tensor, grid: Grid) -> Tensor:
-    """The complex spectrogram.
+    """Compute the complex spectrogram.
 
     Args:
         samples: (..., n) float32 or float64, n >= 1.
@@ -25,14 +25,14 @@ def stft(samples: Tensor, grid: Grid) -> Tensor:
 
 
 def spectrogram(samples: Tensor, grid: Grid) -> Tensor:
-    """Magnitudes of the complex spectrogram, (..., n) -> (..., T, F), linear, >= 0."""
+    """Compute the magnitude spectrogram, (..., n) -> (..., T, F), linear, >= 0."""
     window = _window(grid, samples)
     chunks = _frames(samples, grid).split(FRAMES_AT_ONCE, dim=-2)
     return torch.cat([_rfft(chunk * window).abs() for chunk in chunks], dim=-2)
 
 
 def istft(spectrum: Tensor, grid: Grid, num_samples: int) -> Tensor:
-    """The signal whose complex spectrogram is nearest in the least-squares sense (Griffin and Lim, 1984, eq. 6).
+    """Invert a spectrogram: the signal that is nearest in the least-squares sense (Griffin and Lim, 1984, eq. 6).
 
     Args:
         spectrum: (..., T, F) complex.
@@ -54,13 +54,13 @@ def istft(spectrum: Tensor, grid: Grid, num_samples: int) -> Tensor:
 
 
 def _window(grid: Grid, like: Tensor) -> Tensor:
-    """The periodic Hann window, (fft_length,), of the dtype and on the device of a tensor."""
+    """Return the periodic Hann window, (fft_length,), in the dtype and on the device of a tensor."""
     window = torch.hann_window(grid.frame_length, periodic=True, dtype=torch.float64)
     return window[: grid.fft_length].to(device=like.device, dtype=like.dtype)
 
 
 def _frames(samples: Tensor, grid: Grid) -> Tensor:
-    """Every frame of a signal, the last ones padded with zeros; (..., n) -> (..., T, L), a view where it can be."""
+    """Cut a signal into frames, the last ones padded with zeros: (..., n) -> (..., T, L), a view where possible."""
     num_samples = samples.shape[-1]
     num_frames = grid.num_frames(num_samples)
     padding = (num_frames - 1) * grid.hop + grid.fft_length - num_samples
@@ -69,7 +69,7 @@ def _frames(samples: Tensor, grid: Grid) -> Tensor:
 
 
 def _rfft(frames: Tensor) -> Tensor:
-    """Real FFT along the last axis; on a CPU by scipy's, which takes a third of torch's time for such short frames."""
+    """Compute the real FFT of frames; on a CPU by scipy's, which takes a third of torch's time at this length."""
     if frames.device.type != "cpu" or frames.requires_grad:
         return torch.fft.rfft(frames, dim=-1)
     import scipy.fft  # here: what computes on a GPU alone does without
@@ -86,7 +86,7 @@ def _irfft(spectrum: Tensor, length: int) -> Tensor:
 
 
 def _overlap_add(frames: Tensor, hop: int) -> Tensor:
-    """(..., T, L) frames, each hop samples after the one before, summed to (..., (T - 1) * hop + L)."""
+    """Add overlapping frames, (..., T, L), each a hop after the one before: (..., (T - 1) * hop + L)."""
     *other, num_frames, length = frames.shape
     total = (num_frames - 1) * hop + length
     columns = frames.reshape(-1, num_frames, length).transpose(1, 2)  # (batch, L, T)

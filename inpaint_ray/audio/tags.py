@@ -1,4 +1,4 @@
-"""What a recording says of itself, from a file to the one that takes its place.
+"""Tags and metadata chunks, copied from a file to the one that replaces it.
 
 Between files of one kind everything is kept: the chunks of WAV and AIFF as they are, the comments, pictures and other
 blocks of FLAC. From one kind to another, common text tags and pictures are.
@@ -23,7 +23,7 @@ from inpaint_ray.audio.chunks import append_chunks, channel_mask, chunk_names, r
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 WAV_KINDS = ("WAV", "WAVEX", "RF64")
-TEXT_CHUNKS = {"LIST", "id3 ", "ID3 ", "NAME", "AUTH", "ANNO", "(c) ", "info"}  # that become tags of FLAC and WAV
+TEXT_CHUNKS = {"LIST", "id3 ", "ID3 ", "NAME", "AUTH", "ANNO", "(c) ", "info"}  # copied as tags of FLAC and WAV
 FILLERS = {"JUNK", "junk", "PAD ", "FLLR", "MD5 "}
 TEXT_FRAMES = {  # of ID3, and the names of the same in Vorbis comments
     "TIT2": "title",
@@ -45,14 +45,14 @@ FRAME_OF = {name: frame for frame, name in TEXT_FRAMES.items()}
 
 @dataclass
 class Tags:
-    """Text and pictures, whatever the file."""
+    """Text tags and pictures of a file of any format."""
 
     texts: dict[str, list[str]] = field(default_factory=dict)  # by lower-case names of Vorbis comments
     pictures: list[Picture] = field(default_factory=list)
 
 
 def copy_tags(source: Path, target: Path, *, treatment: str = "", md5: bool = False) -> str:
-    """Give a file, newly written, all that can be kept of another's tags; and what is not kept, or "".
+    """Copy all tags that a newly written file can hold from another; return a note on those it cannot, or "".
 
     Args:
         source: the other file.
@@ -88,7 +88,7 @@ def copy_tags(source: Path, target: Path, *, treatment: str = "", md5: bool = Fa
 
 
 def _note_lost(source: Path, kind: str, new_kind: str) -> str:
-    """Name the chunks of a file that another container, or our writer of its own, does not take."""
+    """Return a note on the chunks of a file that the written container, or our writer of the same one, drops."""
     with source.open("rb") as file:
         names = chunk_names(file)
         mask = channel_mask(file)
@@ -100,7 +100,7 @@ def _note_lost(source: Path, kind: str, new_kind: str) -> str:
 
 
 def _copy_mask(source: Path, target: Path) -> None:
-    """Give a WAV file the mask of speakers of another, where both have one."""
+    """Copy the speaker mask of a WAV file to another, where both have one."""
     with source.open("rb") as given, target.open("r+b") as file:
         found, place = channel_mask(given), channel_mask(file)
         if found is not None and place is not None:
@@ -109,7 +109,7 @@ def _copy_mask(source: Path, target: Path) -> None:
 
 
 def read_tags(path: Path) -> Tags:
-    """Text and pictures of a file of any kind; none where it has none.
+    """Read the tags of a file of any format; empty where it has none.
 
     Raises:
         mutagen.MutagenError: they are damaged.

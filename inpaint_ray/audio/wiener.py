@@ -45,7 +45,7 @@ def wiener_frames(magnitudes: Tensor, lost: Tensor) -> Tensor:
 
 
 def _fill(magnitudes: Tensor, lost: Tensor) -> Tensor:
-    """Of a stretch that has one covariance: (..., T, F) and (..., T) to (..., T, F)."""
+    """Fill lost frames of a stretch with one covariance: (..., T, F) and (..., T) to (..., T, F)."""
     known = (~lost).unsqueeze(-2).to(magnitudes.dtype)  # (..., 1, T)
     values = magnitudes.masked_fill(lost.unsqueeze(-1), 0.0).transpose(-1, -2)  # (..., F, T)
     mean = values.sum(dim=-1, keepdim=True) / known.sum(dim=-1, keepdim=True).clamp(min=1)
@@ -62,14 +62,14 @@ def _fill(magnitudes: Tensor, lost: Tensor) -> Tensor:
 
 
 def _correlate(values: Tensor) -> Tensor:
-    """Sums of products of frames at each distance, (..., T)."""
+    """Sum the products of frames at each distance, (..., T)."""
     num_frames = values.shape[-1]
     spectrum = torch.fft.rfft(values, 2 * num_frames)
     return torch.fft.irfft(spectrum.abs().square(), 2 * num_frames)[..., :num_frames]
 
 
 def _spectrum(covariance: Tensor) -> Tensor:
-    """Eigenvalues of the covariance of 2 T frames in a ring, mean 1, none negative: (..., F, T + 1)."""
+    """Compute eigenvalues of the circulant covariance of 2 T frames, mean 1, none negative: (..., F, T + 1)."""
     variance = covariance[..., :1]
     shared = covariance.sum(dim=-2, keepdim=True) / variance.sum(dim=-2, keepdim=True).clamp(min=1e-20)
     num_frames = covariance.shape[-1]
@@ -83,13 +83,13 @@ def _spectrum(covariance: Tensor) -> Tensor:
 
 
 def _apply(spectrum: Tensor, weights: Tensor) -> Tensor:
-    """The covariance of every frame with all others, times their weights: (..., F, T)."""
+    """Multiply the covariance matrix of frames with weights of frames: (..., F, T)."""
     num_frames = weights.shape[-1]
     return torch.fft.irfft(torch.fft.rfft(weights, 2 * num_frames) * spectrum, 2 * num_frames)[..., :num_frames]
 
 
 def _solve(spectrum: Tensor, known: Tensor, deviation: Tensor, start: Tensor) -> Tensor:
-    """Weights of the known frames, so that covariance and noise times them give the deviations: (..., F, T)."""
+    """Solve for the weights of known frames: (covariance + noise) weights = deviations: (..., F, T)."""
     weights = start
     residual = deviation - known * _apply(spectrum, weights) - NOISE * weights
     direction, power = residual, residual.square().sum(dim=-1, keepdim=True)

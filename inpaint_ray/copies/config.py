@@ -1,4 +1,4 @@
-"""What a merge is asked for."""
+"""The settings of a merge."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ class MergeConfig(RestoreConfig):
     """Take the lost samples of every recording from other copies of it, and fill what all have lost."""
 
     copies: tuple[str, ...]
-    """Where other copies are: a folder with the same names, whatever their suffix; a pattern such as
+    """Other copies: a folder with the same names, whatever their suffix; a pattern such as
     transfers/{stem}_b.*, in which {stem} is the name in the input without its suffix; or a .csv of name,copy, a line a
     copy, for the whole archive. Several may be given."""
     copy_gaps: str = AUTO

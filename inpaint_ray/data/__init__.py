@@ -1,1 +1,1 @@
-"""From tracks in storage to batches of patches: listings, shards, and the Ray Data pipeline that makes them."""
+"""The data set: listings of tracks, shards of patches, and batches of patches with damage."""

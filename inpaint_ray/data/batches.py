@@ -15,7 +15,7 @@ from inpaint_ray.audio.damage import FRAMES, Damage, draw_lost_frames
 from inpaint_ray.audio.metrics import NORMALISATION_FLOOR
 from inpaint_ray.data.shards import PatchRows
 
-PATCHES = ("target", "damaged", "lost")  # what of a batch a device needs
+PATCHES = ("target", "damaged", "lost")  # fields of a batch that go to the device
 EVALUATION_SEED = 0  # damage of validation and test patches: the same in every run
 
 
@@ -28,23 +28,23 @@ class Batch:
     lost: Tensor  # (B, T) bool
     track_id: Tensor  # (B,) int64
     patch: Tensor  # (B,) number of the patch in its track
-    genre: list[str] = field(default_factory=list)  # B names, where somebody asks for them
+    genre: list[str] = field(default_factory=list)  # B names; empty in training
 
     def __len__(self) -> int:
         return len(self.lost)
 
     def to(self, device: torch.device) -> "Batch":
-        """The batch with its patches on a device."""
+        """Return the batch with its patches on a device."""
         moved = {name: getattr(self, name).to(device, non_blocking=True) for name in PATCHES}
         return replace(self, **moved)
 
     def without_patches(self) -> "Batch":
-        """Keep the identity of the patches and let go of what holds memory."""
+        """Return the batch without its tensors of patches, which hold memory; tracks and numbers stay."""
         nothing = torch.empty(0)
         return replace(self, target=nothing, damaged=nothing, lost=nothing)
 
     def split(self, parts: int) -> list["Batch"]:
-        """Split the batch into so many parts, or one a patch where it has fewer.
+        """Split the batch into parts, or into single patches where it has fewer than parts.
 
         The sizes of parts differ by one at most, the larger ones first.
         """
@@ -59,7 +59,7 @@ class Batch:
 def damage_rows(
     rows: PatchRows, *, scale: float, seed: int, epoch: int | None = None, damage: tuple[Damage, ...] = FRAMES
 ) -> Batch:
-    """The rows with damage, drawn for each patch from (seed, track_id, patch) and the epoch if given.
+    """Damage rows: frames to lose are drawn for each patch from (seed, track_id, patch) and the epoch, if given.
 
     Args:
         rows: P patches.
@@ -85,7 +85,7 @@ def draw_lost(
     damage: tuple[Damage, ...],
     num_frames: int,
 ) -> NDArray[np.bool_]:
-    """The lost frames of each patch, (P, T)."""
+    """Draw the lost frames of each patch, (P, T)."""
     epochs = () if epoch is None else (epoch,)
     return draw_lost_frames(seed, track_id, patch, *epochs, num_frames=num_frames, damage=damage)
 
@@ -93,7 +93,7 @@ def draw_lost(
 def make_batch(
     magnitudes: Tensor, lost: Tensor, scale: float, track_id: NDArray[np.int64], patch: NDArray[np.int16]
 ) -> Batch:
-    """A batch on the device of its magnitudes.
+    """Make a batch on the device of its magnitudes.
 
     Args:
         magnitudes: (B, T, F) linear.

@@ -1,4 +1,4 @@
-"""A node's decoded patches: a file that all its processes map into memory, filled as row groups are first read.
+"""A node's cache of decoded patches: a file mapped by all its processes, filled on first reading.
 
 Shapes: P = patches of a split, T = frames, F = bins.
 """
@@ -15,18 +15,18 @@ from inpaint_ray.audio.patches import PATCH_BINS, PATCH_FRAMES
 from inpaint_ray.data.schema import Dataset
 from inpaint_ray.data.shards import ROW_GROUP_PATCHES, PatchRows, read_row_group, shard_rows
 
-PAGE = 4096  # where parts of the file begin
+PAGE = 4096  # bytes; parts of the file begin at multiples
 KEPT_FREE = 0.1  # of the disk that a cache leaves
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 IDENTITY = np.dtype([("track_id", "<i8"), ("patch", "<i2"), ("genre", "<i2")])
 
 
 class PatchCache:
     """The patches of a split as its shards have them, decoded, in a local folder.
 
-    One file: a byte for each row group, 1 once it is whole; who each patch is; the magnitudes, (P, T, F). It has holes
-    where nothing was read yet. What a kill leaves is a row group that is not marked, or whole. Whoever deletes the
-    folder harms nobody: processes keep the file that they have until they end.
+    One file: a byte for each row group, 1 once it is whole; the identity of each patch; the magnitudes, (P, T, F). It
+    has holes where nothing was read yet. A kill leaves row groups unmarked, or whole. The folder may be deleted at any
+    time: processes keep the file that they have until they end.
 
     Args:
         folder: on a disk of this machine; made where it is absent.
@@ -60,16 +60,16 @@ class PatchCache:
         self._magnitudes = bytes_[self._magnitudes_at :].view(dtype).reshape(num_rows, PATCH_FRAMES, PATCH_BINS)
 
     def __del__(self) -> None:
-        """Close the file; nothing was opened where it could not be."""
+        """Close the file, if it could be opened."""
         if hasattr(self, "_file"):
             os.close(self._file)
 
     def has(self, uri: str, row_group: int) -> bool:
-        """Return True where a row group of a shard is whole."""
+        """Return True where a row group of a shard is cached whole."""
         return bool(self._done[self._first[uri] + row_group])
 
     def read(self, uri: str, row_group: int, num_rows: int) -> PatchRows:
-        """Read a row group of a shard: a view of what is cached, or decoded, which fills the cache where it has room.
+        """Read a row group of a shard: a view of the cache, or decoded from the shard and then cached.
 
         Processes that want the same one wait for the first to decode it.
         """
@@ -89,7 +89,7 @@ class PatchCache:
         return PatchRows(identity["track_id"], genres, identity["patch"], self._magnitudes[start : start + num_rows])
 
     def _write(self, number: int, rows: PatchRows) -> None:
-        """Fill in a row group, unless the disk has no room for it."""
+        """Write a row group to the cache, unless the disk is too full."""
         disk = shutil.disk_usage(self._folder) if os.path.exists(self._folder) else None
         if disk is None or disk.free - rows.magnitudes.nbytes < KEPT_FREE * disk.total:
             return
@@ -105,7 +105,7 @@ class PatchCache:
             os.fdatasync(self._file)
             os.pwrite(self._file, b"\1", number)
         except OSError as error:
-            if error.errno not in NO_ROOM:
+            if error.errno not in DISK_FULL:
                 raise
 
 

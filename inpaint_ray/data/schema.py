@@ -1,4 +1,4 @@
-"""What a prepared folder holds: the columns of its shards and the record that is written last (DESIGN: dataset.json).
+"""The schema of a prepared folder: the columns of its shards, and dataset.json, which is written last.
 
 OUTPUT/dataset.json, OUTPUT/{train,validation,test}/*.parquet, OUTPUT/rejected/*.parquet
 """
@@ -24,7 +24,7 @@ REJECTED_SCHEMA = pa.schema([("uri", pa.string()), ("error", pa.string())])
 
 
 def patch_schema(dtype: Dtype) -> pa.Schema:
-    """Columns of a shard: track_id, genre, patch (its number in the track), magnitudes (128, 128) linear."""
+    """Return the columns of a shard: track_id, genre, patch (its number in the track), magnitudes (128, 128) linear."""
     magnitudes = pa.fixed_shape_tensor(pa.type_for_alias(dtype), (PATCH_FRAMES, PATCH_BINS))
     return pa.schema(
         [("track_id", pa.int64()), ("genre", pa.string()), ("patch", pa.int16()), ("magnitudes", magnitudes)]
@@ -36,7 +36,7 @@ class Dataset:
     """The content of dataset.json."""
 
     source: str  # URI that the audio came from
-    protocol: str  # how tracks were given to splits
+    protocol: str  # for the assignment of tracks to splits
     dtype: Dtype
     scale: float  # largest training magnitude
     tracks: dict[str, dict[str, int]]  # split -> genre -> tracks that gave patches
@@ -51,11 +51,11 @@ class Dataset:
     fingerprint: str  # of the listing and the settings
     wall_s: float
     format: int = FORMAT
-    uri: str = field(default="", compare=False)  # where it was read from; not stored
+    uri: str = field(default="", compare=False)  # of the folder it was read from; not stored
 
     @property
     def contents(self) -> str:
-        """A digest of what was made, where `fingerprint` is of what was asked for: files may have been read since."""
+        """Return a digest of the content, which may still vary with the same `fingerprint` of listing and settings."""
         made = [self.shards, self.patches, self.tracks, self.seconds, self.grid, self.dtype, self.scale]
         return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -71,7 +71,7 @@ class Dataset:
 
 
 def read_dataset(uri: str) -> Dataset:
-    """The record of a prepared folder.
+    """Read dataset.json of a prepared folder.
 
     Raises:
         DatasetError: nothing was prepared there, or the run that did died before its end.

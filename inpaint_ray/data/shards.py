@@ -1,4 +1,4 @@
-"""Shards: Parquet files of patches, and how they are read."""
+"""Reading of shards: Parquet files of patches."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ ROW_GROUP_PATCHES = 128  # 8 MiB of float32
 
 
 def shard_rows(dataset: Dataset, split: str) -> dict[str, int]:
-    """The URIs of a split's shards, in order of name, and how many patches each holds.
+    """Return the number of patches by URI of a split's shards, in order of name.
 
     Raises:
         DatasetError: the split has no patches.
@@ -29,7 +29,7 @@ def shard_rows(dataset: Dataset, split: str) -> dict[str, int]:
 
 
 def shard_uris(dataset: Dataset, split: str) -> list[str]:
-    """The shards of a split that hold patches.
+    """Return the URIs of a split's shards that hold patches.
 
     Raises:
         DatasetError: the split has no patches.
@@ -49,14 +49,14 @@ class PatchRows:
 
 @contextmanager
 def open_shard(uri: str) -> Iterator[pq.ParquetFile]:
-    """A shard to read from."""
+    """Open a shard for reading."""
     filesystem, path = locate(uri)
     with filesystem.open_input_file(path) as file:
         yield pq.ParquetFile(file)
 
 
 def read_rows(uris: list[str]) -> Iterator[PatchRows]:
-    """All rows of the shards, a row group at a time."""
+    """Yield all rows of the shards, a row group at a time."""
     for uri in uris:
         with open_shard(uri) as parquet:
             for row_group in range(parquet.num_row_groups):
@@ -64,13 +64,13 @@ def read_rows(uris: list[str]) -> Iterator[PatchRows]:
 
 
 def read_row_group(uri: str, row_group: int) -> PatchRows:
-    """The rows of one row group."""
+    """Read the rows of one row group."""
     with open_shard(uri) as parquet:
         return rows_of(parquet.read_row_group(row_group))
 
 
 def join_rows(parts: Iterable[PatchRows], fewest: int) -> Iterator[PatchRows]:
-    """The same rows in larger parts, each but the last of at least so many."""
+    """Join parts of rows into larger ones, each but the last of at least a given number of rows."""
     waiting: list[PatchRows] = []
     for part in parts:
         waiting.append(part)
@@ -91,7 +91,7 @@ def _joined(parts: list[PatchRows]) -> PatchRows:
 
 
 def rows_of(table: pa.Table) -> PatchRows:
-    """The rows of a table with a shard's columns."""
+    """Convert a table with a shard's columns."""
     magnitudes = table["magnitudes"].combine_chunks()
     if isinstance(magnitudes, pa.ChunkedArray):
         magnitudes = magnitudes.chunk(0)

@@ -1,4 +1,4 @@
-"""Tracks and where they come from: the words that all listings share, and the listing of a folder per genre."""
+"""Tracks: the types that all listings share, and the listing of a folder per genre."""
 
 import hashlib
 import itertools
@@ -22,7 +22,7 @@ class Track:
     genre: str
     split: str  # train, validation or test
     num_bytes: int = 0  # of the file; 0 where it was not listed
-    duration_s: float | None = None  # what a list says that its length is
+    duration_s: float | None = None  # by the list
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def list_folders(source: str) -> Listing:
 
 
 def keep_some(tracks: list[Track], limit: int) -> list[Track]:
-    """At most `limit` tracks, taken in turn from every split and genre; more than that only if there are more groups.
+    """Keep at most `limit` tracks, taken in turn from every split and genre; more only if there are more groups.
 
     Every split and genre keeps at least one track, so the result can be longer than a very small limit.
     """
@@ -66,7 +66,7 @@ def keep_some(tracks: list[Track], limit: int) -> list[Track]:
 
 
 def audio_files(source: str) -> list[StoredFile]:
-    """Every audio file below a prefix.
+    """List every audio file below a prefix.
 
     Raises:
         UsageError: there is none.
@@ -86,7 +86,7 @@ def is_audio(name: str) -> bool:
 
 
 def track_id_of(name: str) -> int:
-    """Return a number for a track that has none: 63 bits of the hash of its name."""
+    """Return the id of a track that has none: 63 bits of the hash of its name."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
 
 
@@ -96,7 +96,7 @@ def _hash_split(track_id: int) -> str:
 
 
 def _note_empty_splits(tracks: list[Track]) -> list[str]:
-    """Say in one line, if need be, which splits no track fell into, and the way out."""
+    """Return a note on the splits that no track fell into, with the way out; none where every split has some."""
     empty = [split for split in SPLITS if split not in {track.split for track in tracks}]
     if not empty:
         return []

@@ -1,1 +1,1 @@
-"""How well checkpoints and methods restore what was lost, beside baselines: patches of shards, and clean audio."""
+"""Evaluation of checkpoints and methods beside baselines: on patches of shards, and on clean audio."""

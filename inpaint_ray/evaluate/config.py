@@ -1,4 +1,4 @@
-"""What an evaluation is asked for."""
+"""The settings of an evaluation."""
 
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -35,7 +35,7 @@ class EvaluateConfig:
     split: Literal["auto", "train", "validation", "test"] = "auto"
     """On shards: `auto` takes test, or validation where there is no test split."""
     damage: tuple[str, ...] = ()
-    """How audio is lost: `frames` as in the reference, `packets:20`, `bursts:20`, `gap:50` or `gap:5-100` (ms). On
+    """Loss of audio: `frames` as in the reference, `packets:20`, `bursts:20`, `gap:50` or `gap:5-100` (ms). On
     shards, default `frames`, and where several are given, each patch draws one. On audio every file suffers each in
     turn; the default has all kinds, and `frames` exists in the columns task alone."""
     tasks: tuple[Task, ...] = ("samples", "columns")

@@ -1,4 +1,4 @@
-"""results.json, results.md and results.html in a folder or bucket."""
+"""Writing of results.json, results.md and results.html to a folder or bucket."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ FORMAT = 3  # of results.json
 PAGE = "results.html"
 
 
-def write_results(output: str, *, record: dict[str, Any], text: str, template: str, **shown: Any) -> None:
+def write_results(output: str, *, record: dict[str, Any], text: str, template: str, **content: Any) -> None:
     """Write the three files, the page last: a folder without a page is of an evaluation that was cut short.
 
     Args:
@@ -19,9 +19,9 @@ def write_results(output: str, *, record: dict[str, Any], text: str, template: s
         record: for programs; the format goes before it.
         text: for people.
         template: of the page, a file beside this one.
-        shown: what the template asks for.
+        content: variables of the template.
     """
-    page = render("inpaint_ray.evaluate", template, **shown)
+    page = render("inpaint_ray.evaluate", template, **content)
     whole = finite({"format": FORMAT, **record})
     delete_page(output)
     storage.write_bytes(storage.join(output, "results.json"), (json.dumps(whole, indent=2) + "\n").encode())

@@ -10,7 +10,7 @@ from inpaint_ray.pages.pictures import to_png
 
 
 def draw_bars(groups: Sequence[str], values: Mapping[str, Sequence[Interval]], *, quantity: str) -> bytes:
-    """A group of bars for each genre or folder, a bar for each method, with its interval.
+    """Draw a group of bars for each genre or folder, a bar for each method, with its interval.
 
     Args:
         groups: names along the axis.
@@ -36,7 +36,7 @@ def draw_bars(groups: Sequence[str], values: Mapping[str, Sequence[Interval]], *
 
 
 def draw_lines(classes: Sequence[str], values: Mapping[str, Sequence[Interval]], *, along: str, quantity: str) -> bytes:
-    """A line for each method over classes of damage, with its interval.
+    """Draw a line for each method over classes of damage, with its interval.
 
     Args:
         classes: names along the axis, in order.
@@ -57,7 +57,7 @@ def draw_lines(classes: Sequence[str], values: Mapping[str, Sequence[Interval]],
 
 
 def _plain(name: str) -> str:
-    """A name that is drawn as it is, dollar signs too, which matplotlib would read as formulas."""
+    """Escape the dollar signs of a name, which matplotlib would read as formulas."""
     return name.replace("$", r"\$")
 
 
@@ -67,6 +67,6 @@ def _means(intervals: Sequence[Interval]) -> list[float]:
 
 
 def _errors(intervals: Sequence[Interval]) -> np.ndarray:
-    """Below and above the mean, (2, groups); zero where there is no interval."""
+    """Return the lengths of error bars below and above the mean, (2, groups); zero where there is no interval."""
     errors = [(each.mean - each.low, each.high - each.mean) for each in intervals]
     return np.nan_to_num(np.array(errors).T).clip(min=0)

@@ -35,7 +35,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How much better one method is than another on the same tracks."""
+    """A paired comparison of two methods on the same tracks."""
 
     method: str
     other: str
@@ -44,7 +44,7 @@ class Comparison:
 
     @property
     def answer(self) -> Answer:
-        """The verdict: sure only where the whole interval lies on one side of zero.
+        """Return the verdict: sure only where the whole interval lies on one side of zero.
 
         A method that failed, whose difference is minus infinity, beats none.
         """
@@ -56,12 +56,12 @@ class Comparison:
 
     @property
     def verb(self) -> str:
-        """The answer between the names of the two: "A does NOT beat B"."""
+        """Return the verb between the names of the two: "A does NOT beat B"."""
         return VERBS[self.answer]
 
 
 def mean_intervals(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> list[Interval]:
-    """Means over all patches, with 95 % intervals that regard tracks as the observations.
+    """Compute means over all patches, with 95 % intervals that regard tracks as the observations.
 
     The standard error of this ratio of two sums is the delete-one jackknife's over tracks (Efron and Tibshirani, 1993,
     chapter 11), and the interval Student's t with N - 1 degrees of freedom. Where all tracks have as many patches, this

@@ -1,1 +1,1 @@
-"""Filling gaps: pure functions from a damaged waveform or spectrogram, and a model, to a whole one."""
+"""Filling of gaps: pure functions from a damaged waveform or spectrogram, and a model, to a whole one."""

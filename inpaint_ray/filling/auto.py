@@ -1,4 +1,4 @@
-"""The additions of `auto` to autoregressive fills: the same music elsewhere in the recording, then lacking energy.
+"""Steps of `auto` after autoregressive fills: retrieval of the same music elsewhere, then addition of lacking energy.
 
 Shapes: c = channels, n = samples.
 """
@@ -26,7 +26,7 @@ LEFT_CONTEXT_S = 0.37  # on either side of what a source leaves to fill: what au
 
 @dataclass(frozen=True)
 class Sources:
-    """A stretch of a recording in which the surroundings of gaps are looked for."""
+    """A stretch of a recording that is searched for music like that around gaps."""
 
     samples: NDArray  # (c, n); what stands in lost samples is not looked at
     lost: NDArray[np.bool_]  # (c, n)
@@ -35,7 +35,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class Known:
-    """Evidence of how good a gap's fill is."""
+    """Evidence of the quality of a gap's fill."""
 
     method: str
     level_db: float | None = None  # SNR that the power of the autoregressive fill suggests, before others lent it some
@@ -43,13 +43,13 @@ class Known:
     pseudo_db: float = -np.inf  # SNR of autoregressive fills beside it, where they were made
 
     def measured(self, filled: NDArray, gap: Gap, sample_rate: int) -> "Known":
-        """The same with its level, of the fill as it stands where none was measured before."""
+        """Return the evidence with the fill's level, measured now unless it was before."""
         if self.level_db is not None:
             return self
         return replace(self, level_db=_level(filled, gap, sample_rate)[0])
 
     def expected_snr_db(self, seconds: float) -> float:
-        """The SNR that is expected of the fill of a gap of so many seconds."""
+        """Estimate the SNR of the fill of a gap from its length in seconds."""
         assert self.level_db is not None
         return expected_db(self.method, seconds, self.level_db, self.trust_db, self.pseudo_db)
 
@@ -61,7 +61,7 @@ def retrieve(
     sample_rate: int,
     sources: Sources,
 ) -> dict[Gap, Known]:
-    """Fill gaps again, in place, from the same music elsewhere, where that is trusted.
+    """Fill gaps again, in place, from the same music elsewhere, where the match is trusted.
 
     Args:
         filled: (c, n), autoregressively.
@@ -91,12 +91,12 @@ def retrieve(
 
 
 def _joined(gaps: list[Gap]) -> list[tuple[int, int]]:
-    """The stretches in which any channel has a gap, in order."""
+    """Join the gaps of all channels: the stretches in which any has one, in order."""
     return [(gap.start, gap.stop) for gap in join_events(Event(0, gap.start, gap.stop) for gap in gaps)]
 
 
 class _Search:
-    """Sources of gaps in order of their place; the index is made when it is asked for, of some minutes at a time."""
+    """A search for sources of gaps, in order of time; its index is made on demand, of some minutes at a time."""
 
     def __init__(self, sources: Sources, sample_rate: int, longest: int) -> None:
         self._sources, self._rate, self._longest = sources, sample_rate, longest
@@ -113,7 +113,7 @@ class _Search:
         return surroundings.best(places, self._index.factor), surroundings
 
     def _indexed(self, start: int, stop: int) -> tuple[int, int]:
-        """The part of the sources in which a gap is looked for."""
+        """Index the part of the sources around a gap, unless that was done; returns the part's bounds."""
         reach, length = round(SEARCH_S * self._rate), self._sources.samples.shape[1]
         near = start - self._part[0] >= min(reach // 2, start) and self._part[1] - stop >= min(
             reach // 2, length - stop
@@ -127,7 +127,7 @@ class _Search:
 
 
 def _known(filled: NDArray, lost: NDArray[np.bool_], gaps: list[Gap], sample_rate: int, match: Match | None) -> Known:
-    """Evidence from autoregressive fills and the match, for gaps that share a source."""
+    """Collect evidence from autoregressive fills and the match, for gaps that share a source."""
     levels = [_level(filled, gap, sample_rate)[0] for gap in gaps]
     longest = max(gap.stop - gap.start for gap in gaps) / sample_rate
     level, trust = float(np.mean(levels)), -np.inf if match is None else match.trust_db
@@ -138,7 +138,7 @@ def _known(filled: NDArray, lost: NDArray[np.bool_], gaps: list[Gap], sample_rat
 
 
 def _level(filled: NDArray, gap: Gap, sample_rate: int) -> tuple[float, float]:
-    """The level of a gap's fill, in dB, and the power around it."""
+    """Measure the level of a gap's fill, in dB, and the power around it."""
     channel = filled[gap.channel]
     around = channel[max(2 * gap.start - gap.stop - sample_rate, 0) : 2 * gap.stop - gap.start + sample_rate]
     first = gap.start - max(2 * gap.start - gap.stop - sample_rate, 0)

@@ -37,7 +37,7 @@ EXTRAPOLATION_NOISE = 1e-9  # extrapolated tones must not die away
 
 
 @dataclass(frozen=True)
-class _Block:
+class _GapGroup:
     """Neighbouring gaps that are solved together, and the known or already filled samples that may be looked at."""
 
     gaps: list[tuple[int, int]]  # start and stop of each, in samples
@@ -57,7 +57,7 @@ def fill_gaps(
     order_scale: float = 1.0,
     context_orders: int = CONTEXT_ORDERS,
 ) -> NDArray[np.float64]:
-    """The signal with its gaps filled; cost follows the number and length of the gaps, not the signal's.
+    """Fill the gaps of a signal; the cost follows the number and length of the gaps, not the signal's.
 
     Args:
         signal: (n,), finite where it is not lost; what stands in lost samples is not looked at.
@@ -78,21 +78,21 @@ def fill_gaps(
     order = max(round(order_scale * _order(sample_rate)), 2)
     near_edge = np.minimum(starts, len(filled) - stops) < order
     solved = lengths <= np.where(near_edge, MAX_SOLVED, max(MAX_SOLVED, min(max_solved_s * sample_rate, MOST_SOLVED)))
-    walls = _Walls(starts[~solved], stops[~solved], len(filled))
+    limits = _Limits(starts[~solved], stops[~solved], len(filled))
     gaps = list(zip(starts[solved].tolist(), stops[solved].tolist(), strict=True))
-    blocks = list(_blocks(gaps, walls, order, context_orders))
-    for number, block in enumerate(blocks):
-        following = blocks[number + 1].gaps[0][0] if number + 1 < len(blocks) else block.after
-        _solve(filled, block, after=min(block.after, following), seed=True)
-    for block in blocks:
-        _solve(filled, block, after=block.after, seed=False)
+    groups = list(_groups(gaps, limits, order, context_orders))
+    for number, group in enumerate(groups):
+        following = groups[number + 1].gaps[0][0] if number + 1 < len(groups) else group.after
+        _solve(filled, group, after=min(group.after, following), seed=True)
+    for group in groups:
+        _solve(filled, group, after=group.after, seed=False)
     extrapolated = ~solved & (lengths <= max_gap_s * sample_rate)
     for start, stop in zip(starts[extrapolated].tolist(), stops[extrapolated].tolist(), strict=True):
-        before, after = walls.around(start, stop, EXTRAPOLATION_ORDERS * order)
+        before, after = limits.around(start, stop, EXTRAPOLATION_ORDERS * order)
         filled[start:stop] = _extrapolate(filled[before:start], filled[stop:after], stop - start, order)
     too_long = lengths > max_gap_s * sample_rate
     for start, stop in zip(starts[too_long].tolist(), stops[too_long].tolist(), strict=True):
-        before, after = walls.around(start, stop, EXTRAPOLATION_ORDERS * order)
+        before, after = limits.around(start, stop, EXTRAPOLATION_ORDERS * order)
         filled[start:stop] = _fade(filled[before:start], filled[stop:after], stop - start, order, sample_rate)
     return filled
 
@@ -102,45 +102,45 @@ def _order(sample_rate: int) -> int:
     return min(max(round(ORDER_S * sample_rate), low, 32), MAX_ORDER)
 
 
-class _Walls:
-    """What no context may reach across: the ends of the signal and the long gaps."""
+class _Limits:
+    """Limits that no context may cross: the ends of the signal and the long gaps."""
 
     def __init__(self, starts: NDArray[np.int64], stops: NDArray[np.int64], num_samples: int) -> None:
         self._lefts = np.concatenate([[0], stops])
         self._rights = np.concatenate([starts, [num_samples]])
 
     def around(self, start: int, stop: int, context: int) -> tuple[int, int]:
-        """First, and one past the last, of at most `context` samples on either side of a stretch."""
+        """Return start and stop of a stretch with at most `context` samples on either side."""
         left = self._lefts[np.searchsorted(self._lefts, start, side="right") - 1]
         right = self._rights[np.searchsorted(self._rights, stop, side="left")]
         return max(int(left), start - context), min(int(right), stop + context)
 
 
-def _blocks(gaps: list[tuple[int, int]], walls: _Walls, order: int, context_orders: int) -> Iterator[_Block]:
+def _groups(gaps: list[tuple[int, int]], limits: _Limits, order: int, context_orders: int) -> Iterator[_GapGroup]:
     """Join gaps that lie within an order of each other, as far as the size of one solution allows."""
     joined: list[tuple[int, int]] = []
     for gap in [*gaps, None]:
-        if joined and (gap is None or not _joins(joined, gap, walls, order)):
-            before, after = walls.around(joined[0][0], joined[-1][1], context_orders * order)
-            yield _Block(joined, before, after, order, context_orders)
+        if joined and (gap is None or not _joins(joined, gap, limits, order)):
+            before, after = limits.around(joined[0][0], joined[-1][1], context_orders * order)
+            yield _GapGroup(joined, before, after, order, context_orders)
             joined = []
         if gap is not None:
             joined = [*joined, gap]
 
 
-def _joins(joined: list[tuple[int, int]], gap: tuple[int, int], walls: _Walls, order: int) -> bool:
+def _joins(joined: list[tuple[int, int]], gap: tuple[int, int], limits: _Limits, order: int) -> bool:
     num_lost = sum(stop - start for start, stop in [*joined, gap])
     span = gap[1] - joined[0][0]
     near = gap[0] - joined[-1][1] < order and span <= JOINT_ORDERS * order and num_lost <= MAX_JOINT
-    return near and walls.around(*joined[-1], order)[1] > gap[0]
+    return near and limits.around(*joined[-1], order)[1] > gap[0]
 
 
-def _solve(filled: NDArray[np.float64], block: _Block, *, after: int, seed: bool) -> None:
-    """Fill one block in place; the seed is the first fill, which starts from nothing."""
-    first = block.gaps[0][0] - block.before
-    mirrored = after - block.gaps[-1][1] < min(first, block.order)  # the poorer side is put first
-    window = filled[block.before : after].copy()
-    index = np.concatenate([np.arange(start, stop) for start, stop in block.gaps]) - block.before
+def _solve(filled: NDArray[np.float64], group: _GapGroup, *, after: int, seed: bool) -> None:
+    """Fill one group in place; the seed is the first fill, which starts from nothing."""
+    first = group.gaps[0][0] - group.before
+    mirrored = after - group.gaps[-1][1] < min(first, group.order)  # the poorer side is put first
+    window = filled[group.before : after].copy()
+    index = np.concatenate([np.arange(start, stop) for start, stop in group.gaps]) - group.before
     scale = np.abs(window).max()
     num_known = len(window) - len(index)
     if scale == 0 or num_known < 2:
@@ -148,20 +148,20 @@ def _solve(filled: NDArray[np.float64], block: _Block, *, after: int, seed: bool
     window /= scale
     if mirrored:
         window, index = window[::-1].copy(), len(window) - 1 - index[::-1]
-    envelope = _envelope(window, int(index[0]), int(index[-1]) + 1, block.order)
+    envelope = _envelope(window, int(index[0]), int(index[-1]) + 1, group.order)
     window /= envelope
     if seed:
-        correlations = [_seed_correlation(window, index, _within(block.order // 2, num_known))]
+        correlations = [_seed_correlation(window, index, _within(group.order // 2, num_known))]
     else:
-        correlations = _leaning_correlations(window, index, _within(block.order, num_known), block.context_orders)
+        correlations = _leaning_correlations(window, index, _within(group.order, num_known), group.context_orders)
     window[index] = 0.0
     predictors = [predictor(correlation, noise=WHITE_NOISE) for correlation in correlations]
     values = scale * envelope[index] * least_error(window, index, *predictors)
-    filled[block.before + (len(window) - 1 - index if mirrored else index)] = values
+    filled[group.before + (len(window) - 1 - index if mirrored else index)] = values
 
 
 def _envelope(window: NDArray[np.float64], start: int, stop: int, order: int) -> NDArray[np.float64]:
-    """A level that grows or decays across a gap as the window does, to be divided by: (w,)."""
+    """Estimate the exponential growth or decay of a window across its gap, to be divided by: (w,)."""
     reach = LEVEL_ORDERS * order
     before, after = window[max(start - reach, 0) : start], window[stop : stop + reach]
     if len(before) < order or len(after) < order or not (before.any() and after.any()):
@@ -172,27 +172,27 @@ def _envelope(window: NDArray[np.float64], start: int, stop: int, order: int) ->
 
 
 def _within(order: int, num_known: int) -> int:
-    """The order, or what so many known samples can carry."""
+    """Return the order, limited to what the known samples can support."""
     return max(min(order, num_known // 3), 1)
 
 
 def _seed_correlation(window: NDArray[np.float64], index: NDArray[np.int64], order: int) -> NDArray[np.float64]:
-    """Autocorrelation of what lies before and after the gaps, and between them where there are several: (p + 1,)."""
+    """Compute the autocorrelation of what lies before, after and between the gaps: (p + 1,)."""
     first, last = int(index[0]), int(index[-1]) + 1
     reach = CONTEXT_ORDERS * order
     before, after = window[max(first - reach, 0) : first], window[last : last + reach][::-1]
-    pieces = [
+    stretches = [
         side * _rise(len(side)) * _rise(round(SEED_EDGE * len(side)), len(side))[::-1] for side in (before, after)
     ]
     if last - first > len(index):
-        pieces.append(window[first:last])
-    return sum((autocorrelation(piece, order) for piece in pieces if len(piece)), np.zeros(order + 1))
+        stretches.append(window[first:last])
+    return sum((autocorrelation(stretch, order) for stretch in stretches if len(stretch)), np.zeros(order + 1))
 
 
 def _leaning_correlations(
     window: NDArray[np.float64], index: NDArray[np.int64], order: int, context_orders: int
 ) -> list[NDArray[np.float64]]:
-    """Autocorrelations of the window, (p + 1,), weighted towards what comes before the gaps and what comes after."""
+    """Compute two autocorrelations of the window, (p + 1,), weighted towards the sound before and after the gaps."""
     first, last = int(index[0]), int(index[-1]) + 1
     inside = np.ones(last - first) if first else _rise(last)  # no sharp edge where there is nothing before the gap
     correlations = []
@@ -205,7 +205,7 @@ def _leaning_correlations(
 
 
 def _rise(num_samples: int, length: int | None = None) -> NDArray[np.float64]:
-    """Weights from 0 to 1 in so many samples, then 1 up to the length."""
+    """Return weights that rise from 0 to 1 over some samples, then stay 1 up to the length."""
     weight = np.ones(num_samples if length is None else length)
     weight[:num_samples] = np.sin(np.pi / 2 * (np.arange(num_samples) + 0.5) / max(num_samples, 1)) ** 2
     return weight
@@ -240,7 +240,7 @@ def _extrapolate(
 def _fade(
     before: NDArray[np.float64], after: NDArray[np.float64], num_lost: int, order: int, sample_rate: int
 ) -> NDArray[np.float64]:
-    """Sound that dies away into a gap from either side, silence between: (num_lost,)."""
+    """Let sound die away into a gap from either side, with silence between: (num_lost,)."""
     length = min(round(FADE_S * sample_rate), num_lost // 2)
     nothing, faded = np.zeros(0), np.zeros(num_lost)
     weight = _rise(length)

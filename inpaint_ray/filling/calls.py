@@ -1,4 +1,4 @@
-"""The Python calls that need neither Ray nor storage: arrays in, the same kind of arrays out."""
+"""The Python calls that fill known gaps: arrays in, the same kind of arrays out; neither Ray nor storage."""
 
 from functools import partial
 from pathlib import Path
@@ -76,5 +76,5 @@ def inpaint_magnitudes(magnitudes: Magnitudes, lost: Magnitudes, checkpoint: str
 
 
 def restorer_of(checkpoint: Checkpoint) -> RestoreMagnitudes:
-    """(magnitudes (B, T, F), lost (B, T)) -> filled magnitudes, by the checkpoint's model."""
+    """Return the function (magnitudes (B, T, F), lost (B, T)) -> filled magnitudes of a checkpoint's model."""
     return partial(restore_magnitudes, model=checkpoint.model, scale=checkpoint.scale)

@@ -1,4 +1,4 @@
-"""A gap in one channel while another one sounds on: what the channels share is taken from the other one.
+"""Filling of a gap in one channel while another one sounds on, with what the two share.
 
 Shapes: c = channels, n = samples of each, w = samples of a window around a gap, t = taps of a filter.
 """
@@ -22,7 +22,7 @@ Fill = Callable[[Signal, NDArray[np.bool_]], Signal]  # (w,) and lost, (w,) -> (
 
 
 def known_elsewhere(lost: NDArray[np.bool_], sample_rate: int) -> NDArray[np.bool_]:
-    """Samples in gaps throughout which, and a little around, at least one other channel is known; (c, n) -> (c, n)."""
+    """Mark samples in gaps throughout which, and a little around, another channel is known: (c, n) -> (c, n)."""
     known = np.zeros_like(lost)
     for channel in range(len(lost)):
         for start, stop in zip(*find_runs(lost[channel]), strict=True):
@@ -33,7 +33,7 @@ def known_elsewhere(lost: NDArray[np.bool_], sample_rate: int) -> NDArray[np.boo
 def fill_from_others(
     filled: NDArray, lost: NDArray[np.bool_], chosen: NDArray[np.bool_], sample_rate: int, fill: Fill
 ) -> None:
-    """Fill gaps of single channels again, in place, with the help of the channel that resembles them most.
+    """Fill gaps of single channels again, in place, with the help of the most similar other channel.
 
     The other channel through the best filter from one to the other is taken away around a gap, what remains is filled
     by itself, and the filtered channel is added again.
@@ -67,7 +67,7 @@ def _others(lost: NDArray[np.bool_], channel: int, start: int, stop: int, sample
 
 
 def _shared(window: Signal, other: Signal, gap: NDArray[np.bool_], sample_rate: int) -> Signal:
-    """The other channel, filtered so that it is nearest to the window outside the gap: (w,)."""
+    """Filter the other channel so that it is nearest to the window outside the gap: (w,)."""
     reach = _reach(sample_rate)
     start, stop = np.flatnonzero(gap)[[0, -1]] + [0, 1]
     weight = np.concatenate([_rise(start), np.zeros(stop - start), _rise(len(window) - stop)[::-1]])

@@ -26,16 +26,16 @@ class Row:
         Args:
             trust_db: of the match.
             level_db: SNR that the power of the autoregressive fill suggests.
-            pseudo_db: SNR of autoregressive fills of pseudo gaps, where the row asks for it and there was room for one.
+            pseudo_db: SNR of autoregressive fills of pseudo gaps, where the row asks for it and one could be placed.
         """
         least = max(level_db / 2 + 2, self.least_trust_db)
         return trust_db > (max(least, pseudo_db, LEAST_TRUST_DB) if pseudo_db > -inf else least)
 
 
-LEAST_TRUST_DB = 3.0  # where pseudo gaps are asked
+LEAST_TRUST_DB = 3.0  # of a match, for rows that ask pseudo gaps
 MOST_KNOWN_DB = 10.0  # of a level, or of pseudo gaps; above it the energy is true already
-MAX_GAP_S = 1.0  # that is predicted; what is longer is silent unless it is found elsewhere
-MAX_FOUND_S = 5.0  # that the same music or another channel may fill
+MAX_GAP_S = 1.0  # longest gap to predict; longer ones are silent unless found elsewhere
+MAX_FOUND_S = 5.0  # longest gap to fill from the same music or another channel
 
 
 AUTO = (
@@ -52,5 +52,5 @@ SHIPPED_ABOVE_S = 0.15  # the shipped network beats Wiener's frames by SNR and L
 
 
 def row_of(seconds: float) -> Row:
-    """The row for a gap of a length; beyond the last, the last."""
+    """Return the row for a gap of a length; beyond the last, the last."""
     return next((row for row in AUTO if seconds <= row.longest_s), AUTO[-1])

@@ -1,4 +1,4 @@
-"""Clipped samples restored consistently: by sparse time-frequency coefficients, and never inside the clip level.
+"""Consistent declipping: sparse time-frequency coefficients, and no sample below its clip level.
 
 Social sparsity (Siedenburg, Kowalski and Doerfler, 2014): coefficients of a tight Gabor frame are shrunk by the energy
 of their neighbourhoods (persistent empirical Wiener), while what they synthesise is drawn to the known samples, and
@@ -29,7 +29,7 @@ CONTEXT_S = 0.15
 
 
 def declip(samples: NDArray, clipped: NDArray[np.bool_], sample_rate: int) -> NDArray:
-    """The samples with clipped ones restored; every other one is the input's, bit for bit.
+    """Restore clipped samples; every other one is the input's, bit for bit.
 
     Args:
         samples: (n,) or (c, n) float, finite; clipped samples stand at their clip level.
@@ -49,7 +49,7 @@ def declip(samples: NDArray, clipped: NDArray[np.bool_], sample_rate: int) -> ND
 
 
 def _stretches(clipped: NDArray[np.bool_], rate: int) -> list[tuple[int, int]]:
-    """Stretches around clipped samples; a later one sees what the one before restored."""
+    """Return the stretches around clipped samples, in order; each is solved with the ones before it restored."""
     context, longest = round(CONTEXT_S * rate), round(STRETCH_S * rate)
     starts, stops = find_runs(clipped)
     spans: list[tuple[int, int]] = []
@@ -62,7 +62,7 @@ def _stretches(clipped: NDArray[np.bool_], rate: int) -> list[tuple[int, int]]:
 
 
 def _solve(sound: Signal, clipped: NDArray[np.bool_], rate: int) -> Signal:
-    """One stretch, (n,), with clipped samples at or beyond their level."""
+    """Solve one stretch, (n,), with clipped samples at or beyond their level."""
     peak = np.abs(sound).max()
     if peak == 0:
         return sound
@@ -86,7 +86,7 @@ def _solve(sound: Signal, clipped: NDArray[np.bool_], rate: int) -> Signal:
 
 
 def _analyse(sound: Signal, window: Signal, hop: int) -> NDArray[np.complex128]:
-    """(n,) -> (T, F), a tight frame: synthesis is its adjoint, and its inverse."""
+    """Analyse by a tight frame, whose adjoint, the synthesis, is its inverse: (n,) -> (T, F)."""
     frames = np.lib.stride_tricks.sliding_window_view(sound, len(window))[::hop]
     return scipy.fft.rfft(frames * window, axis=1)
 

@@ -1,4 +1,4 @@
-"""The signal-to-noise ratio that a fill is expected to have, from what can be measured without the truth.
+"""The expected signal-to-noise ratio of a fill, estimated without the truth.
 
 `level_db`: least squares loses the power that it cannot predict, so a fill's power over that of its surroundings
 tells how much it knows. `pseudo_db`: SNR of fills of gaps of the same length beside the gap, where the truth is
@@ -36,14 +36,14 @@ Fill = Callable[[Signal, NDArray[np.bool_]], Signal]  # (n,) and lost, (n,) -> (
 
 
 def power_around(filled: Signal, start: int, stop: int, sample_rate: int) -> float:
-    """The geometric mean of the powers before and after a gap, of the one side's at the end of a signal."""
+    """Return the geometric mean of the powers before and after a gap; the one side's at the end of a signal."""
     reach = max((stop - start) // 2, round(SIDE_S * sample_rate))
     sides = [part for part in (filled[max(start - reach, 0) : start], filled[stop : stop + reach]) if len(part)]
     return float(np.exp(np.mean([np.log(np.mean(side**2) + 1e-20) for side in sides]))) if sides else 0.0
 
 
 def level_db(fill: Signal, power: float) -> float:
-    """The SNR that the power of a fill suggests, from 0 to 20 dB.
+    """Estimate an SNR from the power of a fill, 0 to 20 dB.
 
     Args:
         fill: of a gap.
@@ -56,7 +56,7 @@ def level_db(fill: Signal, power: float) -> float:
 
 
 def pseudo_gaps(lost: NDArray[np.bool_], start: int, stop: int) -> list[tuple[int, int]]:
-    """Stretches of the gap's length, two on either side, of which nothing is lost."""
+    """Return known stretches of the gap's length, up to two on either side."""
     length = stop - start
     firsts = (start - 3 * length // 2 - 1, start - 3 * length, stop + length // 2, stop + 2 * length)
     return [
@@ -67,7 +67,7 @@ def pseudo_gaps(lost: NDArray[np.bool_], start: int, stop: int) -> list[tuple[in
 
 
 def fill_pseudo_gap(filled: Signal, start: int, stop: int, sample_rate: int, fill: Fill) -> Signal:
-    """Fill a stretch that is known: (stop - start,)."""
+    """Fill a known stretch as if it were a gap: (stop - start,)."""
     context = round(PSEUDO_CONTEXT_S * sample_rate)
     first, last = max(start - context, 0), min(stop + context, len(filled))
     gap = np.zeros(last - first, dtype=bool)
@@ -76,13 +76,13 @@ def fill_pseudo_gap(filled: Signal, start: int, stop: int, sample_rate: int, fil
 
 
 def snr_db(filled: Signal, truth: Signal) -> float:
-    """Signal-to-noise ratio, from -20 to 60 dB."""
+    """Return the signal-to-noise ratio, limited to -20 to 60 dB."""
     power, error = float(np.sum(truth**2)), float(np.sum((truth - filled) ** 2))
     return float(np.clip(10 * np.log10((power + 1e-20) / (error + 1e-20)), -20, 60))
 
 
 def pseudo_db(filled: Signal, lost: NDArray[np.bool_], start: int, stop: int, sample_rate: int, fill: Fill) -> float:
-    """The mean SNR of the fills of pseudo gaps; minus infinity where there is no room for one."""
+    """Return the mean SNR of the fills of pseudo gaps; minus infinity where none can be placed."""
     ratios = [
         snr_db(fill_pseudo_gap(filled, *gap, sample_rate, fill), filled[gap[0] : gap[1]])
         for gap in pseudo_gaps(lost, start, stop)
@@ -91,7 +91,7 @@ def pseudo_db(filled: Signal, lost: NDArray[np.bool_], start: int, stop: int, sa
 
 
 def features(method: str, seconds: float, level: float, trust: float, pseudo: float) -> tuple[str, Signal]:
-    """The line of COEFFICIENTS that holds for a fill, and what its numbers are multiplied with: (4,).
+    """Return the row of COEFFICIENTS for a fill, and the features that it multiplies: (4,).
 
     Args:
         method: what the fill is made by; what lends it bands, after a plus, does not count.
@@ -108,11 +108,11 @@ def features(method: str, seconds: float, level: float, trust: float, pseudo: fl
 
 
 def expected_db(method: str, seconds: float, level: float, trust: float, pseudo: float) -> float:
-    """The SNR that is expected of a fill, in dB; arguments as for `features`."""
+    """Return the expected SNR of a fill, in dB; arguments as for `features`."""
     kind, values = features(method, seconds, level, trust, pseudo)
     return float(np.clip(values @ COEFFICIENTS[kind], LEAST_DB, MOST_EXPECTED_DB))
 
 
 def in_a_word(expected: float) -> Word:
-    """An expected SNR for people: `sure` from 10 dB on, `likely` from 4 dB on, else `guess`."""
+    """Put an expected SNR into a word: `sure` from 10 dB on, `likely` from 4 dB on, else `guess`."""
     return "sure" if expected >= SURE_DB else "likely" if expected >= LIKELY_DB else "guess"

@@ -20,7 +20,7 @@ def griffin_lim(
     start: Tensor | None = None,
     lost: Tensor | None = None,
 ) -> Tensor:
-    """A signal whose spectrogram has about these magnitudes.
+    """Synthesise a signal whose spectrogram has about these magnitudes.
 
     Without `start` and `lost` and with momentum 0 it is the reference's synthesis: zero initial phase, 100 iterations
     (Griffin and Lim, 1984). Momentum 0.99 is the accelerated form (Perraudin, Balazs and Sondergaard, 2013).

@@ -1,4 +1,4 @@
-"""A gap filled from the same music elsewhere in the recording, and how far that is to be trusted.
+"""Matching of a gap with the same music elsewhere in the recording, and the evidence for each match.
 
 From each source a short filter leads to the surroundings of the gap: gain, equalisation and a fraction of a sample of
 delay at once. A filter fitted on one side is tried on the other: what it predicts there, it predicts in the gap.
@@ -19,14 +19,14 @@ REACH_S = 12 / 44_100  # of a filter, to either side
 RIDGE = 1e-3  # share of the source's power
 REFINE_STEPS = 1.5  # of the low rate, to either side, in which the best sample is looked for
 AT_ONCE = 4096  # samples of the surroundings
-SECOND_DB = 0.3  # that a second source must add to the trust
+SECOND_DB = 0.3  # least gain in trust by a second source
 
 Signal = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Match:
-    """Sources of a gap."""
+    """The sources matched to a gap, with filters and evidence."""
 
     shifts: tuple[int, ...]  # from the gap to each source, in samples
     trust_db: float  # SNR on either side by filters from the other one, the lesser
@@ -34,19 +34,19 @@ class Match:
 
 @dataclass(frozen=True)
 class _Fit:
-    """Sums of least squares over one side, all channels apart."""
+    """Sums of least squares over one side of a gap, for each channel."""
 
     power: Signal  # (c,)
     crossed: Signal  # (c, t)
     gram: Signal  # (c, t, t)
 
     def taps(self, share: float) -> Signal:
-        """The filters, (c, t), with a share of the source's power added to it."""
+        """Solve for the filters, (c, t), regularised by a share of the source's power."""
         ridge = share * np.trace(self.gram, axis1=1, axis2=2)[:, None, None] / self.gram.shape[1] + 1e-12
         return solve(self.gram + ridge * np.eye(self.gram.shape[1]), self.crossed[..., None], assume_a="pos")[..., 0]
 
     def snr_db(self, taps: Signal) -> float:
-        """The part of this side that filters leave."""
+        """Return the SNR of this side as filters predict it."""
         error = self.power - 2 * np.sum(taps * self.crossed, axis=1) + np.einsum("ci,cij,cj->c", taps, self.gram, taps)
         return float(10 * np.log10(max(self.power.sum(), 1e-20) / max(error.sum(), 1e-20)))
 
@@ -79,7 +79,7 @@ class Surroundings:
         self._target = np.where(known, samples[:, self._first : self._last].astype(np.float64), 0.0)
 
     def best(self, shifts: list[int], steps: int) -> Match | None:
-        """The source, or the two, that are to be trusted most; None where there is none.
+        """Find the most trusted source, or two; None where there is none.
 
         Args:
             shifts: from the gap to each source, to about `steps` samples.
@@ -100,26 +100,26 @@ class Surroundings:
         return pair if pair.trust_db > best.trust_db + SECOND_DB else best
 
     def source(self, match: Match, first: int, last: int) -> Signal:
-        """The filtered sources over a stretch, (c, w), that is counted from `origin` samples before the recording's."""
+        """Return the filtered sources over a stretch, (c, w), whose samples are counted from `origin`."""
         first, last = first - self._origin, last - self._origin
         taps = self._joined(self._fits(match.shifts)).taps(self._ridge)
         parts = np.split(taps, len(match.shifts), axis=1)
         made = np.zeros((len(self._samples), last - first))
         for shift, filters in zip(match.shifts, parts, strict=True):
-            piece, _ = self._piece(first + shift, last + shift)
+            stretch, _ = self._padded(first + shift, last + shift)
             for channel in range(len(made)):
-                made[channel] += fftconvolve(piece[channel], filters[channel], mode="valid")
+                made[channel] += fftconvolve(stretch[channel], filters[channel], mode="valid")
         return made
 
     def _refine(self, shift: int, reach: int) -> int:
-        """The shift to the sample."""
+        """Refine a shift to the sample."""
         weighted = self._target * self._weight
         values, _ = self._cut(self._first + shift - reach, self._last + shift + reach)
         likeness = sum(np.correlate(one, other, mode="valid") for one, other in zip(values, weighted, strict=True))
         return shift + int(np.argmax(likeness)) - reach
 
     def sides_db(self, shifts: tuple[int, ...]) -> tuple[float, float]:
-        """SNR before and after the gap by filters from the other side; minus infinity where one is silent or lost."""
+        """Return the SNR before and after the gap by filters of the other side; minus infinity where silent or lost."""
         before, after = self._fits(shifts)
         if not (before.power.any() and after.power.any()):
             return -np.inf, -np.inf
@@ -129,7 +129,7 @@ class Surroundings:
         return min(self.sides_db(shifts))
 
     def _fits(self, shifts: tuple[int, ...]) -> tuple[_Fit, _Fit]:
-        """The sums before and after the gap, computed once."""
+        """Return the sums before and after the gap, computed once for each shift."""
         if shifts not in self._fitted:
             self._fitted[shifts] = self._fit_sides(shifts)
         return self._fitted[shifts]
@@ -137,15 +137,15 @@ class Surroundings:
     def _fit_sides(self, shifts: tuple[int, ...]) -> tuple[_Fit, _Fit]:
         columns, weight = [], self._weight.copy()
         for shift in shifts:
-            piece, whole = self._piece(self._first + shift, self._last + shift)
-            columns.append(np.lib.stride_tricks.sliding_window_view(piece, 2 * self._reach + 1, axis=1)[..., ::-1])
+            stretch, whole = self._padded(self._first + shift, self._last + shift)
+            columns.append(np.lib.stride_tricks.sliding_window_view(stretch, 2 * self._reach + 1, axis=1)[..., ::-1])
             weight[~whole] = 0.0
         length = self._last - self._first
         before, after = (0, self._start - self._first), (self._stop - self._first, length)
         return self._sums(columns, weight, *before), self._sums(columns, weight, *after)
 
     def _sums(self, columns: list[Signal], weight: Signal, start: int, stop: int) -> _Fit:
-        """The sums over a part of the surroundings, some samples of a channel at a time: all would be a big matrix."""
+        """Compute the sums over a part of the surroundings, some samples at a time: all would be a large matrix."""
         num_channels, num_taps = len(self._target), len(columns) * columns[0].shape[2]
         power = np.zeros(num_channels)
         crossed, gram = np.zeros((num_channels, num_taps)), np.zeros((num_channels, num_taps, num_taps))
@@ -164,15 +164,15 @@ class Surroundings:
         one, other = fits
         return _Fit(one.power + other.power, one.crossed + other.crossed, one.gram + other.gram)
 
-    def _piece(self, first: int, last: int) -> tuple[Signal, NDArray[np.bool_]]:
-        """A stretch with the reach of the filter on either side, and where (w,) the filter reaches no lost sample."""
+    def _padded(self, first: int, last: int) -> tuple[Signal, NDArray[np.bool_]]:
+        """Return a stretch with the filter's reach on either side, and, (w,), where it reaches no lost sample."""
         values, known = self._cut(first - self._reach, last + self._reach)
         count = np.concatenate([[0], np.cumsum(known)])
         width = 2 * self._reach + 1
         return values, count[width:] - count[:-width] == width
 
     def _cut(self, first: int, last: int) -> tuple[Signal, NDArray[np.bool_]]:
-        """A stretch, zero where it is lost or outside, (c, w), and what of it is known, (w,)."""
+        """Return a stretch, (c, w), zero where lost or outside, and the mask of its known samples, (w,)."""
         inside = slice(max(first, 0), max(min(last, self._samples.shape[1]), 0))
         values = np.zeros((len(self._samples), last - first))
         known = np.zeros(last - first, dtype=bool)

@@ -1,4 +1,4 @@
-"""The names of methods and efforts, and the kind of function that a network is; knows no torch."""
+"""The names of methods and efforts, and the type of a network's function; imports no torch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ NEEDS_MODEL: tuple[Method, ...] = ("model", "griffin_lim")
 
 @dataclass(frozen=True)
 class ForLongGaps:
-    """A network that `auto` asks for gaps above a length alone; it is loaded when the first of them comes."""
+    """A network that `auto` uses for gaps above a length alone; it is loaded for the first of them."""
 
     load: Callable[[], "RestoreMagnitudes"]
     longer_than_s: float

@@ -1,4 +1,4 @@
-"""A fill with the energy that its surroundings predict.
+"""Mixtures of two fills with the energy that the gap's surroundings predict.
 
 Least squares gives the expected value, which is near zero where music is noise: the fill of a long gap is too quiet.
 Another fill, less near to the waveform but of the right level, lends it bands, the cheapest first, until the change
@@ -21,7 +21,7 @@ Signal = NDArray[np.float64]
 
 
 def mix_bands(fill: Signal, other: Signal, budget: float, sample_rate: int) -> Signal:
-    """The fill of a gap with bands of another one.
+    """Mix bands of another fill into the fill of a gap.
 
     Args:
         fill: (g,).
@@ -49,7 +49,7 @@ def mix_bands(fill: Signal, other: Signal, budget: float, sample_rate: int) -> S
 
 
 def _affordable(costs: Signal, budget: float) -> Signal:
-    """The share of each cell that is taken, the cheapest first, the last in part: the shape of costs."""
+    """Return the share taken of each cell, the cheapest first, the last in part: in the shape of costs."""
     order = np.argsort(costs, axis=None, kind="stable")
     sums = np.cumsum(costs.ravel()[order])
     whole = int(np.searchsorted(sums, budget, side="right"))
@@ -66,7 +66,7 @@ def _frame(sample_rate: int) -> int:
 
 
 def _spectra(signal: Signal, sample_rate: int) -> NDArray[np.complex128]:
-    """Half-overlapping Hann frames over the signal and half a frame on either side: (T, frame / 2 + 1)."""
+    """Transform half-overlapping Hann frames over the signal and half a frame on either side: (T, frame / 2 + 1)."""
     frame = _frame(sample_rate)
     num_frames = -(-len(signal) // (frame // 2)) + 1
     padded = np.zeros((num_frames + 1) * (frame // 2))
@@ -76,7 +76,7 @@ def _spectra(signal: Signal, sample_rate: int) -> NDArray[np.complex128]:
 
 
 def _signal(spectra: NDArray[np.complex128], length: int, sample_rate: int) -> Signal:
-    """The sum of the frames, whose windows add up to 1: (g,)."""
+    """Add the frames, whose windows add up to 1: (g,)."""
     frame = _frame(sample_rate)
     frames = scipy.fft.irfft(spectra, frame, axis=-1)
     summed = np.zeros((len(frames) + 1, frame // 2))
@@ -90,19 +90,19 @@ def _hann(frame: int) -> Signal:
 
 
 def _bands(num_bins: int, sample_rate: int) -> NDArray[np.int64]:
-    """The band of each bin, thirds of octaves without holes: (bins,)."""
+    """Return the band of each bin, contiguous third octaves: (bins,)."""
     hertz = np.arange(num_bins) * sample_rate / (2 * (num_bins - 1))
     number = np.floor(BANDS_PER_OCTAVE * np.log2(np.maximum(hertz, LOWEST_HZ) / LOWEST_HZ)).astype(int)
     return np.unique(number, return_inverse=True)[1]
 
 
 def _sums(power: Signal, bands: NDArray[np.int64]) -> Signal:
-    """Sums over the bins of each band: (T, B)."""
+    """Sum over the bins of each band: (T, B)."""
     return np.add.reduceat(power, np.flatnonzero(np.diff(bands, prepend=-1)), axis=1)
 
 
 def join_weight(num_samples: int, sample_rate: int, join_s: float = JOIN_S) -> NDArray[np.float64]:
-    """Weight of the new values over a gap: from 0 at its borders to 1 within the time given, (num_samples,)."""
+    """Return the weight of new values over a gap: from 0 at its borders to 1 within the time given, (num_samples,)."""
     length = min(max(round(join_s * sample_rate), 1), (num_samples + 1) // 2)
     place = np.arange(num_samples)
     distance = np.minimum(place, num_samples - 1 - place) + 0.5

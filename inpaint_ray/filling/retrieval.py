@@ -1,4 +1,4 @@
-"""Places of a recording that sound like the surroundings of a gap, looked up in an index at a low rate.
+"""Retrieval of places of a recording that sound like the surroundings of a gap, by an index at a low rate.
 
 Music repeats: a bar, a loop, a chorus. The surroundings of a gap are compared with every place of the recording by
 their normalised correlation, nearest samples weighing most, samples that are lost left out on both sides.
@@ -36,12 +36,12 @@ class Index:
 
     @property
     def hop(self) -> int:
-        """Samples from block to block."""
+        """Return the samples from block to block."""
         return self.block - self.longest + 1
 
 
 def make_index(samples: NDArray, lost: NDArray[np.bool_], sample_rate: int, *, longest_s: float) -> Index:
-    """The index of a recording.
+    """Make the index of a recording.
 
     Args:
         samples: (c, n); what stands in lost samples is not looked at.
@@ -72,7 +72,7 @@ def make_index(samples: NDArray, lost: NDArray[np.bool_], sample_rate: int, *, l
 
 
 def find_places(index: Index, start: int, stop: int, sample_rate: int) -> list[int]:
-    """Shifts from a gap to the places that sound like its surroundings, in samples of the recording; best first.
+    """Find the shifts from a gap to places that sound like its surroundings, in samples of the recording; best first.
 
     No place is given whose own part of the gap is lost or lies outside.
 
@@ -111,7 +111,7 @@ def find_places(index: Index, start: int, stop: int, sample_rate: int) -> list[i
 
 
 def _known_at(anywhere: NDArray[np.bool_], factor: int, length: int) -> NDArray[np.bool_]:
-    """Samples of the low rate whose filter reaches no lost sample: (l,)."""
+    """Mark samples of the low rate whose filter reaches no lost sample: (l,)."""
     count = np.concatenate([[0], np.cumsum(anywhere)])
     centre = np.arange(length) * factor
     reach = (FILTER_ZEROS + 1) * factor  # and the sample before, for the pre-emphasis
@@ -120,7 +120,7 @@ def _known_at(anywhere: NDArray[np.bool_], factor: int, length: int) -> NDArray[
 
 
 def _peaks(likeness: NDArray[np.float32], apart: int) -> list[int]:
-    """The highest places that are so far apart."""
+    """Return the highest peaks that are at least a distance apart."""
     likeness = likeness.copy()
     found: list[int] = []
     for _ in range(MOST_PLACES):

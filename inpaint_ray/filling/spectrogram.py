@@ -1,4 +1,4 @@
-"""Lost frames of a spectrogram filled by a network or by interpolation; known frames stay as they are.
+"""Filling of lost frames of spectrograms by a network or by interpolation; known frames stay as they are.
 
 Shapes: B = spectrograms or patches, T = frames, F = bins.
 """
@@ -49,7 +49,7 @@ def restore_magnitudes(magnitudes: Tensor, lost: Tensor, *, model: nn.Module | N
 def score_patches(
     model: nn.Module, damaged: Tensor, target: Tensor, lost: Tensor, *, scale_ratio: float = 1.0
 ) -> dict[str, Tensor]:
-    """Scores of a batch by patch, for the damaged input, for interpolation and for a network.
+    """Score each patch of a batch: the damaged input, interpolation and a network.
 
     Args:
         model: the network, in evaluation mode.
@@ -87,7 +87,7 @@ def score_patches(
 
 
 def score_magnitudes(filled: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-    """PSNR in dB and NRMSE of each patch, such that means of them can be compared.
+    """Compute PSNR in dB and NRMSE of each patch, such that their means can be compared.
 
     A perfect patch has an infinite PSNR, which no mean can hold: HIGHEST_PSNR is the most that counts. Output that is
     not finite is a failure, and worse than any other: a PSNR of minus infinity and an infinite NRMSE, which no mean
@@ -109,10 +109,10 @@ def score_magnitudes(filled: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def find_changed(damaged: Tensor, target: Tensor) -> Tensor:
-    """The patches that count, (B,) bool: those of (B, 1, T, F) that lost more than silence."""
+    """Mark the patches of (B, 1, T, F) that count, those that lost more than silence: (B,) bool."""
     return (damaged != target).flatten(1).any(dim=1)
 
 
 def _rescale(normalised: Tensor, ratio: float) -> Tensor:
-    """The same magnitudes, normalised by a scale that is smaller by the ratio."""
+    """Normalise magnitudes by a scale that is smaller by the ratio."""
     return (normalised - NORMALISATION_FLOOR) * ratio + NORMALISATION_FLOOR

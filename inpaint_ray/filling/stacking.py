@@ -25,7 +25,7 @@ Signal = NDArray[np.float64]
 
 
 def fill_stacked(signal: Signal, lost: NDArray[np.bool_], sample_rate: int, *, max_gap_s: float) -> Signal:
-    """The signal with its gaps filled, up to 0.1 s by a weighted sum of models, above by the usual one: (n,)."""
+    """Fill gaps of a signal, up to 0.1 s by a weighted sum of models, above by the usual one: (n,)."""
     fills = [fill(signal, lost, max_gap_s=max_gap_s) for fill in _fillers(sample_rate)]
     filled = fills[USUAL].copy()
     for start, stop in zip(*find_runs(lost), strict=True):
@@ -43,7 +43,7 @@ def _fillers(sample_rate: int) -> list[Callable[..., Signal]]:
 
 
 def _weights(filled: Signal, lost: NDArray[np.bool_], start: int, stop: int, sample_rate: int) -> NDArray[np.float64]:
-    """One a model, of sum 1; alike where there is no room for a pseudo gap: (m,)."""
+    """Return a weight for each model, of sum 1; equal where no pseudo gap can be placed: (m,)."""
     products = np.zeros((len(MODELS), len(MODELS)))
     for gap in pseudo_gaps(lost, start, stop):
         truth = filled[gap[0] : gap[1]]

@@ -1,4 +1,4 @@
-"""A stretch of sound from the magnitudes of its lost frames: phase by Griffin-Lim, known samples held.
+"""Synthesis of sound from the magnitudes of lost frames: phase by Griffin-Lim, known samples held.
 
 Shapes: n = samples, T = frames, F = bins.
 """
@@ -40,7 +40,7 @@ def synthesise_gaps(
     *,
     blind: bool = False,
 ) -> Iterator[tuple[int, int, NDArray[np.float64]]]:
-    """Start, stop and new values of each gap.
+    """Yield start, stop and new values of each gap.
 
     Args:
         filled: (n,), every gap filled, from which phases start.
@@ -65,7 +65,7 @@ def _synthesise(
     *,
     blind: bool,
 ) -> NDArray[np.float64]:
-    """One window, (n,), from the network's magnitudes; its phase starts from zero or from the autoregressive fill."""
+    """Synthesise one window, (n,), from magnitudes; its phase starts from zero or from the autoregressive fill."""
     signal = torch.from_numpy(filled.astype(np.float32))
     missing = torch.from_numpy(lost.copy())
     frames = lost_frames(missing, grid)
@@ -90,7 +90,7 @@ def _synthesise(
 
 
 def lost_frames(lost: Tensor, grid: Grid) -> Tensor:
-    """Frames that touch a lost sample: (..., n) bool -> (..., T) bool."""
+    """Mark frames that touch a lost sample: (..., n) bool -> (..., T) bool."""
     num_samples = lost.shape[-1]
     count = torch.nn.functional.pad(lost.long().cumsum(-1), (1, 0))
     first = torch.arange(grid.num_frames(num_samples), device=lost.device) * grid.hop
@@ -99,7 +99,7 @@ def lost_frames(lost: Tensor, grid: Grid) -> Tensor:
 
 
 def _windows(gaps: list[tuple[int, int]], grid: Grid, num_samples: int) -> Iterator[_Window]:
-    """Gaps with their context; gaps whose contexts overlap share a window up to a largest length."""
+    """Yield windows of gaps with their context; overlapping ones are joined up to a largest length."""
     context, longest = CONTEXT_FRAMES * grid.hop, MAX_WINDOW_FRAMES * grid.hop
     joined: list[tuple[int, int]] = []
     for gap in [*gaps, None]:

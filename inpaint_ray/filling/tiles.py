@@ -1,4 +1,4 @@
-"""Networks that take patches of one size only, on spectrograms of any size: overlapping tiles, faded into each other.
+"""Overlapping, cross-faded tiles: spectrograms of any size for networks that take patches of one size only.
 
 Shapes: (B, 1, T, F); tiles of t x f.
 """
@@ -15,7 +15,7 @@ CPU_PATCHES, GPU_PATCHES = 16, 256  # at a time: what the network holds does not
 
 
 def predict(model: nn.Module, magnitudes: Tensor) -> Tensor:
-    """The prediction of any network in evaluation mode, (B, 1, T, F) normalised magnitudes to the same shape.
+    """Predict by any network in evaluation mode: (B, 1, T, F) normalised magnitudes to the same shape.
 
     A network that fits one size only says so by its `patch_shape`.
     """
@@ -26,7 +26,7 @@ def predict(model: nn.Module, magnitudes: Tensor) -> Tensor:
 
 
 def _predict_tiles(model: nn.Module, magnitudes: Tensor, tile_shape: tuple[int, int]) -> Tensor:
-    """Tiles half over each other, weighted by how far from their edges; what is less than a tile is padded."""
+    """Predict by half-overlapping tiles, weighted by the distance from their edges; a smaller input is padded."""
     (num_frames, num_bins), (frames, bins) = magnitudes.shape[-2:], tile_shape
     missing = (0, max(0, bins - num_bins), 0, max(0, frames - num_frames))
     padded = functional.pad(magnitudes, missing, mode="replicate")
@@ -58,5 +58,5 @@ def _starts(length: int, tile: int) -> list[int]:
 
 
 def _fade(size: int) -> Tensor:
-    """(size,) a Hann window without its zeros."""
+    """Return a Hann window without its zeros: (size,)."""
     return torch.hann_window(size + 2, periodic=False)[1:-1]

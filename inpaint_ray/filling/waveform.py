@@ -1,4 +1,4 @@
-"""A damaged waveform -> the same waveform with its gaps filled, by the method that suits their length.
+"""Filling of the gaps of a waveform, each by the method that suits its length.
 
 Only neighbourhoods of gaps are computed, and only lost samples are replaced.
 
@@ -41,9 +41,9 @@ class Fill:
     channel: int
     start: int
     stop: int
-    method: str  # what was used, parts joined by +
+    method: str  # of the fill, parts joined by +
     expected_snr_db: float  # nan where nothing tells
-    known: Known | None = None  # what that was told by
+    known: Known | None = None  # evidence for the expected SNR
 
 
 class Options(TypedDict, total=False):
@@ -58,7 +58,7 @@ class Options(TypedDict, total=False):
 
 
 def fill(samples: NDArray, sample_rate: int, lost: NDArray[np.bool_], **options: Unpack[Options]) -> NDArray:
-    """The samples with their gaps filled: `fill_with_notes` without its notes."""
+    """Fill gaps as `fill_with_notes` does, without the notes."""
     return fill_with_notes(samples, sample_rate, lost, **options)[0]
 
 
@@ -74,7 +74,7 @@ def fill_with_notes(
     max_found_s: float | None = None,
     sources: Sources | None = None,
 ) -> tuple[NDArray, list[Fill]]:
-    """The samples with their gaps filled, and what with; every sample that is not lost is the input's, bit for bit.
+    """Fill gaps and note each fill; every sample that is not lost is the input's, bit for bit.
 
     Methods:
         auto: what `choice.AUTO` says: autoregression, the same music elsewhere in the recording, bands of other fills.
@@ -143,7 +143,7 @@ def _refine(
     max_found_s: float,
     sources: Sources | None,
 ) -> list[Fill]:
-    """Do in place what channels and the recording allow, and note what each gap was filled with."""
+    """Improve fills, in place, by other channels and the rest of the recording, and note each."""
     longest = min(max_gap_s * sample_rate, filled.shape[1] - 1)
     short = [gap for gap in gaps if gap.stop - gap.start <= longest]
     most = min(max_found_s * sample_rate, filled.shape[1] - 1)
@@ -183,7 +183,7 @@ def _fill_from_others(filled: NDArray, lost: NDArray[np.bool_], sample_rate: int
 
 
 def _checked_lost(samples: NDArray, lost: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """`lost` in the shape of samples, after every check of the arguments."""
+    """Check all arguments; returns `lost` in the shape of samples."""
     if samples.dtype not in (np.float32, np.float64):
         raise ValueError(f"samples must be float32 or float64, got {samples.dtype}")
     if samples.ndim not in (1, 2):
@@ -207,7 +207,7 @@ def _fill_channel(
     restore_magnitudes: RestoreMagnitudes | None,
     max_gap_s: float,
 ) -> NDArray[np.float64]:
-    """One channel, (n,), whose lost samples are zero."""
+    """Fill one channel, (n,), whose lost samples are zero."""
     if method == "silence":
         return known
     if method == "linear":
@@ -230,7 +230,7 @@ def _fill_channel(
 
 
 def _draw_lines(known: NDArray[np.float64], lost: NDArray[np.bool_], max_gap: float) -> NDArray[np.float64]:
-    """Straight lines between the neighbours of each gap; the one neighbour is held at the ends of the signal."""
+    """Draw straight lines between the neighbours of each gap; at the ends of the signal the one neighbour is held."""
     filled = known.copy()
     for start, stop in zip(*find_runs(lost), strict=True):
         left, right = start - 1, stop

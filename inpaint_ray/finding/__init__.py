@@ -1,1 +1,1 @@
-"""Finding of damage: detection of gaps, and label tracks in which people marked them."""
+"""Finding of damage: detectors, and label tracks of marked gaps."""

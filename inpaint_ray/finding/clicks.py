@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import scipy.ndimage
 from numpy.typing import NDArray
 from safetensors import safe_open
 
 from inpaint_ray.audio.runs import Event, find_runs
-from inpaint_ray.finding.residuals import features
+from inpaint_ray.finding.residuals import SIGNS, features
 from inpaint_ray.finding.windows import Window, Windows
 
 if TYPE_CHECKING:
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).parent / "pretrained" / "clicks.safetensors"
 HOP = 2**16  # samples that are decided at a time
 MARGIN = 2**13
-LOW = 1.0  # logit of the samples of an event
-BRIDGE = 2  # samples below the low threshold that do not part an event
+LOW = 1.5  # logit of the samples of an event
 
 
 class Calibration(NamedTuple):
@@ -62,7 +62,10 @@ class Clicks:
 
 
 def click_logits(samples: NDArray, sample_rate: int) -> NDArray[np.float32]:
-    """Logits that something was added to a sample: (channels, n) -> (channels, n)."""
+    """Logits that something was added to a sample: (channels, n) -> (channels, n).
+
+    They are the mean of the network's for the sound and for its negative, whose damage is the same.
+    """
     import torch  # here: most recordings are asked for dropouts alone
 
     from inpaint_ray.finding.network import UNIT
@@ -72,18 +75,13 @@ def click_logits(samples: NDArray, sample_rate: int) -> NDArray[np.float32]:
     known = features(sound, sample_rate)
     padded = np.pad(known, ((0, 0), (0, 0), (0, -num_samples % UNIT)))
     with torch.inference_mode():
-        logits = [_network()(torch.from_numpy(each[None]))[0, :num_samples].numpy() for each in padded]
-    return np.stack(logits)
+        logits = [_network()(torch.from_numpy(np.stack([each, each * SIGNS]))).mean(dim=0).numpy() for each in padded]
+    return np.stack(logits)[:, :num_samples]
 
 
 def runs_above(logits: NDArray[np.float32], low: float) -> list[tuple[int, int]]:
-    """Starts and stops of the runs of logits above a threshold; gaps of a sample or two do not part them."""
-    inside = logits > low
-    starts, stops = find_runs(inside)
-    for stop, start in zip(stops[:-1], starts[1:], strict=True):
-        if start - stop <= BRIDGE:
-            inside[stop:start] = True
-    starts, stops = find_runs(inside)
+    """Starts and stops of the runs of logits above a threshold, each a sample wider on either side; near ones join."""
+    starts, stops = find_runs(scipy.ndimage.binary_dilation(logits > low))
     return list(zip(starts.tolist(), stops.tolist(), strict=True))
 
 

@@ -49,13 +49,13 @@ class Clipping:
         self._tops: list[_Top] = []
 
     def look(self, block: NDArray) -> list[Event]:
-        """Take in the next block, (channels, n); nothing is decided yet."""
+        """Take the next block, (channels, n); no event is decided yet."""
         for window in self._windows.push(block):
             self._take(window)
         return []
 
     def finish(self) -> list[Event]:
-        """The events of all levels that stood the test."""
+        """Return the events of all levels that passed the test."""
         for window in self._windows.finish():
             self._take(window)
         events = []

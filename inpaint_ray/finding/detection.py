@@ -1,7 +1,7 @@
-"""How gaps are found: stretches in which sound stands still, and that begin and end abruptly inside it.
+"""The detector of dropouts: stretches inside sound in which it stands still, and that begin and end abruptly.
 
-Sound stands still where samples are zero, within the noise of dither, or repeat one value. Files are looked at in
-blocks: what is found does not depend on where these are cut.
+Sound stands still where samples are zero, within the noise of dither, or repeat one value. Files are searched in
+blocks; the result does not depend on where these are cut.
 """
 
 from collections.abc import Iterable
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from inpaint_ray.audio.runs import Event, Kind, find_runs, join_events
 
 MIN_GAP_S = 0.001
-MARGIN_S = 0.05  # of sound on either side that is looked at
-LOCAL_S = 0.02  # whose level an edge is compared with
-EDGE_S = 0.001  # what is called the edge: the nearest millisecond of sound
+MARGIN_S = 0.05  # of sound on either side, by which a run is judged
+LOCAL_S = 0.02  # of sound next to a run: an edge is compared with its level
+EDGE_S = 0.001  # the edge: the nearest millisecond of sound
 WORN_S = 0.005  # within which sound may die away into a gap
 MIN_EDGE = 1e-4  # -80 dB: quieter edges may be the end of a fade
 MIN_EDGE_SHARE = 0.2  # of the local level; a natural decay ends far below
@@ -35,7 +35,7 @@ CONFIDENCE = 0.99  # of an event; samples that are not finite are surely lost: b
 def find_gaps(
     blocks: Iterable[NDArray], sample_rate: int, *, min_gap_s: float | None = MIN_GAP_S, floor: float = 0.0
 ) -> list[Event]:
-    """Where audio is missing: samples that are not finite, and stretches that stand still inside sound.
+    """Find missing audio: samples that are not finite, and stretches that stand still inside sound.
 
     Such a stretch is a gap when it is long enough, does not touch the start or end of the file, and sound breaks off
     on both sides: the peak of the nearest millisecond is above -80 dB of full scale, 18 dB above the floor, and above
@@ -73,13 +73,13 @@ class Standstills:
         self._channels: list[_Channel] = []
 
     def look(self, block: NDArray) -> list[Event]:
-        """Events that the next block, (channels, n), decides of."""
+        """Take the next block, (channels, n); returns the events that it decides."""
         self._channels = self._channels or [self._make() for _ in block]
         pairs = enumerate(zip(self._channels, block, strict=True))
         return [Event(number, *run, CONFIDENCE) for number, (each, samples) in pairs for run in each.look(samples)]
 
     def finish(self) -> list[Event]:
-        """Events that the end of the stream decides of."""
+        """Return the events that the end of the stream decides."""
         pairs = enumerate(self._channels)
         return [Event(number, *run, CONFIDENCE) for number, each in pairs for run in each.look(np.zeros(0), last=True)]
 
@@ -91,11 +91,11 @@ class _Edge:
     place: int  # of the gap's border, in samples into the run
     breaks: bool  # sound breaks off there
     kind: Kind = "zeros"
-    longest_still: int = 0  # where a value sticks: samples that the longest other one does nearby
+    longest_still: int = 0  # of a stuck value: samples of the longest other one nearby
 
 
 class _Channel:
-    """One channel, block by block, with what must be remembered between them."""
+    """The detection in one channel, block by block, with its state between blocks."""
 
     def __init__(self, sample_rate: int, min_gap_s: float | None, floor: float) -> None:
         self.shortest = None if min_gap_s is None else max(round(min_gap_s * sample_rate), 2)
@@ -108,7 +108,7 @@ class _Channel:
         self.open: tuple[int, _Edge] | None = None  # start and left end of a long run that `kept` begins within
 
     def look(self, samples: NDArray, *, last: bool = False) -> list[tuple[int, int, Kind]]:
-        """Starts, stops and kinds of the gaps of which this block decides."""
+        """Take the next block, (n,); returns starts, stops and kinds of the gaps that it decides."""
         end = self.first + len(self.kept)
         found: list[tuple[int, int, Kind]] = []
         finite = np.isfinite(samples)
@@ -131,7 +131,7 @@ class _Channel:
         return found
 
     def _still_runs(self, sound: NDArray, shortest: int) -> list[tuple[int, int]]:
-        """Stretches that stand still and are long enough, and the last one if it may go on."""
+        """Return the stretches that stand still and are long enough, and the last one if it may go on."""
         quiet = np.abs(sound) <= self.floor
         still = quiet.copy()
         still[1:] |= sound[1:] == sound[:-1]
@@ -139,11 +139,11 @@ class _Channel:
         starts = starts - (~quiet[starts] & (starts > 0)) if len(starts) else starts  # the first of its repetitions
         chosen = (stops - starts >= shortest) | (stops == len(sound))
         if self.first and self.open is None:
-            chosen &= starts > 0  # what the kept samples begin within was decided before
+            chosen &= starts > 0  # a run that the kept samples begin in was decided before
         return list(zip(starts[chosen].tolist(), stops[chosen].tolist(), strict=True))
 
     def _judge(self, sound: NDArray, start: int, stop: int, shortest: int) -> tuple[int, int, Kind] | None:
-        """The gap that a run is, if it is one."""
+        """Return the gap that a run is, or None."""
         opened = self.open if start == 0 else None
         begin, left = opened or (self.first + start, self._look_at(sound[:start], sound[start:stop]))
         right = self._look_at(sound[stop:][::-1], sound[start:stop][::-1])
@@ -155,7 +155,7 @@ class _Channel:
         return (begin + left.place, self.first + stop - right.place, left.kind) if is_gap else None
 
     def _look_at(self, before: NDArray, run: NDArray) -> _Edge:
-        """The beginning of a run, (n,), and the sound before it, of which only the nearest is looked at."""
+        """Judge the beginning of a run, (n,), by the nearest sound before it."""
         before = before[-self.margin :].astype(np.float64)
         if len(before) == 0:
             return _Edge(place=0, breaks=False)
@@ -166,14 +166,15 @@ class _Channel:
         place = int(steady[0]) if not noisy and steady[0] < TRIM else 0
         if abs(run[place]) > self.floor:
             return self._look_at_stuck(before) if np.ptp(run) == 0 else _Edge(place=0, breaks=False)
-        heard, step = np.abs(before), _step(before)
-        level = _rms(heard[-self.local :][heard[-self.local :] > self.floor])
+        magnitudes, step = np.abs(before), _step(before)
+        local = magnitudes[-self.local :]
+        level = _rms(local[local > self.floor])
         loud = max(EDGE_RATIO * self.floor, EDGE_STEPS * step)
-        if heard[-self.edge :].max() > max(MIN_EDGE, loud, MIN_EDGE_SHARE * level):
+        if magnitudes[-self.edge :].max() > max(MIN_EDGE, loud, MIN_EDGE_SHARE * level):
             return _Edge(
                 place, breaks=not noisy or level > NOISE_RATIO * self.floor, kind="dither" if noisy else "zeros"
             )
-        around, near = _rms(heard[: -self.worn]), heard[-self.worn :]
+        around, near = _rms(magnitudes[: -self.worn]), magnitudes[-self.worn :]
         return _Edge(place, breaks=not noisy and near.max() > max(MIN_WORN, loud, 0.5 * around))
 
     def _look_at_stuck(self, before: NDArray[np.float64]) -> _Edge:
@@ -183,7 +184,7 @@ class _Channel:
         return _Edge(place=0, breaks=bool(moves), kind="stuck", longest_still=longest)
 
     def _keep(self, sound: NDArray, undecided: tuple[int, int] | None) -> None:
-        """Forget what no later decision needs; of a long run, all but its end."""
+        """Keep the samples that later decisions need; of a long run, its end alone."""
         keep_from, opened = len(sound) - self.margin, None
         if undecided is not None:
             start, stop = undecided
@@ -201,7 +202,7 @@ def _rms(samples: NDArray[np.float64]) -> float:
 
 
 def _step(samples: NDArray[np.float64]) -> float:
-    """The smallest change from one sample to the next: what sound was rounded to, whatever the file could hold.
+    """Return the smallest change between samples: the step to which sound was rounded, whatever the file could hold.
 
     At most a step of 8 bits: the waves of chip music move in larger ones.
     """

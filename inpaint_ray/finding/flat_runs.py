@@ -49,11 +49,11 @@ class FlatRuns:
         self._windows = Windows(round(HOP_S * sample_rate), self.longest + self.around + 4)
 
     def look(self, block: NDArray) -> list[Event]:
-        """Events that the next block, (channels, n), decides of."""
+        """Take the next block, (channels, n); returns the events that it decides."""
         return [event for window in self._windows.push(block) for event in self._decide(window)]
 
     def finish(self) -> list[Event]:
-        """Events that the end of the stream decides of."""
+        """Return the events that the end of the stream decides."""
         return [event for window in self._windows.finish() for event in self._decide(window)]
 
     def _decide(self, window: Window) -> list[Event]:
@@ -66,7 +66,7 @@ class FlatRuns:
         return events
 
     def _look_at(self, sound: Signal) -> list[tuple[int, int, Kind, float]]:
-        """Start, stop, kind and confidence of the events of one channel of a window."""
+        """Return start, stop, kind and confidence of the events of one channel of a window."""
         if len(sound) < 2 * MIN_LENGTH + 2:
             return []
         moves = np.abs(np.diff(sound))
@@ -86,7 +86,7 @@ class FlatRuns:
         return found
 
     def _outstanding(self, mask: NDArray[np.bool_]) -> list[_Run]:
-        """Runs of a mask that are improbable by its share nearby, and far longer than all but a few others."""
+        """Find runs of a mask that are improbable by its share nearby, and far longer than all but a few others."""
         starts, stops = find_runs(mask)
         lengths = stops - starts
         counts = np.concatenate([[0], np.cumsum(mask)])
@@ -106,7 +106,7 @@ class FlatRuns:
         return runs
 
     def _breaks_off(self, sound: Signal, start: int, stop: int, step: float) -> bool:
-        """Sound is loud and curved on both sides, and has a kink at both ends."""
+        """Return True if sound is loud and curved on both sides of a run, with a kink at both ends."""
         before, after = sound[max(start - self.level, 0) : start], sound[stop : stop + self.level]
         if min(len(before), len(after)) < 4:
             return False
@@ -118,7 +118,7 @@ class FlatRuns:
 
 
 def _extent(sound: Signal, start: int, stop: int, step: float) -> tuple[int, int]:
-    """Start and stop of what is lost, by a run of small second differences: the last sample of a held run has none."""
+    """Return start and stop of the lost samples of a flat run; where a value is held, of all its repetitions."""
     run = sound[start:stop]
     if np.ptp(run) > TOLERANCE_STEPS * step / 2:
         return start, stop
@@ -131,5 +131,5 @@ def _extent(sound: Signal, start: int, stop: int, step: float) -> tuple[int, int
 
 
 def _confidence(run: _Run) -> float:
-    """The chance that a run is real, by its evidence and its ratio: set by hand, as no false one was there to fit."""
+    """Return the chance that a run is real, by its evidence and its ratio: set by hand, as no false one was found."""
     return 1 / (1 + math.exp(-(0.06 * (run.evidence - MIN_EVIDENCE) + 0.5 * (run.ratio - MIN_RATIO) + 1.0)))

@@ -1,4 +1,4 @@
-"""What detectors can be asked for: the names alone."""
+"""The names of groups of detectors; imports no detector."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -10,7 +10,7 @@ SENSITIVITY = 0.3
 
 
 def chosen_groups(kinds: Sequence[str]) -> list[str]:
-    """The groups of detectors that are asked for, each once, in the order of the registry.
+    """Return the requested groups of detectors, each once, in the order of the registry.
 
     Raises:
         ValueError: there is no such group, or none is named.

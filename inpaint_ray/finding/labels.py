@@ -1,4 +1,4 @@
-"""Gaps that people have marked: Audacity label tracks, JSON, and lists of a whole archive."""
+"""Gaps marked by hand: Audacity label tracks, JSON, and lists of a whole archive."""
 
 import csv
 import io
@@ -13,11 +13,11 @@ from inpaint_ray.audio.runs import KINDS, Event, Kind, join_events
 # A label's text, of a gap in one channel only, or of what was found: "channel 1 click 0.93"
 _NAME = re.compile(rf"(?:channel (\d+))?(?: ?({'|'.join(KINDS)}) (0\.\d+|1\.0+))?")
 _COMMA = "; a decimal comma? write 1.5, not 1,5"
-PAST_END_S = 0.1  # so far a label may reach past the end of the sound, as one that was drawn by hand does
+PAST_END_S = 0.1  # a label drawn by hand may reach so far past the end of the sound
 
 
 class LabelError(ValueError):
-    """Marks that cannot be meant so; the message has their line or number, without the name of their file."""
+    """An invalid mark; the message has its line or number, without the name of its file."""
 
 
 class Label(NamedTuple):
@@ -26,17 +26,17 @@ class Label(NamedTuple):
     start: float  # seconds
     stop: float  # seconds
     channel: int | None = None  # from 0; None for all
-    place: str = ""  # where it stands in its file, for messages: "line 3"
+    place: str = ""  # its position in the file, for messages: "line 3"
     kind: Kind = "marked"
     confidence: float = 1.0
 
 
 def read_labels(text: str) -> list[Label]:
-    """The stretches of an Audacity label track or of a JSON list, in order.
+    """Read the stretches of an Audacity label track or of a JSON list, in order.
 
     A line of a label track is start, stop and a name, separated by tabs; the name `channel 0` marks a gap of one
     channel only, `click 0.93` or `channel 0 click 0.93` an event as `write_labels` writes it. Lines that begin with a
-    backslash hold frequencies and are passed over, and so are blank ones. JSON is a list of {"start": seconds, "end":
+    backslash hold frequencies and are skipped, and so are blank ones. JSON is a list of {"start": seconds, "end":
     seconds, "channel": from 0}, the channel only where it is one. A label without extent marks a place and no gap: it
     is left out.
 
@@ -49,7 +49,7 @@ def read_labels(text: str) -> list[Label]:
 
 
 def write_labels(gaps: list[Event], num_channels: int, sample_rate: int) -> str:
-    """A label track that Audacity opens, with kinds and confidences; events that all channels have are one label."""
+    """Format an Audacity label track, with kinds and confidences; events of all channels are one label."""
     by_place: dict[tuple[int, int, str], list[int]] = defaultdict(list)
     for gap in gaps:
         found = "" if gap.kind == "marked" else f"{gap.kind} {gap.confidence:.2f}"

@@ -30,7 +30,7 @@ class ClickNetwork(nn.Module):
         self.out = nn.Conv1d(WIDTHS[0], 1, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, 8, n) -> (B, n), n a multiple of UNIT."""
+        """Compute logits: (B, 8, n) -> (B, n), n a multiple of UNIT."""
         levels = [self.into(features)]
         for down in self.down:
             levels.append(down(levels[-1]))

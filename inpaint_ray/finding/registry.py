@@ -1,4 +1,4 @@
-"""The detectors, by what is asked for, and the list of events that they give together."""
+"""The registry of detectors by group, and the list of events that they give together."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
@@ -16,13 +16,13 @@ from inpaint_ray.finding.smeared import Smeared
 
 
 class Detector(Protocol):
-    """Looks at a stream, block by block, with bounded memory; all kinds of damage have this signature."""
+    """A detector of a stream, block by block, in bounded memory; all kinds of damage have this signature."""
 
     def look(self, block: NDArray) -> list[Event]:
-        """Events that the next block, (channels, n) float, decides of."""
+        """Take the next block, (channels, n) float; returns the events that it decides."""
 
     def finish(self) -> list[Event]:
-        """Events that the end of the stream decides of."""
+        """Return the events that the end of the stream decides."""
 
 
 DETECTORS: dict[str, tuple[Callable[[int], Detector], ...]] = {  # sample rate -> detector; beside `Standstills`
@@ -42,7 +42,7 @@ def find_events(
     floor: float = 0.0,
     lossy: bool = False,
 ) -> list[Event]:
-    """Find damage of the kinds that are asked for; samples that are not finite are always found.
+    """Find damage of the requested kinds; samples that are not finite are always found.
 
     Args:
         blocks: consecutive (channels, n) float blocks, full scale 1; may be of any length.
@@ -83,7 +83,7 @@ def find_events(
 
 
 def _apart(events: list[Event], standing: list[Event]) -> list[Event]:
-    """Events that touch none of the standing ones, which do not touch each other."""
+    """Return the events that touch none of those found before, which do not touch each other."""
     by_channel: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
     for channel in {event.channel for event in standing}:
         own = [event for event in standing if event.channel == channel]

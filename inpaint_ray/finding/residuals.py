@@ -1,4 +1,4 @@
-"""Errors of linear prediction in both directions, over their local scale: what the network of clicks looks at.
+"""Errors of linear prediction in both directions, over their local scale: the input of the network of clicks.
 
 Shapes: c = channels, n = samples, K = frames, p = order.
 """
@@ -17,10 +17,11 @@ SCALE_BLOCKS = 13  # whose median is the scale that everything is divided by
 WHITE_NOISE = 1e-7  # share of the power, so that silent octaves are predicted no better than rounding allows
 LEAST = 0.3 / 2**15  # scale of errors: the rounding of 16 bits
 NUM_FEATURES = 8
+SIGNS = np.array([[-1], [-1], [-1], [1], [-1], [-1], [-1], [1]], dtype=np.float32)  # features of the negative sound
 
 
 def features(samples: NDArray, sample_rate: int) -> NDArray[np.float32]:
-    """Features of every sample, by inverse hyperbolic sine, so that large values keep an order: (c, 8, n).
+    """Compute features of every sample, by inverse hyperbolic sine, so that large values keep an order: (c, 8, n).
 
     The forward and the backward prediction error over their scale, the sample over its own, the local scale over that
     of 65 ms, the first three of the loudest other channel, and 1 where there is another one.
@@ -52,7 +53,7 @@ def _channel_features(samples: Signal, rate: int) -> NDArray[np.float32]:
 
 
 def frame_predictors(samples: Signal, order: int, frame: int) -> tuple[Signal, int]:
-    """Predictors of Hann-windowed frames that overlap by half, (K, p + 1), the first of each 1, and their hop.
+    """Compute predictors of half-overlapping Hann frames, (K, p + 1), the first of each 1, and the hop.
 
     Frame k is centred on sample (k + 1/2) hop.
     """
@@ -69,12 +70,12 @@ def frame_predictors(samples: Signal, order: int, frame: int) -> tuple[Signal, i
 
 
 def prediction_errors(samples: Signal, predictors: Signal, hop: int) -> tuple[Signal, Signal]:
-    """Forward and backward errors, (n,) each, every hop of samples by its own predictor."""
+    """Compute forward and backward errors, (n,) each, every hop of samples by its own predictor."""
     count, order = len(predictors), predictors.shape[1] - 1
     padded = np.pad(samples, (order, count * hop - len(samples) + order))
-    pieces = np.lib.stride_tricks.sliding_window_view(padded, hop + 2 * order)[: count * hop : hop]
+    segments = np.lib.stride_tricks.sliding_window_view(padded, hop + 2 * order)[: count * hop : hop]
     length = scipy.fft.next_fast_len(hop + 2 * order, real=True)
-    spectrum, response = scipy.fft.rfft(pieces, length), scipy.fft.rfft(predictors, length)
+    spectrum, response = scipy.fft.rfft(segments, length), scipy.fft.rfft(predictors, length)
     forward = scipy.fft.irfft(spectrum * response, length)[:, order : order + hop]
     backward = scipy.fft.irfft(spectrum * response.conj(), length)[:, order : order + hop]
     return forward.ravel()[: len(samples)], backward.ravel()[: len(samples)]
@@ -93,12 +94,12 @@ def _levinson(lags: Signal) -> Signal:
 
 
 def _medians(values: Signal, block: int) -> Signal:
-    """Medians of consecutive blocks."""
+    """Return medians of consecutive blocks."""
     count = max(len(values) // block, 1)
     whole = values[: count * block]
     return np.median(whole.reshape(count, -1), axis=1) if len(whole) else np.zeros(1)
 
 
 def _spread(values: Signal, block: int, num_samples: int) -> Signal:
-    """Values of blocks for every sample, with lines between the middles of blocks."""
+    """Interpolate values of blocks for every sample, linearly between the middles of blocks."""
     return np.interp(np.arange(num_samples), (np.arange(len(values)) + 0.5) * block, values)

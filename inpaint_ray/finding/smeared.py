@@ -37,11 +37,11 @@ class Smeared:
         self._windows = Windows(hop * self.block, margin * self.block)
 
     def look(self, block: NDArray) -> list[Event]:
-        """Events that the next block, (channels, n), decides of."""
+        """Take the next block, (channels, n); returns the events that it decides."""
         return [event for window in self._windows.push(block) for event in self._decide(window)]
 
     def finish(self) -> list[Event]:
-        """Events that the end of the stream decides of."""
+        """Return the events that the end of the stream decides."""
         return [event for window in self._windows.finish() for event in self._decide(window)]
 
     def _decide(self, window: Window) -> list[Event]:
@@ -55,7 +55,7 @@ class Smeared:
         return events
 
     def _gaps(self, sound: Signal) -> list[tuple[int, int]]:
-        """Starts and stops, in samples, of the stretches between a fall and a rise."""
+        """Return starts and stops, in samples, of the stretches between a fall and a rise."""
         count = len(sound) // self.block
         if count < 2 * AROUND_BLOCKS + 2:
             return []
@@ -79,7 +79,7 @@ class Smeared:
         return gaps
 
     def _falls(self, peaks: Signal, levels: Signal) -> list[int]:
-        """Blocks, the last before sound breaks off, that are as loud as those before them."""
+        """Return the last blocks before sound breaks off, as loud as those before them."""
         last = np.arange(AROUND_BLOCKS - 1, len(peaks) - 2)
         level = levels[last - AROUND_BLOCKS + 1]
         falls = (level > LEAST_LEVEL) & (peaks[last] > LEAST_EDGE * level) & (peaks[last + 2] <= STEP * level)
@@ -93,7 +93,7 @@ class Smeared:
         return bool(level > LEAST_LEVEL and peaks[rise : rise + 2].max() > LEAST_EDGE * level)
 
     def _edges(self, sound: Signal, fall: int, rise: int, threshold: float) -> tuple[int, int]:
-        """The first and one past the last sample between loud ones."""
+        """Return the first and one past the last sample between loud ones."""
         first, last = fall * self.block, (rise + 1) * self.block
         loud = np.flatnonzero(sound[first:last] > threshold)
         gap = int(np.argmax(np.diff(loud)))  # the longest stretch without a loud sample

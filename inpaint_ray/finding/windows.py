@@ -1,4 +1,4 @@
-"""A stream cut into overlapping windows on a fixed grid: what is found does not depend on how blocks were cut.
+"""Windows of a stream on a fixed grid: results do not depend on how its blocks were cut.
 
 Shapes: samples are (channels, n).
 """
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 class Window(NamedTuple):
-    """A stretch of the stream with sound around it; `start` to `stop`, in samples of the window, are decided in it."""
+    """A window: a stretch of the stream to decide, `start` to `stop` in samples of the window, with sound around it."""
 
     first: int  # sample of the stream that the window begins with
     samples: NDArray  # (channels, n)
@@ -20,7 +20,7 @@ class Window(NamedTuple):
 
 
 class Windows:
-    """Collects blocks and gives windows of `hop` samples with up to `margin` more on either side."""
+    """A buffer that turns blocks into windows of `hop` samples with up to `margin` more on either side."""
 
     def __init__(self, hop: int, margin: int) -> None:
         self.hop, self.margin = hop, margin
@@ -35,7 +35,7 @@ class Windows:
             yield self._cut(self._next + self.hop + self.margin)
 
     def finish(self) -> Iterator[Window]:
-        """Yield what is left at the end of the stream."""
+        """Yield the windows left at the end of the stream."""
         if self._kept is None:
             return
         end = self._first + self._kept.shape[1]

@@ -1,1 +1,1 @@
-"""The Free Music Archive: its table of tracks, and its zips into storage."""
+"""The Free Music Archive (FMA): its table of tracks, and the staging of its zips."""

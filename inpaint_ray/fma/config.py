@@ -1,11 +1,11 @@
-"""The settings of a staging."""
+"""The settings of the staging job."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageConfig:
-    """FMA's zips to files in storage."""
+    """Unpack FMA's zips into files in storage."""
 
     zips: tuple[str, ...]
     """URLs (http or https) or paths of fma_small.zip, fma_metadata.zip, ...; every worker must see such a path."""

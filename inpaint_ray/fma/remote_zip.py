@@ -1,4 +1,4 @@
-"""A zip that lies elsewhere: the list of its members, and the bytes of each by its place, without the rest of the zip.
+"""Remote zips: the list of members, and the bytes of each by its position, without the rest of the zip.
 
 It is a local file, an object in a bucket, or what an http(s) server gives in ranges. Positions are in bytes.
 """
@@ -31,8 +31,8 @@ CHUNK = 1 << 18  # bytes; compressed ones of bzip2, so that few of them are held
 LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, lengths of the name and of the extra field that follow
 CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 REFUSALS = {
-    401: "no right to read it",
-    403: "no right to read it",
+    401: "no permission to read it",
+    403: "no permission to read it",
     404: "no such file",
     416: "it is empty, or has become shorter",
 }
@@ -41,12 +41,12 @@ Result = TypeVar("Result")
 
 
 class MemberError(InpaintError):
-    """A member whose bytes are not what the zip says of them; the message is the reason, without its name."""
+    """A member whose bytes do not match its checksum; the message is the reason, without its name."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file as it was when it was first seen; reading fails when it is another by then."""
+    """One version of a file; reading fails when the file has changed since."""
 
     uri: str
     size: int  # bytes
@@ -55,11 +55,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Member:
-    """What the zip's directory says of a file in it."""
+    """An entry of the zip's directory: a file in the zip."""
 
     name: str
     start: int  # of its local header
-    end: int  # where the next member starts, or the zip ends
+    end: int  # the start of the next member, or the end of the zip
     size: int  # bytes, unpacked
     compressed: int  # bytes
     method: int  # of compression
@@ -71,8 +71,8 @@ def is_web(uri: str) -> bool:
     return uri.lower().startswith(("http://", "https://"))
 
 
-def shown(uri: str) -> str:
-    """The URI as it may be logged: without the password or key that a URL can carry."""
+def redacted(uri: str) -> str:
+    """Return the URI as it may be logged: without the password or key that a URL can carry."""
     if not is_web(uri):
         return uri
     parts = urlsplit(uri)
@@ -80,36 +80,36 @@ def shown(uri: str) -> str:
 
 
 def open_source(uri: str) -> Source:
-    """Find a file and what tells it from a later one of the same name.
+    """Find a file and its version.
 
     Raises:
         UsageError: there is no such file, or its server gives no ranges.
         StorageError: the server does not answer.
     """
     if "@" in urlsplit(uri).netloc and is_web(uri):
-        raise UsageError(f"{shown(uri)}: leave user and password out of the URL; others can see it")
+        raise UsageError(f"{redacted(uri)}: leave user and password out of the URL; others can see it")
     source = _patiently(uri, lambda: _probe(uri) if is_web(uri) else _stored(uri))
     if source is None:
         raise UsageError(f"{uri}: no such file")
     return source
 
 
-def open_window(source: Source, start: int = 0, stop: int | None = None) -> BinaryIO:
-    """The bytes of a source from start to stop as a seekable stream, read as one range as long as they are in order."""
-    return io.BufferedReader(_Window(source, start, source.size if stop is None else stop), BUFFER)
+def open_range(source: Source, start: int = 0, stop: int | None = None) -> BinaryIO:
+    """Open the bytes from start to stop as a seekable stream, which reads one range as long as it is read in order."""
+    return io.BufferedReader(_Range(source, start, source.size if stop is None else stop), BUFFER)
 
 
 def list_members(source: Source) -> list[Member]:
-    """The files in a zip, in order of place.
+    """List the files in a zip, in order of position.
 
     Raises:
         UsageError: it is no zip.
     """
     try:
-        with open_window(source) as window, zipfile.ZipFile(window) as archive:
-            infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
+        with open_range(source) as part, zipfile.ZipFile(part) as zipped:
+            infos = sorted(zipped.infolist(), key=lambda info: info.header_offset)
     except (zipfile.BadZipFile, NotImplementedError, struct.error) as error:
-        raise UsageError(f"{shown(source.uri)}: not a zip, or not all of one: {error}") from error
+        raise UsageError(f"{redacted(source.uri)}: not a zip, or not all of one: {error}") from error
     ends = [info.header_offset for info in infos[1:]] + [source.size]
     return [
         Member(
@@ -126,34 +126,34 @@ def list_members(source: Source) -> list[Member]:
     ]
 
 
-def read_member(window: BinaryIO, member: Member) -> Iterator[bytes]:
-    """The unpacked bytes of a member, piece by piece, from a window on the zip that holds it.
+def read_member(part: BinaryIO, member: Member) -> Iterator[bytes]:
+    """Yield the unpacked bytes of a member, in chunks, from an open range of the zip that holds it.
 
     Raises:
-        MemberError: after the last piece or earlier, the bytes are not those of the CRC-32 or the SHA-1.
+        MemberError: after the last chunk or earlier, the bytes do not match the CRC-32 or the SHA-1.
     """
-    window.seek(member.start)
-    signature, name_length, extra_length = LOCAL_HEADER.unpack(window.read(LOCAL_HEADER.size).ljust(LOCAL_HEADER.size))
+    part.seek(member.start)
+    signature, name_length, extra_length = LOCAL_HEADER.unpack(part.read(LOCAL_HEADER.size).ljust(LOCAL_HEADER.size))
     if signature != b"PK\3\4":
-        raise MemberError("it is not where the zip's directory says")
-    window.seek(name_length + extra_length, io.SEEK_CUR)
+        raise MemberError("its position is not the one in the zip's directory")
+    part.seek(name_length + extra_length, io.SEEK_CUR)
     info = zipfile.ZipInfo(member.name)
     info.file_size, info.compress_size, info.CRC = member.size, member.compressed, member.crc
     info.compress_type = member.method
     digest = hashlib.sha1(usedforsecurity=False)
     try:
-        with zipfile.ZipExtFile(window, "r", info) as stream:  # it raises where the CRC-32 is another
+        with zipfile.ZipExtFile(part, "r", info) as stream:  # it raises where the CRC-32 is another
             while chunk := stream.read(CHUNK):
                 digest.update(chunk)
                 yield chunk
     except (zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error, lzma.LZMAError, OSError) as error:
         raise MemberError(f"damaged in the zip: {str(error) or 'it ends early'}") from error  # OSError is bzip2's
     if member.sha1 not in (None, digest.hexdigest()):
-        raise MemberError(f"its SHA-1 is {digest.hexdigest()}, and {member.sha1} in the zip's checksums")
+        raise MemberError(f"its SHA-1 is {digest.hexdigest()}, but the zip's checksums list {member.sha1}")
 
 
-class _Window(io.RawIOBase):
-    """A part of a source as a file, with the positions of the source; a broken connection is taken up where it was."""
+class _Range(io.RawIOBase):
+    """A range of a source as a file, with the source's positions; a broken connection is resumed where it was."""
 
     def __init__(self, source: Source, start: int, stop: int) -> None:
         self._source, self._position, self._stop = source, start, stop
@@ -188,7 +188,7 @@ class _Window(io.RawIOBase):
         super().close()
 
     def _read_some(self, wanted: memoryview) -> int:
-        """At least one byte."""
+        """Read at least one byte."""
         try:
             self._stream = self._stream or _connect(self._source, self._position, self._stop)
             count = self._stream.readinto(wanted)
@@ -206,23 +206,23 @@ class _Window(io.RawIOBase):
 
 
 def _patiently(uri: str, attempt: Callable[[], Result]) -> Result:
-    """What the attempt gives, tried again with growing pauses while the network or the server fails."""
+    """Return the result of an attempt, repeated with exponential back-off while the network or the server fails."""
     for pause in (*RETRY_AFTER_S, None):
         try:
             return attempt()
         except PermissionError as error:
-            raise UsageError(f"{shown(uri)}: no right to read it") from error
+            raise UsageError(f"{redacted(uri)}: no permission to read it") from error
         except (OSError, HTTPException) as error:
             if pause is None:
                 text = " ".join(str(error).split()) or type(error).__name__
                 tries = len(RETRY_AFTER_S) + 1
-                raise StorageError(f"{shown(uri)}: no answer in {tries} tries: {text}; run again later") from error
+                raise StorageError(f"{redacted(uri)}: no answer in {tries} tries: {text}; run again later") from error
             time.sleep(pause * random.uniform(0.5, 1.5))  # not all workers at once
     raise AssertionError("the last try returns or raises")
 
 
 def _connect(source: Source, start: int, stop: int) -> io.BufferedIOBase:
-    """A stream of the source that begins at start.
+    """Open a stream of the source that begins at start.
 
     Raises:
         StorageError: the source has changed.
@@ -238,7 +238,7 @@ def _connect(source: Source, start: int, stop: int) -> io.BufferedIOBase:
         stream.seek(start)
         return stream
     raise StorageError(
-        f"{shown(source.uri)}: changed while it was read, or is not seen by every worker; run again to begin anew"
+        f"{redacted(source.uri)}: changed while it was read, or differs between workers; run again to begin anew"
     )
 
 
@@ -255,11 +255,11 @@ def _probe(uri: str) -> Source:
     except urllib.error.HTTPError:
         raise
     except urllib.error.URLError as error:  # a wrong name or port: no use in trying again
-        raise StorageError(f"{shown(uri)}: not reached: {error.reason}; look at the URL and the network") from error
+        raise StorageError(f"{redacted(uri)}: not reached: {error.reason}; look at the URL and the network") from error
 
 
 def _request(uri: str, start: int, stop: int) -> HTTPResponse:
-    """The answer to a request for a range; what the server may mend by itself comes as OSError.
+    """Send a request for a range, and return the answer; errors that may pass are OSErrors.
 
     Raises:
         UsageError: the server refuses, or gives no ranges.
@@ -272,13 +272,13 @@ def _request(uri: str, start: int, stop: int) -> HTTPResponse:
         if error.code in (408, 429) or error.code >= 500:
             raise
         reason = REFUSALS.get(error.code, error.reason)
-        raise UsageError(f"{shown(uri)}: the server answers {error.code}: {reason}; look at the URL") from error
+        raise UsageError(f"{redacted(uri)}: the server answers {error.code}: {reason}; look at the URL") from error
     except (InvalidURL, UnicodeError) as error:
-        raise UsageError(f"{shown(uri)}: not a URL; write blanks and the like as %20") from error
+        raise UsageError(f"{redacted(uri)}: not a URL; write blanks and the like as %20") from error
     found = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if response.status != 206 or not found or int(found[1]) != start:
         response.close()
-        raise UsageError(f"{shown(uri)}: the server gives no ranges of a file; download the zip and give its path")
+        raise UsageError(f"{redacted(uri)}: the server gives no ranges of a file; download the zip and give its path")
     return response
 
 

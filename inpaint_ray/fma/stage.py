@@ -1,4 +1,4 @@
-"""FMA's zips into storage: Ray Data spreads ranges of each zip over the cluster, each task writes the members in one.
+"""Staging of FMA's zips: Ray Data spreads ranges of each zip over the cluster; a task writes the members of one.
 
 Every member is checked by the CRC-32 of the zip's directory and by the SHA-1 of the `checksums` in the zip before it
 appears. Files appear whole or not at all, so a run that was killed goes on where it was: what stands with the right
@@ -22,10 +22,10 @@ from inpaint_ray.fma.remote_zip import (
     Source,
     is_web,
     list_members,
+    open_range,
     open_source,
-    open_window,
     read_member,
-    shown,
+    redacted,
 )
 from inpaint_ray.ledger.spread import spread
 from inpaint_ray.progress import Progress, failure_lines, format_duration
@@ -49,8 +49,8 @@ LAYOUT = re.compile(rf"{AUDIO_NAME}|{METADATA}/\w[\w.-]*")
 
 
 @dataclass(frozen=True)
-class Archive:
-    """One of FMA's zips."""
+class RemoteZip:
+    """One of FMA's zips, with its directory."""
 
     root: str  # fma_small, fma_metadata, ...: the folder of all its names
     source: Source
@@ -59,41 +59,41 @@ class Archive:
 
 
 def stage(config: StageConfig) -> None:
-    """Write every member that does not stand yet; print progress, what was not as it should be, and what comes next.
+    """Write every member that is not there yet; print progress, failures, and the command for the next step.
 
     Raises:
         UsageError: a zip cannot be read, or is none of FMA's.
-        JobFailedError: a zip or members are not what their sums say; all other members are written.
+        JobFailedError: a zip or members do not match their checksums; all other members are written.
     """
     started = time.monotonic()
     output = storage.absolute(config.output)  # workers run in other folders
-    archives = [open_archive(uri if is_web(uri) else storage.absolute(uri)) for uri in config.zips]
-    roots = [archive.root for archive in archives]
+    zips = [open_zip(uri if is_web(uri) else storage.absolute(uri)) for uri in config.zips]
+    roots = [remote.root for remote in zips]
     if len(set(roots)) < len(roots):
         raise UsageError(f"--zips: two of them hold the same folder ({', '.join(sorted(roots))}); give each once")
-    for archive in archives:
-        _print_unchecked(archive)
+    for remote in zips:
+        _print_unchecked(remote)
         if config.check_zip:
-            check_published(archive)
-    todo = [replace(archive, members=_absent(archive, output)) for archive in archives]
+            check_published(remote)
+    todo = [replace(remote, members=_absent(remote, output)) for remote in zips]
     count, size = _totals(todo)
-    standing = _totals(archives)[0] - count
-    say(f"stage  {count} files, {size / MB:.1f} MB, to {output}; {standing} stand already")
+    standing = _totals(zips)[0] - count
+    say(f"stage  {count} files, {size / MB:.1f} MB, to {output}; {standing} are there already")
     failed = _run(todo, output, config.max_readers)
     if failed:
-        say(failure_lines(failed, len(failed), "run again, and all are tried again"))
+        say(failure_lines(failed, len(failed), "run again to retry all of them"))
         raise JobFailedError(
-            f"{len(failed)} of {count} files are not what the zip says of them and were not written, such as "
+            f"{len(failed)} of {count} files do not match the zip's checksums and were not written, such as "
             f"{failed[0][0]}; all others were; run again, or look at the zip with --check-zip"
         )
     wall_s = time.monotonic() - started
     rate = f"{size / MB:.1f} MB in {format_duration(wall_s)}, {size / MB / wall_s:.1f} MB/s"
-    say(f"staged {count} files, {rate}; {standing} stood already: {output}")
+    say(f"staged {count} files, {rate}; {standing} were there already: {output}")
     _print_next(output, roots)
 
 
-def open_archive(uri: str) -> Archive:
-    """The directory of a zip, with the SHA-1 of each member that its checksums list.
+def open_zip(uri: str) -> RemoteZip:
+    """Read the directory of a zip, with the SHA-1 of each member that its checksums list.
 
     Raises:
         UsageError: it cannot be read, or is none of FMA's.
@@ -103,31 +103,31 @@ def open_archive(uri: str) -> Archive:
     root = _check_layout(uri, members)
     sums = {f"{root}/{name}": sha1 for name, sha1 in _read_checksums(source, members).items()}
     members = [replace(member, sha1=sums.get(member.name)) for member in members]
-    return Archive(root, source, members, missing=sorted(sums.keys() - {member.name for member in members}))
+    return RemoteZip(root, source, members, missing=sorted(sums.keys() - {member.name for member in members}))
 
 
-def check_published(archive: Archive) -> None:
+def check_published(remote: RemoteZip) -> None:
     """Read all of a zip, in one stream, and compare it with the published one.
 
     Raises:
         JobFailedError: its SHA-1 is not the published one.
     """
-    progress = Progress(f"check {archive.root}", round(archive.source.size / MB), "MB")
+    progress = Progress(f"check {remote.root}", round(remote.source.size / MB), "MB")
     digest, done = hashlib.sha1(usedforsecurity=False), 0
-    with open_window(archive.source) as window:
-        while chunk := window.read(CHUNK):
+    with open_range(remote.source) as part:
+        while chunk := part.read(CHUNK):
             digest.update(chunk)
             done += len(chunk)
             progress.add(round(done / MB) - progress.done)
-    if digest.hexdigest() != PUBLISHED_SHA1[archive.root]:
+    if digest.hexdigest() != PUBLISHED_SHA1[remote.root]:
         raise JobFailedError(
-            f"{shown(archive.source.uri)}: its SHA-1 is {digest.hexdigest()}, and {PUBLISHED_SHA1[archive.root]} is "
-            f"published for {archive.root}.zip; nothing was written; take another copy of it"
+            f"{redacted(remote.source.uri)}: its SHA-1 is {digest.hexdigest()}, and {PUBLISHED_SHA1[remote.root]} is "
+            f"published for {remote.root}.zip; nothing was written; take another copy of it"
         )
 
 
 def plan_tasks(members: list[Member]) -> list[list[Member]]:
-    """Members, in order of place, in groups without gaps and of bounded size: one range each."""
+    """Group members, in order of position, into contiguous ranges of bounded size."""
     tasks: list[list[Member]] = []
     for member in members:
         task = tasks[-1] if tasks else []
@@ -146,19 +146,19 @@ def stage_members(source: Source, members: list[Member], output: str) -> list[tu
         Name and reason of those that are damaged and were not written.
     """
     failed = []
-    with open_window(source, members[0].start, members[-1].end) as window:
+    with open_range(source, members[0].start, members[-1].end) as part:
         for member in members:
             try:
                 with storage.open_output(storage.join(output, storage.safe_name(member.name))) as target:
-                    for chunk in read_member(window, member):
+                    for chunk in read_member(part, member):
                         target.write(chunk)
             except MemberError as error:
                 failed.append((member.name, str(error)))
     return failed
 
 
-def _run(archives: list[Archive], output: str, max_readers: int) -> list[tuple[str, str]]:
-    """All members, over the cluster; name and reason of those that failed."""
+def _run(zips: list[RemoteZip], output: str, max_readers: int) -> list[tuple[str, str]]:
+    """Stage all members over the cluster; returns name and reason of those that failed."""
 
     def make_row(row: dict[str, Any]) -> dict[str, Any]:
         members = [Member(**member) for member in json.loads(row["members"])]
@@ -166,16 +166,16 @@ def _run(archives: list[Archive], output: str, max_readers: int) -> list[tuple[s
         return {"size": sum(member.size for member in members), "failed": json.dumps(failed)}
 
     rows = [
-        {"source": json.dumps(asdict(archive.source)), "members": json.dumps([asdict(member) for member in task])}
-        for archive in archives
-        for task in plan_tasks(archive.members)
+        {"source": json.dumps(asdict(remote.source)), "members": json.dumps([asdict(member) for member in task])}
+        for remote in zips
+        for task in plan_tasks(remote.members)
     ]
     if not rows:
         return []
     import ray.data  # here: flags are parsed without Ray
 
     strategy = ray.data.TaskPoolStrategy(size=min(max_readers, len(rows)))
-    progress = Progress("stage", round(_totals(archives)[1] / MB), "MB")
+    progress = Progress("stage", round(_totals(zips)[1] / MB), "MB")
     done, all_failed = 0, []
     for row in spread(rows, make_row, compute=strategy):
         done += row["size"]
@@ -185,59 +185,59 @@ def _run(archives: list[Archive], output: str, max_readers: int) -> list[tuple[s
 
 
 def _check_layout(uri: str, members: list[Member]) -> str:
-    """The folder of all names, if they are those of one of FMA's zips."""
+    """Return the folder of all names, if they are those of one of FMA's zips."""
     if not members:
-        raise UsageError(f"{shown(uri)}: the zip is empty")
+        raise UsageError(f"{redacted(uri)}: the zip is empty")
     foreign = next((member.name for member in members if not LAYOUT.fullmatch(member.name)), None)
     roots = {member.name.split("/")[0] for member in members}
     if foreign is not None or len(roots) > 1:
         raise UsageError(
-            f"{shown(uri)}: none of FMA's zips: it holds {foreign or ' and '.join(sorted(roots))!r}; "
+            f"{redacted(uri)}: none of FMA's zips: it holds {foreign or ' and '.join(sorted(roots))!r}; "
             f"give {', '.join(f'{root}.zip' for root in PUBLISHED_SHA1)}"
         )
     return roots.pop()
 
 
 def _read_checksums(source: Source, members: list[Member]) -> dict[str, str]:
-    """Name below the zip's folder -> SHA-1, from lines as sha1sum writes them."""
+    """Read the SHA-1 of each name below the zip's folder, from lines as sha1sum writes them."""
     listing = next((member for member in members if member.name.endswith("/checksums")), None)
     if listing is None:
         return {}
     try:
-        with open_window(source, listing.start, listing.end) as window:
-            lines = b"".join(read_member(window, listing)).decode(errors="replace").splitlines()
+        with open_range(source, listing.start, listing.end) as part:
+            lines = b"".join(read_member(part, listing)).decode(errors="replace").splitlines()
     except MemberError as error:
-        raise UsageError(f"{shown(source.uri)}: {listing.name}: {error}; take another copy of the zip") from error
+        raise UsageError(f"{redacted(source.uri)}: {listing.name}: {error}; take another copy of the zip") from error
     return {line[42:].removeprefix("./"): line[:40].lower() for line in lines if line}
 
 
-def _absent(archive: Archive, output: str) -> list[Member]:
-    """The members that are still to be written; what a killed run had begun of them is deleted."""
-    names = {member.name for member in archive.members}
+def _absent(remote: RemoteZip, output: str) -> list[Member]:
+    """Return the members still to be written, and delete unfinished files of a killed run."""
+    names = {member.name for member in remote.members}
     standing = {}
-    for file in storage.list_files(storage.join(output, archive.root)):
-        name = f"{archive.root}/{file.name}"
+    for file in storage.list_files(storage.join(output, remote.root)):
+        name = f"{remote.root}/{file.name}"
         if storage.UNFINISHED.sub("", name) in names - {name}:
             storage.delete_file(file.uri)
         standing[name] = file.size
-    return [member for member in archive.members if standing.get(member.name) != member.size]
+    return [member for member in remote.members if standing.get(member.name) != member.size]
 
 
-def _totals(archives: list[Archive]) -> tuple[int, int]:
-    """Count and unpacked bytes of all members."""
-    sizes = [member.size for archive in archives for member in archive.members]
+def _totals(zips: list[RemoteZip]) -> tuple[int, int]:
+    """Return count and unpacked bytes of all members."""
+    sizes = [member.size for remote in zips for member in remote.members]
     return len(sizes), sum(sizes)
 
 
-def _print_unchecked(archive: Archive) -> None:
-    own = {f"{archive.root}/{name}" for name in OWN_NAMES}
-    unlisted = [member.name for member in archive.members if member.sha1 is None and member.name not in own]
+def _print_unchecked(remote: RemoteZip) -> None:
+    own = {f"{remote.root}/{name}" for name in OWN_NAMES}
+    unlisted = [member.name for member in remote.members if member.sha1 is None and member.name not in own]
     for names, what in (
         (unlisted, "that its checksums do not list (only the CRC-32 is compared)"),
-        (archive.missing, "listed in its checksums and not in it"),
+        (remote.missing, "listed in its checksums and not in it"),
     ):
         if names:
-            say(f"{shown(archive.source.uri)}: {len(names)} files {what}, such as {names[0]}")
+            say(f"{redacted(remote.source.uri)}: {len(names)} files {what}, such as {names[0]}")
 
 
 def _print_next(output: str, roots: list[str]) -> None:

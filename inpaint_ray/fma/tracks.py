@@ -1,4 +1,4 @@
-"""FMA's tracks.csv: who is in which split, by FMA itself or by the reference's rule.
+"""FMA's tracks.csv: the split of each track, by FMA itself or by the reference's rule.
 
 Facts: reference/README.md of the project's notes; mdeff/fma, usage notebook.
 """
@@ -35,7 +35,7 @@ FmaProtocol = Literal["official", "reference"]
 
 @dataclass(frozen=True)
 class _Row:
-    """What a row of tracks.csv says of a track."""
+    """A row of tracks.csv."""
 
     split: str
     subset: str
@@ -44,7 +44,7 @@ class _Row:
 
 
 def list_fma(source: str, metadata: str, *, protocol: FmaProtocol, seed: int = 0, whole: bool = False) -> Listing:
-    """The tracks of an FMA folder (NNN/NNNNNN.mp3 below any prefix), by its tracks.csv.
+    """List the tracks of an FMA folder (NNN/NNNNNN.mp3 below any prefix), by its tracks.csv.
 
     Args:
         source: URI of the folder of audio.
@@ -76,7 +76,7 @@ def list_fma(source: str, metadata: str, *, protocol: FmaProtocol, seed: int = 0
 
 
 def _read_tracks_csv(uri: str) -> dict[int, _Row]:
-    """Track id -> row of FMA's tracks.csv, which has two header rows and a third that names the index."""
+    """Read the rows of FMA's tracks.csv by track id; it has two header rows and a third that names the index."""
     try:
         text = read_bytes(uri).decode("utf-8")
     except FileNotFoundError as error:
@@ -104,7 +104,7 @@ def _read_tracks_csv(uri: str) -> dict[int, _Row]:
 
 
 def _reference_splits(rows: dict[int, _Row], seed: int) -> dict[int, str]:
-    """Track id -> split by the reference's rule (reference/README.md): small trains and validates, medium tests.
+    """Assign splits to track ids by the reference's rule: the subset small trains and validates, medium tests.
 
     Of the genres that the reference draws from, the same share is drawn where the list has fewer tracks than FMA.
     """
@@ -124,7 +124,7 @@ def _reference_splits(rows: dict[int, _Row], seed: int) -> dict[int, str]:
 
 
 def _compare(tracks: list[Track]) -> str:
-    """How far the tracks at hand are from the reference's set, in a line for the user."""
+    """Compare the tracks at hand with the reference's set, in a line for the user."""
     counts = Counter(track.split for track in tracks)
     here = ", ".join(f"{counts[split]} of {count} {split}" for split, count in REFERENCE_TRACKS.items())
     if counts == REFERENCE_TRACKS:

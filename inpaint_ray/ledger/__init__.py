@@ -1,1 +1,1 @@
-"""Batch jobs whose work outlives any kill: claims, records, blocks, and Ray Data over them."""
+"""Batch jobs that resume after any kill: claims, records and blocks, on Ray Data."""

@@ -1,4 +1,4 @@
-"""The actors that do a job's work."""
+"""The actors of a job."""
 
 import os
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from inpaint_ray.errors import UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class Actors:
-    """The number of a job's actors and what each may use."""
+    """The number of a job's actors and the resources of each."""
 
     num_actors: int | None = None
-    """Most actors at once; default: one for each CPU of the cluster, or GPU, nodes that come later included."""
+    """Most actors at once; default: one for each CPU of the cluster, or GPU, nodes added later included."""
     min_actors: int = 1
     """Fewest actors; between the two, their number follows the work that is left."""
     use_gpu: bool = False
@@ -30,7 +30,7 @@ class Actors:
             raise ValueError(f"--gpu-share is above 0 and at most 1, one whole GPU, got {self.gpu_share:g}")
 
     def pool(self, num_rows: int, *, memory_gib: float) -> dict[str, Any]:
-        """Tell Ray Data how many to start: no more than rows, and no more on a node than its memory holds.
+        """Return Ray Data's options for a pool: no more actors than rows, and no more on a node than its memory holds.
 
         Raises:
             UsageError: --use-gpu on a private Ray without a GPU, which would wait for one for ever.

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 MANY_BLOCKS = 2_000  # while items are few or small, so that many actors share them evenly
 MOST_BLOCKS = 20_000
-MOST_COST = 256_000_000  # bytes; what a killed actor does again
+MOST_COST = 256_000_000  # bytes; the most that is done again after an actor was killed
 ITEM_COST = 1_000_000  # bytes that take about as long as opening, asking for and noting an item
 
 Item = TypeVar("Item")

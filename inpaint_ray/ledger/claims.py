@@ -1,4 +1,4 @@
-"""Output folders: apart from the input, and new or the job's own."""
+"""Claims of output folders, which must lie apart from the input and be new or the job's own."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def claim(flag: str, output: str, folder: str, made_from: dict[str, str]) -> Non
         flag: that names the output.
         output: new, empty, or claimed before with the same `made_from`.
         folder: of the job below the output, such as `_restore`, in which the claim lies.
-        made_from: what the results depend on and no run may change: setting -> value.
+        made_from: settings that the results depend on and no run may change.
 
     Raises:
         UsageError: the output holds results of other settings, something else, or a damaged claim.
@@ -45,13 +45,13 @@ def claim(flag: str, output: str, folder: str, made_from: dict[str, str]) -> Non
     if differing:
         of = ", ".join(f"{name} {claimed[name]}" for name in differing)
         raise UsageError(
-            f"{flag} {output} holds what was made of {of}; give another folder, or, if that only has another name now, "
+            f"{flag} {output} holds results of {of}; give another folder or, if that was only renamed, "
             f"write into {uri}: {text}"
         )
 
 
 def read_claim(output: str, folder: str) -> dict[str, str]:
-    """Return what the results of a job are made from.
+    """Read the settings that the results of a job depend on.
 
     Raises:
         UsageError: the claim is missing or damaged.
@@ -60,21 +60,21 @@ def read_claim(output: str, folder: str) -> dict[str, str]:
     try:
         return dict(json.loads(storage.read_bytes(uri))["made_from"])
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{uri}: missing or damaged; the job, run again, says what it must hold") from error
+        raise UsageError(f"{uri}: missing or damaged; run the job again: it says what must stand there") from error
 
 
 def check_apart(flag: str, target: str, other_flag: str, other: str) -> None:
-    """Check that neither of two places holds the other: nothing may be written over what is read.
+    """Check that neither of two folders lies in the other, so that no input is overwritten.
 
     Raises:
         UsageError: one does, links and ".." resolved.
     """
     if holds(target, other) or holds(other, target):
-        raise UsageError(f"{flag} {target} and {other_flag} {other} lie in each other; give a folder apart")
+        raise UsageError(f"{flag} {target} and {other_flag} {other}: one lies inside the other; give a separate folder")
 
 
 def holds(folder: str, uri: str) -> bool:
-    """Tell whether a URI is a folder's, or lies below it."""
+    """Return True if a URI is a folder, or lies below it."""
     return f"{_real(uri)}/".startswith(f"{_real(folder)}/")
 
 
@@ -91,7 +91,7 @@ def held(folder: str, files: Iterable[StoredFile]) -> StoredFile | None:
 
 
 def _check_empty(flag: str, output: str, folder: str, text: str) -> None:
-    """Check that an output without a claim holds nothing but what a run had begun to claim it with.
+    """Check that an output without a claim is empty but for an unfinished claim.
 
     Raises:
         UsageError: it does.
@@ -100,10 +100,10 @@ def _check_empty(flag: str, output: str, folder: str, text: str) -> None:
     names = [file.name for file in storage.list_files(output)]
     foreign = [name for name in names if storage.UNFINISHED.sub("", name) != own]
     if any(name.startswith(f"{folder}/records/") for name in foreign):
-        raise UsageError(f"{flag} {output} has lost {own}; give a new folder, or write into that file: {text}")
+        raise UsageError(f"{flag} {output} lacks {own}; give a new folder, or write into that file: {text}")
     if EARLIER.get(folder) in foreign:
         raise UsageError(
-            f"{flag} {output} holds what an earlier version made ({EARLIER[folder]}), whose records this one does not "
+            f"{flag} {output} holds results of an earlier version ({EARLIER[folder]}), whose records this one does not "
             "read; give a new folder"
         )
     if foreign:

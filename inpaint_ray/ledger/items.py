@@ -1,4 +1,4 @@
-"""Items of a job, and what earlier runs left of them."""
+"""Items of a job, and their results of earlier runs."""
 
 import hashlib
 import json
@@ -15,10 +15,10 @@ Chosen = dict[str, list[str] | None]  # record -> names of the items whose entri
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Item:
-    """A file that is to be worked on."""
+    """An item of a job: a file to work on."""
 
     uri: str
-    name: str  # which no other item of the job has
+    name: str  # unique in the job
     size: int  # bytes
     etag: str = ""  # of its bytes
     fingerprint: str  # of all that decides its result, its bytes included
@@ -35,7 +35,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An item's latest entry without its row, and where it is."""
+    """An item's latest entry without its row, and the record that holds it."""
 
     record: str
     attempt: int
@@ -48,12 +48,12 @@ class Known:
 
     @property
     def written(self) -> list[tuple[str, int]]:
-        """Names and sizes of its files."""
+        """Return names and sizes of the item's output files."""
         pairs = ((self.output, self.output_size), (self.beside, self.beside_size))
         return [pair for pair in pairs if pair[0]]
 
     def is_later(self, other: "Known") -> bool:
-        """Tell which counts; of one attempt, which two runs at once have made, what wrote something."""
+        """Return True if this entry replaces another; of one attempt in two runs, the one that wrote output does."""
         return (self.attempt, bool(self.output), self.record) > (other.attempt, bool(other.output), other.record)
 
 
@@ -67,20 +67,20 @@ class Past:
     replaced: dict[tuple[str, int], str] = field(default_factory=dict)  # output of a former entry, bytes -> item
 
     def add(self, name: str, known: Known) -> None:
-        """Take an item's entry, in any order."""
+        """Add an item's entry; entries may come in any order."""
         self.entries[known.record] += 1
         other = self.known.setdefault(name, known)
         if other is not known:
             latest, former = (known, other) if known.is_later(other) else (other, known)
             if former.attempt == latest.attempt and former.fingerprint != latest.fingerprint:
-                latest = replace(latest, fingerprint="")  # whose output stands, nobody knows
+                latest = replace(latest, fingerprint="")  # either output may be in place
             for output, size in former.written:
                 if output not in (latest.output, latest.beside):
                     self.replaced[output, size] = name
             self.known[name] = latest
 
     def leftovers(self) -> list[str]:
-        """Return files of attempts that a later one, whose output stands, has replaced under another name."""
+        """Return files of earlier attempts that a later one has replaced under another name."""
         known = self.known.values() if self.replaced else ()
         written = {output for each in known for output, _ in each.written}
         return [
@@ -99,7 +99,7 @@ class Past:
         return not known.failed and all(self.outputs.get(output) == size for output, size in known.written)
 
     def split(self, items: Iterable[Item], *, retry_failed: bool) -> tuple[list[Item], Chosen]:
-        """Tell the items that are left, each as its next attempt, from those whose entries count."""
+        """Split items into those left to do, each as its next attempt, and those whose entries count."""
         todo: list[Item] = []
         done: dict[str, list[str]] = defaultdict(list)
         for item in items:
@@ -118,7 +118,7 @@ class Past:
                         replaces_beside=known.beside if self.outputs.get(known.beside) == known.beside_size else "",
                     )
                 )
-        if any(item.replaces for item in todo):  # what is another item's name by now is that one's to write
+        if any(item.replaces for item in todo):  # a name that is another item's by now is left to that item
             names = {item.name for item in todo}.union(*done.values())
             taken = [item.replaces != item.name and item.replaces in names for item in todo]
             todo = [
@@ -131,7 +131,7 @@ class Past:
 
 
 def digest(chosen: Chosen, other: object = None) -> str:
-    """Return a digest of what counts, and of what else a view shows: views with the same one are the same."""
+    """Return a digest of the entries that count and of other content of a view; equal digests mean equal views."""
     ordered = [[name, None if counting is None else sorted(counting)] for name, counting in sorted(chosen.items())]
     return hashlib.sha256(json.dumps([ordered, other]).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""The ledger of a job: what its records say of each item, and the run that does what is left.
+"""The ledger of a job: the results of its items, and the run that does what is left.
 
 A run lists the output once, reads all entries in parallel, and deals to blocks the items whose latest entry is not of
 the same fingerprint or whose output does not stand. The driver sees names and counts; rows stay in the records. Every
@@ -29,7 +29,7 @@ from inpaint_ray.terminal import say
 READERS = 16  # records at a time, in a task
 MOST_RECORDS = 100  # in a task that reads them
 FEWEST_TASKS = 16
-FEW_RECORDS = 64  # that the driver reads sooner than processes start
+FEW_RECORDS = 64  # read by the driver, before processes would have started
 
 MakeTable = Callable[["Ledger", str, list[str] | None], pa.Table]
 
@@ -60,11 +60,11 @@ class Ledger:
         return storage.join(self.output, self.folder, "records")
 
     def claim(self, flag: str, made_from: dict[str, str]) -> None:
-        """Mark the output as this job's (see `claims.claim`)."""
+        """Claim the output for this job (see `claims.claim`)."""
         claim(flag, self.output, self.folder, made_from)
 
     def read(self, files: Iterable[StoredFile] | None = None) -> Past:
-        """Read what earlier runs left, and delete what killed ones had begun to write; nobody may be at work there.
+        """Read the results of earlier runs, and delete unfinished files of killed ones; no other run may be under way.
 
         Files of an attempt that a later one replaced under another name are deleted, too.
 
@@ -100,7 +100,7 @@ class Ledger:
     def complete(
         self, items: Sequence[Item], work: Callable[..., Work], *, retry_failed: bool, verb: str, unit: str, **how: Any
     ) -> Chosen:
-        """Do what is left of the items (see `run`), and return what counts of all records."""
+        """Do the items that are left (see `run`), and return the entries that count of all records."""
         todo, done = self.read().split(items, retry_failed=retry_failed)
         if done:
             say(f"{verb}  {len(items) - len(todo)} of {len(items)} {unit} are done already")
@@ -156,7 +156,7 @@ class Ledger:
         return read_entries(self.records, record, counting)
 
     def tables(self, chosen: Chosen, make: MakeTable) -> Iterator[pa.Table]:
-        """Make tables from records: the views that results are. Many are read over the cluster.
+        """Make tables, a view of the results, from records; many records are read over the cluster.
 
         Args:
             chosen: which records, and what counts in them.
@@ -176,7 +176,7 @@ class Ledger:
 
 
 def _make_tables(ledger: Ledger, make: MakeTable, rows: pa.Table) -> pa.Table:
-    """Make the table of a group of records; runs in a task."""
+    """Make the tables of a group of records; runs in a task."""
     groups = [group for text in rows["records"].to_pylist() for group in json.loads(text)]
     with ThreadPoolExecutor(READERS) as pool:
         return pa.concat_tables(pool.map(lambda group: make(ledger, *group), groups))
@@ -189,7 +189,7 @@ def _read_rows(ledger: Ledger, record: str, counting: list[str] | None, *, colum
 
 
 def _latest(ledger: Ledger, record: str, counting: list[str] | None) -> pa.Table:
-    """Return what `Known` keeps of a record's entries; of a damaged one nothing, so that its items are done again."""
+    """Return `Known` for the entries of a record; none of a damaged one, so that its items are done again."""
     try:
         entries = ledger.entries(record, counting)
     except DamagedRecord as error:

@@ -1,4 +1,4 @@
-"""Placement on a cluster: work without a GPU stays off the nodes that are kept for GPUs."""
+"""Placement on a cluster: work without a GPU stays off the nodes reserved for GPU work."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ def node_selector(*, use_gpu: bool) -> dict[str, str] | None:
 
 
 def place(dataset: "ray.data.Dataset", *, use_gpu: bool = False) -> "ray.data.Dataset":
-    """Keep a dataset's tasks and actors off the nodes that are kept for GPUs, unless each uses a GPU.
+    """Keep a dataset's tasks and actors off the nodes reserved for GPU work, unless each uses a GPU.
 
     Ray Data asks the autoscaler for nodes by throughput, without a limit; the autoscaler merely prefers nodes without
     GPUs as long as it may add some. The selector goes with every task, actor and request of the dataset.

@@ -1,4 +1,4 @@
-"""Records: what a block of a job leaves, whole or not at all.
+"""Records: the results of a block of items, written whole or not at all.
 
 A record is a Parquet file. Its rows belong to the items of the block (gaps and what was in them, scores, patches); its
 footer has an entry for each item. Records are never changed or deleted. Of several entries of an item, that of the
@@ -22,18 +22,18 @@ from inpaint_ray.errors import StorageError
 
 FOOTER_KEY = b"inpaint_ray"
 MAGIC = b"PAR1"  # begins and ends a Parquet file; before the end are the footer and its length in four bytes
-TAIL_BYTES = 2**16  # that hold most footers
+TAIL_BYTES = 2**16  # enough for most footers
 GROUP_BYTES = 2**23  # of a row group
 ROW_BYTES = 200  # of a row, about, beside its binary values
 
 
 class DamagedRecord(StorageError):
-    """A record that can be reached and not be understood, or is gone."""
+    """A record that is damaged or gone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """Outcome of one attempt at an item."""
+    """The outcome of one attempt at an item."""
 
     name: str  # of the item, which no other has
     fingerprint: str  # of all that decides the result; "" where no later run may rely on it
@@ -47,7 +47,7 @@ class Entry:
 
 
 class RecordWriter:
-    """Takes the rows and entries of a record, and holds some MiB of them at a time."""
+    """A writer of the rows and entries of a record, which holds some MiB of rows at a time."""
 
     def __init__(self, name: str, writer: pq.ParquetWriter, schema: pa.Schema) -> None:
         self.name = name  # of the record
@@ -70,7 +70,7 @@ class RecordWriter:
 
 @contextmanager
 def write_record(folder: str, name: str, schema: pa.Schema) -> Iterator[RecordWriter]:
-    """Write a record, which appears when the block ends without an error.
+    """Write a record, which appears when the context ends without an error.
 
     Args:
         folder: URI of the records.
@@ -89,12 +89,12 @@ def write_record(folder: str, name: str, schema: pa.Schema) -> Iterator[RecordWr
 
 
 def record_uri(folder: str, name: str) -> str:
-    """Return where a record lies."""
+    """Return the URI of a record."""
     return storage.join(folder, f"{name}.parquet")
 
 
 def read_entries(folder: str, name: str, counting: list[str] | None = None) -> list[Entry]:
-    """Read the entries of a record, of these items only, where they are named.
+    """Read the entries of a record, or those of the named items alone.
 
     Raises:
         FileNotFoundError: there is no such record.
@@ -113,7 +113,7 @@ def read_entries(folder: str, name: str, counting: list[str] | None = None) -> l
 
 @contextmanager
 def open_rows(folder: str, name: str) -> Iterator[pq.ParquetFile]:
-    """Open a record to read some of its rows, from storage itself.
+    """Open a record in storage to read some of its rows.
 
     Raises:
         DamagedRecord: it is gone, or its rows are damaged.
@@ -125,14 +125,14 @@ def open_rows(folder: str, name: str) -> Iterator[pq.ParquetFile]:
         with filesystem.open_input_file(path) as stream, pq.ParquetFile(stream) as file:
             yield file
     except FileNotFoundError as error:
-        raise DamagedRecord(f"{uri}: gone; run the job again: the record's items are done again") from error
+        raise DamagedRecord(f"{uri}: missing; run the job again: the record's items are done again") from error
     except (pa.ArrowException, OSError) as error:  # of damage as of a broken network
         _check_whole(uri)
         raise StorageError(f"{uri}: storage refuses: {' '.join(str(error).split())}") from error
 
 
 def _check_whole(uri: str) -> None:
-    """Check that a record can be read from memory.
+    """Check that a record's bytes are sound.
 
     Raises:
         DamagedRecord: it cannot.
@@ -146,7 +146,7 @@ def _check_whole(uri: str) -> None:
 
 
 def read_footer(uri: str) -> bytes | None:
-    """Return our entry in a Parquet file's footer, in one request for most; None where it has none.
+    """Read our entry in a Parquet file's footer, mostly in one request; None where it has none.
 
     Raises:
         FileNotFoundError: there is no such file.

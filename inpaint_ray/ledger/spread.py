@@ -1,4 +1,4 @@
-"""Rows over the cluster: Ray Data with one block a row, off the nodes that are kept for GPUs."""
+"""Work on rows over the cluster: Ray Data with one block a row, off the nodes reserved for GPU work."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from inpaint_ray.ledger.placement import place
 
 
 def spread(rows: list[dict[str, Any]], work: Any, *, use_gpu: bool = False, **how: Any) -> Iterator[dict[str, Any]]:
-    """Call `work` on each row, somewhere in the cluster, and yield what it returns, as it comes.
+    """Call `work` on each row, somewhere in the cluster, and yield the results as they come.
 
     Args:
         rows: of values that Arrow knows.
@@ -28,7 +28,7 @@ def spread(rows: list[dict[str, Any]], work: Any, *, use_gpu: bool = False, **ho
 
 
 def spread_tables(rows: list[dict[str, Any]], work: Any) -> Iterator[pa.Table]:
-    """Call `work` on tables of one row each, and yield the tables that it returns, in the order of the rows."""
+    """Call `work` on tables of one row each, and yield the resulting tables in the order of the rows."""
     if rows:
         start_ray()
         import ray.data

@@ -19,7 +19,7 @@ AnyItem = TypeVar("AnyItem", bound=Item)
 
 
 class Work(Protocol):
-    """What is done with an item; made once in each actor."""
+    """The work on an item; made once in each actor."""
 
     item: ClassVar[type[Item]]
     schema: ClassVar[pa.Schema]  # of the rows that it adds to a record; their `name` is the item's
@@ -35,7 +35,7 @@ class Work(Protocol):
 
 
 class Worker:
-    """Does blocks of items and leaves a record of each; the state of a Ray Data actor."""
+    """A worker: does blocks of items and writes a record of each; the state of a Ray Data actor."""
 
     def __init__(self, output: str, records: str, work: Callable[..., Work], settings: dict[str, Any]) -> None:
         self.output, self.records, self.work = output, records, work(**settings)
@@ -51,7 +51,7 @@ class Worker:
         return {"record": row["record"], "items": len(items), "failed": sum(entry.failed for entry in entries)}
 
     def _standing(self, record: str) -> list[Entry]:
-        """Read the entries of a block that an actor has done and died of, before it could say so; else nothing."""
+        """Read the entries of a block whose record an actor wrote before it died; none where there is no record."""
         try:
             return read_entries(self.records, record)
         except (FileNotFoundError, DamagedRecord):
@@ -66,7 +66,7 @@ class Worker:
         return writer.entries
 
     def _read_earlier(self, items: list[Item]) -> dict[str, Entry]:
-        """Read what the attempts before came to: name of the item -> entry."""
+        """Read the entries of earlier attempts by name of the item."""
         records: dict[str, list[str]] = defaultdict(list)
         for item in items:
             if item.earlier:
@@ -74,7 +74,7 @@ class Worker:
         return {entry.name: entry for each in records.items() for entry in read_entries(self.records, *each)}
 
     def _begin(self, record: str, items: list[Item], earlier: dict[str, Entry]) -> None:
-        """Note, before outputs of earlier attempts are replaced, that their entries do not hold any more."""
+        """Note, before outputs of earlier attempts are replaced, that their entries no longer hold."""
         begun = [
             replace(earlier[item.name], fingerprint="", attempt=item.attempt - 1)
             for item in items

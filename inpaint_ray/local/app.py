@@ -22,7 +22,7 @@ COLUMNS = 1600  # of the waveform: the extremes of so many stretches are drawn
 
 
 def serve(config: AppConfig) -> None:
-    """Serve the page until it is stopped.
+    """Serve the page until the process is stopped.
 
     Raises:
         UsageError: gradio is not installed.
@@ -41,7 +41,7 @@ def build() -> Any:
     except ImportError as error:
         raise UsageError("inpaint-ray app needs gradio: pip install 'inpaint-ray[app]'") from error
     with gradio.Blocks(title="inpaint-ray", analytics_enabled=False) as page:
-        gradio.Markdown("# inpaint-ray\nWhat a recording has lost is found and filled; nothing else changes.")
+        gradio.Markdown("# inpaint-ray\nFinds lost stretches of a recording and fills them; nothing else changes.")
         with gradio.Row():
             given = gradio.Audio(label="before", type="filepath", sources=["upload"])
             repaired = gradio.Audio(label="after", type="filepath", interactive=False)
@@ -59,7 +59,7 @@ def build() -> Any:
 def repair_one(
     path: str | None, kinds: list[Find], sensitivity: float
 ) -> tuple[str, "Figure | None", str | None, str | None]:
-    """Repair a file into a folder of its own; gives a line on it, its picture, and twice the path of the result."""
+    """Repair a file into a folder of its own; returns a line on it, its picture, and twice the path of the result."""
     if not path:
         return "drop a file first", None, None, None
     if not kinds:
@@ -68,7 +68,7 @@ def repair_one(
     config = RepairConfig(files=(path,), output=folder, find=tuple(kinds), sensitivity=sensitivity)
     [task], _ = plan(config)
     outcome = Repairer(config)(task)
-    line = line_of(task, outcome).removeprefix(task.shown).strip().split("  -> ")[0]
+    line = line_of(task, outcome).removeprefix(task.label).strip().split("  -> ")[0]
     if not outcome.path:
         return line, None, None, None
     return line, draw(Path(path), Path(outcome.path)), outcome.path, outcome.path

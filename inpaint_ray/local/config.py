@@ -1,4 +1,4 @@
-"""What a repair on this machine is asked for."""
+"""The settings of a repair on this machine."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -20,7 +20,7 @@ class RepairConfig:
     """Folder for the repaired files, under the same names; files without damage are copied. Without it, NAME.EXT
     becomes NAME.repaired.EXT beside it, and nothing is written where nothing is found."""
     find: tuple[Find, ...] = ("dropouts",)
-    """Damage that is looked for: `dropouts` (zeros, stuck values, dither, held and muted samples), `clicks` (crackle
+    """Damage to look for: `dropouts` (zeros, stuck values, dither, held and muted samples), `clicks` (crackle
     and scratches, too), `clipping`, or `all`; several may be named."""
     sensitivity: float = SENSITIVITY
     """The greatest chance that an event is false, from 0 (certain ones alone) to 1."""
@@ -71,7 +71,7 @@ class RepairConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AppConfig:
-    """Repair files in the browser; nothing but this machine can reach it."""
+    """Repair files in the browser, on a page that only this machine can reach."""
 
     port: int = 7860
-    """On loopback."""
+    """Port on loopback."""

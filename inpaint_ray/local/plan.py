@@ -1,4 +1,4 @@
-"""The files of a repair: where each comes from and goes to, checked before the first is read."""
+"""The plan of a repair: source and target of each file, checked before the first is read."""
 
 import os
 from collections.abc import Iterator
@@ -23,13 +23,13 @@ class Task:
     """A file to repair."""
 
     source: SourceFile
-    shown: str  # its name for people
+    label: str  # its name in messages
     folder: str  # path of what is written
     name: str  # below the folder; a repair that changes the container adds a suffix
     beside: bool  # it is written beside its input, and not at all where nothing is found
 
     def target(self, output: str) -> Path:
-        """Return the path of what is written.
+        """Return the path of the output.
 
         Args:
             output: name that the restoration gave it, whose suffix may be another than the source's.
@@ -38,7 +38,7 @@ class Task:
 
 
 def plan(config: RepairConfig) -> tuple[list[Task], list[tuple[str, str]]]:
-    """List what is to be done.
+    """List the files to repair.
 
     Returns:
         The files to repair; and marks that belong to none of them, with the reason.
@@ -52,7 +52,7 @@ def plan(config: RepairConfig) -> tuple[list[Task], list[tuple[str, str]]]:
         uri = _local(given)
         is_folder = os.path.isdir(to_path(uri))
         if is_folder and config.output is None:
-            raise UsageError(f"{given} is a folder: give --output FOLDER for what is repaired of it")
+            raise UsageError(f"{given} is a folder: give --output FOLDER for the repaired files")
         if is_folder and config.output is not None:
             check_apart("--output", _local(config.output), "the folder", uri)
         restoration = replace(
@@ -87,8 +87,8 @@ def _file(given: str, uri: str) -> StoredFile:
 
 def _task(config: RepairConfig, given: str, source: SourceFile, *, is_folder: bool) -> Task:
     if config.output is not None:
-        shown = f"{given.rstrip('/')}/{source.name}" if is_folder else given
-        return Task(source, printable(shown), to_path(storage.absolute(config.output)), source.name, beside=False)
+        label = f"{given.rstrip('/')}/{source.name}" if is_folder else given
+        return Task(source, printable(label), to_path(storage.absolute(config.output)), source.name, beside=False)
     path = PurePosixPath(source.name)
     folder = os.path.dirname(to_path(source.uri))
     return Task(source, printable(given), folder, f"{path.stem}{REPAIRED}{path.suffix}", beside=True)
@@ -105,12 +105,12 @@ def _check_targets(tasks: list[Task]) -> None:
     for task in tasks:
         for target in _possible(task):
             if (other := inputs.get(os.path.realpath(target))) is not None:
-                raise UsageError(f"{task.shown} would be written over the input {other.shown}; give another --output")
+                raise UsageError(f"{task.label} would be written over the input {other.label}; give another --output")
         other = targets.setdefault(task.target(task.source.name), task)
         if other is not task:
-            raise UsageError(f"{other.shown} and {task.shown} would both be {task.name}; repair them one by one")
+            raise UsageError(f"{other.label} and {task.label} would both be {task.name}; repair them one by one")
 
 
 def _possible(task: Task) -> Iterator[Path]:
-    """Yield what a repair may write a file as: in its own container, or another."""
+    """Yield the names that a repair may give a file: with its own suffix, or another."""
     yield from (task.target(f"{task.source.name}{suffix}") for suffix in ("", ".flac", ".wav"))

@@ -18,15 +18,15 @@ from inpaint_ray.names import printable, to_path
 from inpaint_ray.progress import Progress, format_duration
 from inpaint_ray.terminal import is_terminal, say
 
-SERIAL_BYTES = 40_000_000  # of all files; less is done before a second process has started
-LONG_S = 30.0  # of a recording; of a shorter one nothing is said before it is done, unless it is to a terminal
+SERIAL_BYTES = 40_000_000  # of all files; fewer are done before a second process has started
+LONG_S = 30.0  # of a recording; shorter ones get a progress bar on a terminal alone
 DIED = "the process that repaired it died: not enough memory, perhaps"
 
 _repairer: Repairer | None = None  # of a process of the pool
 
 
 def repair(config: RepairConfig) -> int:
-    """Repair files, say what became of each, and give the exit code.
+    """Repair files, print the outcome of each, and return the exit code.
 
     Raises:
         UsageError: a file is not there, or an output would be an input.
@@ -34,7 +34,7 @@ def repair(config: RepairConfig) -> int:
     """
     started = time.monotonic()
     tasks, unmatched = plan(config)
-    width = max(len(task.shown) for task in tasks)
+    width = max(len(task.label) for task in tasks)
     outcomes: dict[int, Outcome] = {}
     processes = min(config.processes or os.cpu_count() or 1, len(tasks))
     if processes > 1 and (config.processes or sum(task.source.size for task in tasks) > SERIAL_BYTES):
@@ -57,11 +57,11 @@ def repair(config: RepairConfig) -> int:
 
 
 def _watched(repairer: Repairer, task: Task) -> Outcome:
-    """Repair a file with a bar, if it is long."""
+    """Repair a file, with a progress bar if it is long."""
     seconds = _duration(task)
     if seconds < LONG_S and not is_terminal():
         return repairer(task)
-    progress = Progress(task.shown, round(seconds), "s")
+    progress = Progress(task.label, round(seconds), "s")
     progress.add(0, "looking for damage")
 
     def watch(filled_s: float) -> None:
@@ -79,7 +79,7 @@ def _duration(task: Task) -> float:
 
 
 def _in_processes(config: RepairConfig, tasks: list[Task], processes: int) -> Iterator[tuple[int, Outcome]]:
-    """Yield what becomes of the files, by their number, as they are done.
+    """Yield the outcomes of files, by their number, as they are done.
 
     A process that dies takes its pool along: the files that are left are then done each in one of its own.
     """
@@ -95,7 +95,7 @@ def _in_processes(config: RepairConfig, tasks: list[Task], processes: int) -> It
 
 
 def _in_pool(config: RepairConfig, tasks: dict[int, Task], processes: int) -> Iterator[tuple[int, Outcome]]:
-    """Yield as much as a pool does before one of its processes dies."""
+    """Yield the outcomes of files that a pool finishes before one of its processes dies."""
     if not tasks:
         return
     context = multiprocessing.get_context("spawn")

@@ -1,4 +1,4 @@
-"""One file repaired, by what a restoration does with each file of an archive."""
+"""The repair of one file, by the same code that restores each file of an archive."""
 
 import os
 import tempfile
@@ -18,12 +18,12 @@ from inpaint_ray.restore.restorer import Restorer
 
 UNFINISHED = ".inpaint-"  # begins the name of a folder beside an output, which has what is still being written
 
-Watch = Callable[[float], None]  # is told up to which second a file is filled
+Watch = Callable[[float], None]  # called with the second up to which a file is filled
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a file."""
+    """The outcome of one file."""
 
     row: ManifestRow  # `output` is as the restoration names it
     words: Counter[str] = field(default_factory=Counter)  # of trust -> fills
@@ -31,7 +31,7 @@ class Outcome:
 
 
 class _Notes(RecordWriter):
-    """A record that keeps how sure each fill is, and no samples."""
+    """A record that keeps the trust in each fill, and no samples."""
 
     def __init__(self, watch: Watch | None) -> None:
         self.entries = []
@@ -40,14 +40,14 @@ class _Notes(RecordWriter):
         self._watch = watch
 
     def add(self, row: dict[str, Any]) -> None:
-        """Take a gap."""
+        """Count a gap, a row of the table of gaps."""
         self.words[row["trust"]] += 1
         if self._watch is not None:
             self._watch(row["start_s"] + row["seconds"])
 
 
 class Repairer:
-    """Repairs files; a process has one, with its network."""
+    """A repairer of files; a process has one, with its network."""
 
     def __init__(self, config: RepairConfig) -> None:
         self._overwrite = config.overwrite

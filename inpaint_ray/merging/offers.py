@@ -1,4 +1,4 @@
-"""What copies have for gaps, put in their places beside the ordinary fills. Shapes: c = channels, n = samples."""
+"""Offers of copies for gaps, put in their places beside the ordinary fills. Shapes: c = channels, n = samples."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ class Taken(Fill):
 
 @dataclass(frozen=True)
 class Offer:
-    """What a copy has for a part of a gap."""
+    """The samples that a copy offers for a part of a gap."""
 
     note: Taken
     values: NDArray[np.float64]  # (stop - start,)

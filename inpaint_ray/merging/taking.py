@@ -76,7 +76,7 @@ class Taker:
         self._rate, self._step = sample_rate, step
 
     def offers(self, samples: NDArray, events: Sequence[Event], first: int, start: int, stop: int) -> list[Offer]:
-        """What copies have for the gaps that begin between two samples.
+        """Return the offers of copies for the gaps that begin between two samples.
 
         Args:
             samples: (c, n) float: a stretch of the recording with its surroundings.

@@ -1,4 +1,4 @@
-"""Print the table of architectures, as Markdown, and below it where they depart from the reference.
+"""Print the table of architectures, as Markdown, and below it the departures from the reference.
 
 python -m inpaint_ray.models
 python -m inpaint_ray.models --time    # with milliseconds per patch on this machine

@@ -1,4 +1,4 @@
-"""Two U-Nets of other authors, which the reference compares with: one class each.
+"""The two U-Nets of other authors that the reference compares with.
 
 Shapes: (B, C, T, F), time before frequency.
 """
@@ -24,7 +24,7 @@ SLOPE = 0.3  # of UNetMandelli's LeakyReLU
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineConfig:
-    """Whose network."""
+    """The choice of a network, by its author."""
 
     author: Literal["sun", "mandelli"]
 
@@ -33,7 +33,7 @@ class BaselineConfig:
 
 
 class UNetSun(nn.Module):
-    """Two levels, large kernels, nearest neighbours up, features added."""
+    """A U-Net of two levels with large kernels, nearest-neighbour upsampling and added skips."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class UNetSun(nn.Module):
         initialise_like_keras(self)
 
     def forward(self, magnitudes: Tensor) -> Tensor:
-        """Normalised magnitudes, (B, 1, T, F) at any T and F, to restored ones of the same shape."""
+        """Restore normalised magnitudes, (B, 1, T, F) at any T and F."""
         first = self.first(pad_to_multiple(magnitudes, 4))
         second = self.second(self.pool(first))
         bottom = self.bottom(self.pool(second))
@@ -55,7 +55,7 @@ class UNetSun(nn.Module):
 
 
 class UNetMandelli(nn.Module):
-    """Five levels of 4 x 4 convolutions with stride 2, down and transposed up, features concatenated."""
+    """A U-Net of five levels of 4 x 4 convolutions with stride 2, transposed on the way up, and concatenated skips."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class UNetMandelli(nn.Module):
         initialise_like_keras(self)
 
     def forward(self, magnitudes: Tensor) -> Tensor:
-        """Normalised magnitudes, (B, 1, T, F) at any T and F, to restored ones of the same shape."""
+        """Restore normalised magnitudes, (B, 1, T, F) at any T and F."""
         x = pad_to_multiple(magnitudes, 2 ** (len(self.downs) + 1))
         features = []
         for down in self.downs:

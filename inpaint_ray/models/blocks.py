@@ -1,4 +1,4 @@
-"""What several families share: Keras's padding, normalisation and initialisation, in torch.
+"""Blocks that several families share: Keras's padding, normalisation and initialisation, in torch.
 
 Shapes: (B, C, T, F), time before frequency.
 """
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
-    """Batch normalisation with Keras's defaults: epsilon 1e-3, and 0.99 of the old statistics kept."""
+    """Return batch normalisation with Keras's defaults: epsilon 1e-3, and 0.99 of the old statistics kept."""
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
 
@@ -61,14 +61,14 @@ class SameConvTranspose2d(nn.ConvTranspose2d):
 
 
 def rectifier(slope: float = 0.0) -> nn.Module:
-    """ReLU, or LeakyReLU where a slope is given."""
+    """Return ReLU, or LeakyReLU where a slope is given."""
     return nn.LeakyReLU(slope) if slope else nn.ReLU()
 
 
 def conv_norm_relu(
     in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1, *, slope: float = 0.0
 ) -> nn.Sequential:
-    """The reference's CBR block: convolution with bias, batch normalisation, ReLU."""
+    """Return the reference's CBR block: convolution with bias, batch normalisation, ReLU."""
     return nn.Sequential(
         SameConv2d(in_channels, out_channels, kernel_size, stride),
         batch_norm(out_channels),
@@ -79,12 +79,12 @@ def conv_norm_relu(
 def transpose_relu(
     in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 2, *, slope: float = 0.0
 ) -> nn.Sequential:
-    """The reference's way up: transposed convolution with bias and ReLU, without normalisation."""
+    """Return the reference's upsampling: transposed convolution with bias and ReLU, without normalisation."""
     return nn.Sequential(SameConvTranspose2d(in_channels, out_channels, kernel_size, stride), rectifier(slope))
 
 
 class Skip(nn.Module):
-    """A skip connection that a convolution may refine; what comes from below is not looked at."""
+    """A skip connection that a convolution may refine; features of the level below are not used."""
 
     def __init__(self, width: int = 0, kernel_size: int | None = None) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class Skip(nn.Module):
 
 
 class AttentionGate(nn.Module):
-    """A skip weighted by what comes from below (Oktay et al., 2018).
+    """A skip connection weighted by the features of the level below (Oktay et al., 2018).
 
     Args:
         width: channels of the skip, and inside.
@@ -117,7 +117,7 @@ class AttentionGate(nn.Module):
 
 
 class ChannelGate(nn.Module):
-    """Channels weighted by what all of a patch says of them: squeeze and excitation (Hu, Shen and Sun, 2018)."""
+    """Channels weighted by their means over the patch: squeeze and excitation (Hu, Shen and Sun, 2018)."""
 
     def __init__(self, width: int, num_hidden: int, activation: type[nn.Module] = nn.ReLU) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ class ChannelGate(nn.Module):
 
 
 def initialise_like_keras(model: nn.Module) -> None:
-    """Glorot normal weights, truncated at two standard deviations and scaled to keep the variance; biases zero."""
+    """Draw Glorot normal weights, truncated at two standard deviations and scaled to keep the variance; biases zero."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(module.weight)
@@ -140,7 +140,7 @@ def initialise_like_keras(model: nn.Module) -> None:
 
 
 def draw_truncated_normal(weight: Tensor, *, variance: float) -> None:
-    """Fill with a normal distribution that is cut at two standard deviations and has the variance after the cut."""
+    """Draw weights from a normal distribution cut at two standard deviations, of the given variance after the cut."""
     std = math.sqrt(variance) / 0.87962566103423978  # std of a standard normal cut at two deviations
     nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)
 
@@ -154,7 +154,7 @@ def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Weights as Keras's "Total params" counts them: batch-norm running mean and variance included."""
+    """Count the weights as Keras's "Total params" does: running means and variances of batch normalisation included."""
     statistics = sum(
         buffer.numel() for name, buffer in model.named_buffers() if name.endswith(("running_mean", "running_var"))
     )

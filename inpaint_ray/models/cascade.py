@@ -14,7 +14,7 @@ from inpaint_ray.models.unet import UNet, UNetConfig
 
 @dataclass(frozen=True, kw_only=True)
 class CascadeConfig:
-    """The networks of both stages, and what their outputs are to the input."""
+    """The networks of both stages, and the relation of their outputs to the input."""
 
     first: UNetConfig = UNetConfig(down="conv")
     second: UNetConfig = UNetConfig(down="conv")
@@ -25,13 +25,13 @@ class CascadeConfig:
 
 
 class CascadeOutput(NamedTuple):
-    """The prediction, which is the second stage's, and the first stage's."""
+    """The predictions of the second stage, which is the result, and of the first."""
 
     restored: Tensor  # (B, 1, T, F)
     first: Tensor  # (B, 1, T, F)
 
     def loss(self, criterion: Criterion) -> Tensor:
-        """The criterion of both stages, summed."""
+        """Sum the criterion over both stages."""
         return criterion(self.restored) + criterion(self.first)
 
 
@@ -45,7 +45,7 @@ class Cascade(nn.Module):
         self.second = UNet(config.second)
 
     def forward(self, magnitudes: Tensor) -> CascadeOutput:
-        """Normalised magnitudes, (B, 1, T, F) at any T and F, to restored ones of the same shape, twice."""
+        """Restore normalised magnitudes, (B, 1, T, F) at any T and F, by both stages."""
         first = self.first(magnitudes)
         second = self.second(first)
         kind = self.config.output

@@ -1,4 +1,4 @@
-"""A checkpoint: a folder with model.safetensors and config.json. Reading one never runs code."""
+"""Checkpoints: folders with model.safetensors and config.json. Reading one never runs code."""
 
 import hashlib
 import json
@@ -24,12 +24,12 @@ PRETRAINED_FOLDER = Path(__file__).parent / PRETRAINED
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A model and what is needed to use it."""
+    """A model with its architecture, scale and training settings."""
 
     model: nn.Module
     architecture: str  # its name in the registry
     scale: float  # largest training magnitude; networks see magnitude / scale + 0.001
-    training: dict[str, Any] = field(default_factory=dict)  # how it was trained and what it scored, JSON values
+    training: dict[str, Any] = field(default_factory=dict)  # settings and scores of the training, JSON values
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
@@ -56,7 +56,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
 
 
 def load_checkpoint(folder: str | Path, *, name: str | None = None) -> Checkpoint:
-    """The checkpoint in a folder, its model in evaluation mode on the CPU.
+    """Load the checkpoint in a folder, its model in evaluation mode on the CPU.
 
     Args:
         folder: a local folder; `pretrained` is the one that ships with the package.
@@ -105,7 +105,7 @@ def _content(path: Path) -> bytes | None:
 
 
 def _header_and_tensors(data: bytes) -> tuple[bytes, memoryview]:
-    """The parts of a safetensors file: the length of the header in 8 bytes, the header as JSON, the tensors."""
+    """Split a safetensors file: the length of the header in 8 bytes, the header as JSON, the tensors."""
     end = 8 + int.from_bytes(data[:8], "little")
     return data[8:end], memoryview(data)[end:]
 

@@ -28,7 +28,7 @@ INPUT_SCALE = 1 / 255  # Keras's model takes images
 
 
 class Stage(NamedTuple):
-    """Blocks of the same kind; the first of them changes the size."""
+    """A stage of blocks of the same kind; the first of them changes the size."""
 
     num_blocks: int
     kernel_size: int
@@ -89,7 +89,7 @@ class EfficientUNet(nn.Module):
             initialise_like_keras(part)
 
     def forward(self, magnitudes: Tensor) -> Tensor:
-        """Normalised magnitudes, (B, 1, T, F) at any T and F, to restored ones of the same shape."""
+        """Restore normalised magnitudes, (B, 1, T, F) at any T and F."""
         x = self.stem(pad_to_multiple(magnitudes, 32) * INPUT_SCALE)
         features = []
         for block, stride in zip(self.blocks, self.strides, strict=True):
@@ -104,7 +104,7 @@ class EfficientUNet(nn.Module):
 
 
 class InvertedBottleneck(nn.Module):
-    """Expand, convolve each channel by itself, weight the channels, and narrow; added to the input where it fits."""
+    """An inverted bottleneck: expand, convolve depthwise, weight channels, project; residual where shapes agree."""
 
     def __init__(self, width_in: int, stage: Stage, stride: int) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class InvertedBottleneck(nn.Module):
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The output, and the expanded features."""
+        """Compute the output and the expanded features."""
         expanded = self.expand(x)
         narrow = self.narrow(expanded)
         return x + narrow if self.adds else narrow, expanded
@@ -131,7 +131,7 @@ def _conv_norm_swish(width_in: int, width: int, kernel_size: int, stride: int = 
 
 
 def _initialise_encoder(encoder: nn.Module) -> None:
-    """As Keras's EfficientNet: truncated normal with variance 2 / fan-out, biases zero."""
+    """Draw weights as Keras's EfficientNet does: truncated normal of variance 2 / fan-out, biases zero."""
     for module in encoder.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             _, fan_out = nn.init._calculate_fan_in_and_fan_out(module.weight)

@@ -22,17 +22,17 @@ from inpaint_ray.models.blocks import (
 from inpaint_ray.models.output import Output, combine
 
 WIDTHS = (32, 64, 128, 256, 512)
-LATERAL = 128  # channels of laterals and of what comes down
+LATERAL = 128  # channels of laterals and of features from the level above
 HEAD = 32  # channels of each level before the levels are fused
 FACTORS = (16, 8, 4, 2)  # from p5, p4, p3, p2 to T
 
 
 @dataclass(frozen=True, kw_only=True)
 class FPNConfig:
-    """What distinguishes one pyramid from another."""
+    """The choices in which pyramids differ."""
 
     lateral: Literal["conv1x1", "conv3x3", "conv3x3_twice", "plain"] = "conv1x1"  # plain: of d5 alone a conv1x1
-    gated: bool = False  # laterals weighted by what comes down
+    gated: bool = False  # laterals weighted by features from the level above
     merge: Literal["add", "concat"] = "add"
     up: Literal["nearest", "transpose3x3", "transpose4x4"] = "nearest"
     fuse: Literal["all", "last"] = "all"  # levels that make the output
@@ -54,7 +54,7 @@ class FPN(nn.Module):
         plain = config.lateral == "plain"
         laterals = (LATERAL, *encoded[1:]) if plain else (LATERAL,) * len(encoded)
         self.laterals, self.gates, self.ups, self.heads = (nn.ModuleList() for _ in range(4))
-        above = 0  # channels of what comes down
+        above = 0  # channels of the features from the level above
         for level, factor in enumerate(FACTORS):
             lateral = laterals[level]
             top = level == 0
@@ -71,7 +71,7 @@ class FPN(nn.Module):
         initialise_like_keras(self)
 
     def forward(self, magnitudes: Tensor) -> Tensor:
-        """Normalised magnitudes, (B, 1, T, F) at any T and F, to restored ones of the same shape."""
+        """Restore normalised magnitudes, (B, 1, T, F) at any T and F."""
         x = pad_to_multiple(magnitudes, 2 ** len(WIDTHS))
         features = []  # d1 to d5
         for encoder in self.encoders:

@@ -29,7 +29,7 @@ from inpaint_ray.models.gaps import (
 
 @dataclass(frozen=True, kw_only=True)
 class GapUNetConfig:
-    """What the network starts from, and its size."""
+    """The interpolation that the network corrects, and its size."""
 
     start: Literal["line", "wiener"] = "line"  # the interpolation that is corrected
     widths: tuple[int, ...] = (32, 48, 64)  # channels of each level, each half the size of the one before
@@ -41,7 +41,7 @@ class GapUNetConfig:
 
 
 class GapUNet(nn.Module):
-    """A residual U-Net whose output corrects the logarithm of the interpolation; untrained, it interpolates."""
+    """A residual U-Net that corrects the logarithm of an interpolation; untrained, it gives exactly that."""
 
     num_inputs = 6  # log and root of the interpolation, root of the known frames, lost, distance before, distance after
 
@@ -57,11 +57,11 @@ class GapUNet(nn.Module):
         self.last = last_convolution(widths[0], config.fold)
 
     def forward(self, magnitudes: Tensor) -> Tensor:
-        """Normalised magnitudes, (B, 1, T, F) at any T and F, to restored ones of the same shape."""
+        """Restore normalised magnitudes, (B, 1, T, F) at any T and F."""
         return fill_lost(magnitudes, self._restore)
 
     def _restore(self, relative: Tensor, lost: Tensor) -> Tensor:
-        """Magnitudes over the mean known one, (B, T, F), and lost frames, (B, T), to restored ones."""
+        """Restore magnitudes over the mean known one, (B, T, F), in lost frames, (B, T)."""
         interpolated = interpolate_frames(relative, lost)
         start = torch.log(interpolated + LOG_FLOOR)
         known = relative.sqrt() * (~lost).unsqueeze(-1)
@@ -69,7 +69,7 @@ class GapUNet(nn.Module):
         return (torch.exp(start + self._correction(torch.stack(inputs, dim=1))) - LOG_FLOOR).clamp(min=0)
 
     def _correction(self, inputs: Tensor) -> Tensor:
-        """(B, inputs, T, F) to (B, T, F)."""
+        """Compute the correction: (B, inputs, T, F) to (B, T, F)."""
         *_, num_frames, num_bins = inputs.shape
         fold, depth = self.config.fold, 2 ** (len(self.config.widths) - 1)
         x = self.first(fold_bins(pad_to_multiple(inputs, depth * fold), fold))
@@ -85,7 +85,7 @@ class GapUNet(nn.Module):
 
 
 class WienerUNet(GapUNet):
-    """The same network, whose output is a correction to the Wiener interpolation; untrained, it is that."""
+    """The same U-Net, correcting the Wiener interpolation; untrained, it gives exactly that."""
 
     num_inputs = 7  # see WienerStart
 

@@ -41,7 +41,7 @@ def fill_lost(magnitudes: Tensor, restore: Callable[[Tensor, Tensor], Tensor]) -
 
 
 class WienerStart(nn.Module):
-    """The Wiener interpolation and what a network that corrects it is shown, over the local level.
+    """The Wiener interpolation, and the inputs of a network that corrects it, divided by the local level.
 
     So partials beat alike wherever they are and however loud. No parameters.
     """
@@ -52,7 +52,7 @@ class WienerStart(nn.Module):
         self._wiener_frames = torch.compiler.disable(wiener_frames)
 
     def forward(self, relative: Tensor, lost: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Magnitudes over the mean known one, (B, T, F), and lost frames, (B, T) bool.
+        """Interpolate magnitudes over the mean known one, (B, T, F), in lost frames, (B, T) bool.
 
         Returns:
             The interpolation, (B, T, F); the local level, (B, T, F); seven inputs, each (B, T, F): the logarithm of
@@ -63,12 +63,12 @@ class WienerStart(nn.Module):
         kernel = (2 * frames + 1, 2 * bins + 1)
         local = functional.avg_pool2d(start, kernel, stride=1, padding=LOCAL_REACH, count_include_pad=False) + LOG_FLOOR
         known = relative * (~lost).unsqueeze(-1)
-        seen = [shown / local for shown in (known, start, interpolate_frames(relative, lost))]
-        return start, local, [torch.log(local) / 4, *seen, *places(lost, relative.shape)]
+        relative_inputs = [each / local for each in (known, start, interpolate_frames(relative, lost))]
+        return start, local, [torch.log(local) / 4, *relative_inputs, *places(lost, relative.shape)]
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(silu(conv(silu(x)))), the second convolution starting small."""
+    """A residual block, x + conv(silu(conv(silu(x)))), the second convolution starting small."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class ResidualBlock(nn.Module):
 
 
 def residual_blocks(width: int, num_blocks: int) -> nn.Sequential:
-    """So many residual blocks, one after another."""
+    """Return residual blocks in sequence."""
     return nn.Sequential(*(ResidualBlock(width) for _ in range(num_blocks)))
 
 
@@ -113,7 +113,7 @@ def draw_last_weights(model: nn.Module, std: float = 0.02) -> None:
 
 
 def places(lost: Tensor, shape: torch.Size) -> list[Tensor]:
-    """Three inputs: lost frames, and the distances to the nearest known ones before and after each frame."""
+    """Return three inputs: lost frames, and the distances to the nearest known ones before and after each frame."""
     before, after = nearest_known(lost)
     time = torch.arange(lost.shape[-1], device=lost.device)
     distances = (torch.log1p(frames.float()) / 4 for frames in (time - before, after - time))

@@ -1,4 +1,4 @@
-"""The reference's plain stacks of convolutions: five names that differ in widths, kernels and what stands between.
+"""The reference's plain stacks of convolutions: five names that differ in widths, kernels and layers between.
 
 Shapes: (B, C, T, F), time before frequency.
 """
@@ -14,7 +14,7 @@ from inpaint_ray.models.output import Output, combine
 
 @dataclass(frozen=True, kw_only=True)
 class PlainConfig:
-    """What distinguishes one stack from another."""
+    """The choices in which stacks differ."""
 
     layers: tuple[tuple[int, int], ...]  # channels and kernel size of each convolution but the last
     last_kernel: int
@@ -27,7 +27,7 @@ class PlainConfig:
 
 
 class Plain(nn.Module):
-    """Convolutions one after the other (Dong et al., 2015; Zhang et al., 2017)."""
+    """A plain stack of convolutions (Dong et al., 2015; Zhang et al., 2017)."""
 
     def __init__(self, config: PlainConfig) -> None:
         super().__init__()
@@ -44,5 +44,5 @@ class Plain(nn.Module):
         initialise_like_keras(self)
 
     def forward(self, magnitudes: Tensor) -> Tensor:
-        """Normalised magnitudes, (B, 1, T, F) at any T and F, to restored ones of the same shape."""
+        """Restore normalised magnitudes, (B, 1, T, F) at any T and F."""
         return combine(self.config.output, magnitudes, self.last(self.body(magnitudes)))

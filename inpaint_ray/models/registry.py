@@ -1,4 +1,4 @@
-"""The table of architectures: a name, what is special about it, and the reference's parameter count."""
+"""The registry of architectures: name, configuration, and the reference's parameter count."""
 
 import difflib
 from dataclasses import dataclass
@@ -38,8 +38,8 @@ class Architecture:
 
     config: Config
     loss: LossName = "mse"
-    """What it is trained with unless the training says otherwise; the reference's is MSE, to which the outputs of VAEs
-    and of the cascade add their own parts."""
+    """The loss it is trained with unless the training names another; the reference's is MSE, to which the outputs of
+    VAEs and of the cascade add their own parts."""
     keras_params: int | None = None
     """The reference's "Total params", batch-norm statistics included, less or more by what the note says is different
     here. None: ours."""
@@ -47,11 +47,11 @@ class Architecture:
     """dB, as the notebook of this name prints it: the best epoch's mean over the eight genres of FMA small's validation
     tracks, of the network's bare output. The paper's own data and damage: nothing measured here compares with it."""
     note: str = ""
-    """Where this departs from the reference's file, and why."""
+    """Departures from the reference's file, and the reasons."""
 
     @property
     def family(self) -> str:
-        """The module that its networks are in."""
+        """Return the name of the module of its network class."""
         return type(self.config).__module__.rpartition(".")[2]
 
 
@@ -195,7 +195,7 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 
 def find_architecture(name: str) -> Architecture:
-    """The entry of a name.
+    """Find the entry of an architecture by its name.
 
     Raises:
         UsageError: no architecture has this name; the message has the nearest ones and the whole list.
@@ -208,7 +208,7 @@ def find_architecture(name: str) -> Architecture:
 
 
 def build_model(name: str) -> nn.Module:
-    """A new instance of an architecture, (B, 1, T, F) -> (B, 1, T, F), with fresh weights from torch's seed.
+    """Build a network of an architecture, (B, 1, T, F) -> (B, 1, T, F), with fresh weights from torch's seed.
 
     `output.restored_of` takes the prediction from what it gives: VAEs and the cascade give a NamedTuple.
 

@@ -1,4 +1,4 @@
-"""The reference's residual towers: eight names without any change of size, which differ in what a block is.
+"""The reference's residual towers: eight names at one resolution, which differ in their blocks.
 
 Shapes: (B, C, T, F), time before frequency.
 """
@@ -15,7 +15,7 @@ from inpaint_ray.models.output import Output, combine
 
 @dataclass(frozen=True, kw_only=True)
 class ResNetConfig:
-    """What distinguishes one tower from another."""
+    """The choices in which towers differ."""
 
     num_stem: int = 1  # convolutions before the blocks, each with ReLU
     num_blocks: int = 9
@@ -31,7 +31,7 @@ class ResNetConfig:
 
 
 class ResNet(nn.Module):
-    """Blocks that add to their input, between a first and a last convolution (He et al., 2016)."""
+    """A tower of residual blocks between a first and a last convolution (He et al., 2016)."""
 
     def __init__(self, config: ResNetConfig) -> None:
         super().__init__()
@@ -47,12 +47,12 @@ class ResNet(nn.Module):
         initialise_like_keras(self)
 
     def forward(self, magnitudes: Tensor) -> Tensor:
-        """Normalised magnitudes, (B, 1, T, F) at any T and F, to restored ones of the same shape."""
+        """Restore normalised magnitudes, (B, 1, T, F) at any T and F."""
         return combine(self.config.output, magnitudes, self.last(self.blocks(self.stem(magnitudes))))
 
 
 class Block(nn.Module):
-    """x + convolutions of x; a one-channel x is added to every channel."""
+    """A residual block, x + convolutions of x; a one-channel x is added to every channel."""
 
     def __init__(self, config: ResNetConfig, width_in: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The registry as a table: what is special about each architecture, how large it is and what it costs."""
+"""The registry as a table: settings, size and cost of each architecture."""
 
 import statistics
 import time
@@ -80,7 +80,7 @@ WORDS: dict[str, dict[Any, str] | Callable[[Any], str]] = {  # field -> what a v
 
 
 def special(entry: Architecture) -> str:
-    """What distinguishes an architecture from its family's defaults, in words."""
+    """Describe the settings in which an architecture differs from its family's defaults."""
     values = {field.name: (getattr(entry.config, field.name), field.default) for field in fields(entry.config)}
     words = [_in_words(name, value) for name, (value, default) in values.items() if value != default]
     return ", ".join(words) or DEFAULTS[entry.family]
@@ -92,7 +92,7 @@ def _in_words(name: str, value: Any) -> str:
 
 
 def count_multiply_adds(model: nn.Module) -> int:
-    """Of one patch of 128 x 128; the model is on the meta device."""
+    """Count the multiply-adds of one patch of 128 x 128; the model is on the meta device."""
     counter = FlopCounterMode(display=False)
     with counter:
         model.eval()(torch.zeros(PATCH, device="meta"))
@@ -100,7 +100,7 @@ def count_multiply_adds(model: nn.Module) -> int:
 
 
 def time_patch(model: nn.Module) -> float:
-    """Milliseconds for one patch of 128 x 128, in float32 on the CPU: the median of some, after one."""
+    """Measure the milliseconds for one patch of 128 x 128, in float32 on the CPU: the median of runs after a first."""
     given, seconds = torch.rand(PATCH), []
     model.eval()
     with torch.inference_mode():
@@ -112,7 +112,7 @@ def time_patch(model: nn.Module) -> float:
 
 
 def architecture_table(*, timed: bool = False) -> str:
-    """The registry as a Markdown table; with a column of times, where asked for."""
+    """Return the registry as a Markdown table, with a column of times where asked for."""
     rows = []
     for name, entry in ARCHITECTURES.items():
         with torch.device("meta"):

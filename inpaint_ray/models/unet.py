@@ -29,7 +29,7 @@ NORM_SLOPE, UP_SLOPE = 0.3, 0.2  # of LeakyReLU after normalisation, and after t
 
 @dataclass(frozen=True, kw_only=True)
 class UNetConfig:
-    """What distinguishes one U-shaped architecture from another."""
+    """The choices in which U-shaped architectures differ."""
 
     down: Literal["pool", "conv"] = "pool"  # v1 max-pools, v2 learns a stride-2 convolution
     skip: Literal["plain", "conv1x1", "conv3x3", "gate", "channel_gate"] = "plain"
@@ -43,7 +43,7 @@ class UNetConfig:
 
 
 class UNet(nn.Module):
-    """Encoder of five levels, a bottom, a decoder with skips (Ronneberger, Fischer and Brox, 2015)."""
+    """A U-Net: an encoder of five levels, a bottom, a decoder with skips (Ronneberger, Fischer and Brox, 2015)."""
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
@@ -64,12 +64,12 @@ class UNet(nn.Module):
         initialise_like_keras(self)
 
     def forward(self, magnitudes: Tensor) -> Tensor:
-        """Normalised magnitudes, (B, 1, T, F) at any T and F, to restored ones of the same shape."""
+        """Restore normalised magnitudes, (B, 1, T, F) at any T and F."""
         bottom, features = self.encode(pad_to_multiple(magnitudes, 2 ** len(WIDTHS)))
         return combine(self.config.output, magnitudes, self.decode(bottom, features))
 
     def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The bottom, (B, 1024, T/32, F/32), and the features of each level, largest first."""
+        """Compute the bottom, (B, 1024, T/32, F/32), and the features of each level, largest first."""
         features = []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
             x = encoder(x)
@@ -78,7 +78,7 @@ class UNet(nn.Module):
         return self.bottom(x), features
 
     def decode(self, x: Tensor, features: list[Tensor]) -> Tensor:
-        """The last convolution's output, (B, 1, T, F), from what `encode` gives."""
+        """Compute the last convolution's output, (B, 1, T, F), from the results of `encode`."""
         for up, skip, decoder, feature in zip(self.ups, self.skips, self.decoders, reversed(features), strict=True):
             x = up(x)
             passed = skip(feature, x)
@@ -101,7 +101,7 @@ def _skip(config: UNetConfig, width: int) -> nn.Module:
 
 
 def _up(config: UNetConfig, width_in: int, width: int) -> nn.Module:
-    """Twice the size: a transposed convolution, or LinkNet's bottleneck (Chaurasia and Culurciello, 2017)."""
+    """Return an upsampling: a transposed convolution, or LinkNet's bottleneck (Chaurasia and Culurciello, 2017)."""
     if config.up == "transpose":
         return transpose_relu(width_in, width, slope=UP_SLOPE if config.activation == "leaky" else 0.0)
     narrow = width_in // 4

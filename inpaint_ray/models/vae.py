@@ -20,7 +20,7 @@ FLAT = BOTTOM_SHAPE[0] * BOTTOM_SHAPE[1] * BOTTOM_SHAPE[2]
 
 @dataclass(frozen=True, kw_only=True)
 class VAEConfig:
-    """What distinguishes one variational autoencoder from another."""
+    """The choices in which variational autoencoders differ."""
 
     num_hidden: int = 600
     num_latent: int = 300
@@ -39,7 +39,7 @@ class VAEOutput(NamedTuple):
     log_variance: Tensor  # (B, latent)
 
     def loss(self, criterion: Criterion) -> Tensor:
-        """The criterion, and the divergence from a standard normal: summed over the latent vector, mean over B."""
+        """Add to the criterion the divergence from a standard normal: summed over the latent vector, mean over B."""
         mean, log_variance = self.mean.float(), self.log_variance.float()
         divergence = -(1 + log_variance - mean.square() - log_variance.exp()).sum(dim=1) / 2
         return criterion(self.restored) + divergence.mean()
@@ -69,7 +69,7 @@ class VAE(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def forward(self, magnitudes: Tensor) -> VAEOutput:
-        """Normalised magnitudes, (B, 1, 128, 128), to restored ones of the same shape, and the latent distribution.
+        """Restore normalised magnitudes, (B, 1, 128, 128); returns the latent distribution, too.
 
         Raises:
             ValueError: patches of another size.

@@ -1,1 +1,1 @@
-"""What draws pages: templates, pictures, sounds."""
+"""Drawing of pages: templates, pictures, sounds."""

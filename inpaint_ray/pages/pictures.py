@@ -75,5 +75,5 @@ def draw_spectrograms(
 
 
 def _level_db(samples: NDArray[np.floating], grid: Grid) -> NDArray[np.floating]:
-    """(channels, n) -> (T, F) dB."""
+    """Compute a spectrogram in dB: (channels, n) -> (T, F)."""
     return (20 * torch.log10(spectrogram(torch.from_numpy(samples), grid).mean(dim=0).clamp(min=FLOOR))).numpy()

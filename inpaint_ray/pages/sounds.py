@@ -1,4 +1,4 @@
-"""Sounds that a page plays."""
+"""Conversion of sounds for pages to play."""
 
 from math import gcd
 

@@ -1,4 +1,4 @@
-"""Text from templates: a job's own beside its code, which may extend the base.html.jinja beside this file."""
+"""Rendering of templates: each lies beside its job's code, and may extend the base.html.jinja beside this file."""
 
 import base64
 

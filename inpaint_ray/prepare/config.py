@@ -1,4 +1,4 @@
-"""What the prepare job is told."""
+"""The settings of the prepare job."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +10,7 @@ Protocol = Literal["official", "reference", "folders", "manifest"]
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareConfig:
-    """Audio in storage to Parquet shards of spectrogram patches."""
+    """Cut audio in storage into spectrogram patches, in Parquet shards."""
 
     source: str
     """Folder or bucket prefix of the audio: FMA's fma_SIZE, a folder per genre, or what a list's URIs are below."""
@@ -19,10 +19,10 @@ class PrepareConfig:
     metadata: str | None = None
     """FMA's tracks.csv, or a CSV or Parquet list with columns uri, genre, split; not needed for `folders`."""
     protocol: Protocol = "official"
-    """Who decides the splits: `official` tracks.csv, `reference` the paper, `manifest` a list of one's own, `folders` a
+    """Source of the splits: `official` tracks.csv, `reference` the paper, `manifest` a list of one's own, `folders` a
     hash of each name alone (a folder per genre), so that adding tracks moves none."""
     dtype: Dtype = "float32"
-    """Of the magnitudes in the shards."""
+    """Number format of the magnitudes in the shards."""
     max_rejected: float = 0.05
     """Largest share of files that may give no patches before the job fails."""
     limit: int | None = None
@@ -30,7 +30,7 @@ class PrepareConfig:
     whole_tracks: bool = False
     """All of each track (up to 4 h 39 min) in place of its first 30 s; for fma_full, whose lengths are then checked."""
     seed: int = 0
-    """Of the order of patches, and of the tracks that the reference's protocol draws."""
+    """Seed of the order of patches, and of the tracks that the reference's protocol draws."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.max_rejected <= 1:

@@ -1,4 +1,4 @@
-"""One track's bytes -> its patches. Plain functions, tested on plain bytes."""
+"""Patches of one track from its bytes. Plain functions, tested on plain bytes."""
 
 from collections.abc import Iterator
 
@@ -24,7 +24,7 @@ PATCHES_AT_ONCE = 64
 def read_clip(
     data: bytes, *, whole: bool = False, expected_s: float | None = None
 ) -> tuple[NDArray[np.float32], float]:
-    """The part of a track that patches are cut from: mono, 16 kHz, its first 30 s; of 29 to 30 s, padded with zeros.
+    """Read the part of a track that patches are cut from: mono, 16 kHz, 30 s; from 29 s on, padded with zeros.
 
     Args:
         data: the bytes of a file.
@@ -55,7 +55,7 @@ def read_clip(
 
 
 def cut_patches(clip: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-    """The patches of a clip in order, as the reference cuts them: 58 of 30 s, floor(frames / 128) of other lengths.
+    """Cut a clip into patches in order, as the reference does: 58 of 30 s, floor(frames / 128) of other lengths.
 
     Args:
         clip: (n,) at 16 kHz.

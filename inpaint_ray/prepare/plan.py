@@ -1,4 +1,4 @@
-"""Which tracks go into which shard, and how a shard is made from them. Plain functions: the job spreads them.
+"""The plan of shards, and the making of each from its tracks. Plain functions, which the job runs on the cluster.
 
 A shard's place, tracks and order follow from the listing and the settings alone. So a task that dies is simply done
 again, a run that was killed goes on where it was, and a rerun of a finished one has nothing to do.
@@ -81,7 +81,7 @@ def make_shard(plan: ShardPlan, config: PrepareConfig, output: str) -> ShardMeta
     if metadata is not None and metadata.plan == fingerprint:
         return metadata
     metadata = ShardMetadata(plan=fingerprint, split=plan.split)
-    pieces: list[TrackPatches] = []
+    parts: list[TrackPatches] = []
     for track, data in _read_ahead(plan.tracks):
         try:
             clip, seconds = read_clip(data.result(), whole=config.whole_tracks, expected_s=track.duration_s)
@@ -93,22 +93,22 @@ def make_shard(plan: ShardPlan, config: PrepareConfig, output: str) -> ShardMeta
             continue
         num_patches = 0
         for magnitudes in cut_patches(clip):
-            if sum(len(piece.magnitudes) for piece in pieces) + len(magnitudes) > MOST_PATCHES:
+            if sum(len(part.magnitudes) for part in parts) + len(magnitudes) > MOST_PATCHES:
                 name = plan.further_name(fingerprint, len(metadata.files) + 1)
-                _write(storage.join(output, name), name, pieces, config, metadata)
-                pieces = []
-            pieces.append(TrackPatches(track.track_id, track.genre, num_patches, magnitudes.astype(config.dtype)))
+                _write(storage.join(output, name), name, parts, config, metadata)
+                parts = []
+            parts.append(TrackPatches(track.track_id, track.genre, num_patches, magnitudes.astype(config.dtype)))
             num_patches += len(magnitudes)
             metadata.largest = max(metadata.largest, float(magnitudes.max()))
         metadata.count(track.genre, num_patches, seconds)
         count("prepare", tracks=1, patches=num_patches)
-    _write(uri, plan.name, pieces, config, metadata)
+    _write(uri, plan.name, parts, config, metadata)
     return metadata
 
 
-def _write(uri: str, name: str, pieces: list[TrackPatches], config: PrepareConfig, metadata: ShardMetadata) -> None:
-    metadata.files[name] = sum(len(piece.magnitudes) for piece in pieces)
-    write_shard(uri, pieces, dtype=config.dtype, seed=config.seed, metadata=metadata)
+def _write(uri: str, name: str, parts: list[TrackPatches], config: PrepareConfig, metadata: ShardMetadata) -> None:
+    metadata.files[name] = sum(len(part.magnitudes) for part in parts)
+    write_shard(uri, parts, dtype=config.dtype, seed=config.seed, metadata=metadata)
 
 
 def _read_ahead(tracks: list[Track]) -> Iterator[tuple[Track, Future[bytes]]]:

@@ -82,15 +82,15 @@ def prepare(config: PrepareConfig) -> Dataset:
 
 
 @dataclass(frozen=True)
-class MadeShard:
-    """What the driver knows of a shard."""
+class ShardSummary:
+    """The driver's summary of a shard."""
 
     uri: str
     metadata: ShardMetadata  # with the first of its rejected tracks alone
     num_rejected: int
 
 
-def _run(plans: list[ShardPlan], config: PrepareConfig, output: str) -> list[MadeShard]:
+def _run(plans: list[ShardPlan], config: PrepareConfig, output: str) -> list[ShardSummary]:
     """Make all shards, over the cluster; one that stands is not made again."""
 
     def make_row(row: dict[str, Any]) -> dict[str, Any]:
@@ -109,14 +109,14 @@ def _run(plans: list[ShardPlan], config: PrepareConfig, output: str) -> list[Mad
     progress = Progress("prepare", sum(len(plan.tracks) for plan in plans), "tracks")
     made, num_rejected = [], 0
     for row in spread(rows, make_row):
-        made.append(MadeShard(row["uri"], ShardMetadata.from_json(row["metadata"]), row["rejected"]))
+        made.append(ShardSummary(row["uri"], ShardMetadata.from_json(row["metadata"]), row["rejected"]))
         num_rejected += row["rejected"]
         progress.add(row["tracks"], f"{num_rejected} rejected" if num_rejected else "")
     return sorted(made, key=lambda shard: shard.uri)  # as they came, sums would differ in their last digits
 
 
 def _clear(output: str, wanted: dict[str, str]) -> None:
-    """Delete what a killed run left and this one does not want: what it had begun, and shards of other tracks.
+    """Delete leftovers of a killed run: unfinished files, and shards of other tracks.
 
     Args:
         output: URI of the claimed folder.
@@ -143,7 +143,7 @@ def _list_tracks(config: PrepareConfig) -> Listing:
 
 
 def _finished(output: str, config: PrepareConfig, found: Listing) -> Dataset | None:
-    """Return the data set that stands in the output, if it is the one that is asked for.
+    """Return the data set in the output, if it is the one to prepare.
 
     Raises:
         UsageError: the output holds another data set.
@@ -165,7 +165,7 @@ def _finished(output: str, config: PrepareConfig, found: Listing) -> Dataset | N
     return dataset
 
 
-def _write_rejected(output: str, shards: list[MadeShard]) -> None:
+def _write_rejected(output: str, shards: list[ShardSummary]) -> None:
     """Write the table of files that gave no patches, from the metadata of the shards."""
     uris = [shard.uri for shard in shards if shard.num_rejected]
     groups = [uris[first::REJECTED_TASKS] for first in range(min(REJECTED_TASKS, len(uris)))]
@@ -183,14 +183,14 @@ def _read_rejected(rows: pa.Table) -> pa.Table:
 
 
 def _write_unmatched(output: str, found: Listing) -> None:
-    """Name what is listed without a file, and the files that no list names."""
+    """Write the table of listed tracks without a file and of files that no list names."""
     text = io.StringIO()
     rows = [("absent", name) for name in found.absent] + [("unlisted", uri) for uri in found.unlisted]
     csv.writer(text).writerows([UNMATCHED_COLUMNS, *rows])
     storage.write_bytes(storage.join(output, UNMATCHED), text.getvalue().encode())
 
 
-def _check_rejected(config: PrepareConfig, output: str, shards: list[MadeShard], num_tracks: int) -> None:
+def _check_rejected(config: PrepareConfig, output: str, shards: list[ShardSummary], num_tracks: int) -> None:
     num_rejected = sum(shard.num_rejected for shard in shards)
     if not any(shard.metadata.patches for shard in shards):
         rejected = [pair for shard in shards for pair in shard.metadata.rejected]
@@ -214,7 +214,7 @@ def _fingerprint(config: PrepareConfig, found: Listing) -> str:
     return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
 
 
-def _summarise(config: PrepareConfig, found: Listing, made: list[MadeShard], *, wall_s: float) -> Dataset:
+def _summarise(config: PrepareConfig, found: Listing, made: list[ShardSummary], *, wall_s: float) -> Dataset:
     shards = [each.metadata for each in made]
 
     def total(counts: str) -> dict[str, dict[str, int]]:

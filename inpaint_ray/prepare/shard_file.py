@@ -1,4 +1,4 @@
-"""A shard that is written: a Parquet file of patches, with what became of its tracks in the footer.
+"""Writing of shards: Parquet files of patches, with metadata of their tracks in the footer.
 
 So a shard is the ledger's record of its tracks, and a killed run goes on where it was.
 """
@@ -19,7 +19,7 @@ from inpaint_ray.storage import open_output
 
 @dataclass(kw_only=True)
 class ShardMetadata:
-    """What became of the tracks that a shard was to hold; JSON in its footer."""
+    """The metadata of a shard: its plan and the outcome of its tracks; JSON in its footer."""
 
     plan: str  # fingerprint of the tracks, their order and the settings
     split: str
@@ -55,20 +55,20 @@ class TrackPatches:
     magnitudes: NDArray  # (P, 128, 128) linear
 
 
-def write_shard(uri: str, pieces: list[TrackPatches], *, dtype: Dtype, seed: int, metadata: ShardMetadata) -> None:
+def write_shard(uri: str, parts: list[TrackPatches], *, dtype: Dtype, seed: int, metadata: ShardMetadata) -> None:
     """Write a shard that appears whole or not at all; one row a patch, in a seeded order.
 
-    Memory beyond the pieces themselves is bounded by a row group.
+    Memory beyond the parts themselves is bounded by a row group.
 
     Args:
         uri: of the Parquet file.
-        pieces: the patches that it is to hold.
+        parts: the patches that it is to hold.
         dtype: of the magnitudes in the file.
         seed: of the order of rows.
         metadata: what the footer says.
     """
     schema = patch_schema(dtype).with_metadata({FOOTER_KEY: metadata.to_json().encode()})
-    places = [(piece, place) for piece in pieces for place in range(len(piece.magnitudes))]
+    places = [(part, place) for part in parts for place in range(len(part.magnitudes))]
     order = np.random.default_rng(seed).permutation(len(places))
     encoding = {"magnitudes.list.element": "BYTE_STREAM_SPLIT", "track_id": "PLAIN", "patch": "PLAIN"}
     with (
@@ -83,15 +83,15 @@ def write_shard(uri: str, pieces: list[TrackPatches], *, dtype: Dtype, seed: int
 
 
 def _table_of(rows: list[tuple[TrackPatches, int]], schema: pa.Schema) -> pa.Table:
-    """Return a row for each (piece, place in it)."""
+    """Return a row for each (part, place in it)."""
     tensor_type = schema.field("magnitudes").type
-    magnitudes = np.stack([piece.magnitudes[place] for piece, place in rows])
+    magnitudes = np.stack([part.magnitudes[place] for part, place in rows])
     flat = pa.array(magnitudes.astype(tensor_type.value_type.to_pandas_dtype(), copy=False).reshape(-1))
     storage = pa.FixedSizeListArray.from_arrays(flat, type=tensor_type.storage_type)
     columns = [
-        pa.array([piece.track_id for piece, _ in rows], pa.int64()),
-        pa.array([piece.genre for piece, _ in rows], pa.string()),
-        pa.array([piece.first + place for piece, place in rows], pa.int16()),
+        pa.array([part.track_id for part, _ in rows], pa.int64()),
+        pa.array([part.genre for part, _ in rows], pa.string()),
+        pa.array([part.first + place for part, place in rows], pa.int16()),
         pa.ExtensionArray.from_storage(tensor_type, storage),
     ]
     return pa.table(columns, schema=schema)

@@ -1,4 +1,4 @@
-"""A list of one's own: a CSV or Parquet file with columns uri, genre and split, and track_id if there are numbers."""
+"""Track lists of users: CSV or Parquet files with columns uri, genre, split and, optionally, track_id."""
 
 import io
 
@@ -15,7 +15,7 @@ COLUMNS = {"uri": pa.string(), "genre": pa.string(), "split": pa.string()}
 
 
 def list_manifest(source: str, metadata: str) -> Listing:
-    """The tracks that a list names.
+    """Read the tracks of a list.
 
     Args:
         source: URI of the folder that relative URIs of the list are below.

@@ -1,4 +1,4 @@
-"""The files of an archive, and what decides the result of each."""
+"""The files of an archive, with all that decides the result of each."""
 
 import csv
 import hashlib
@@ -27,28 +27,28 @@ from inpaint_ray.storage import StoredFile
 from inpaint_ray.terminal import say
 from inpaint_ray.version import VERSION
 
-MOST_NAMES = 3  # of files that are passed over
-LISTS = (".txt", ".csv")  # of the input: what names its files
+MOST_NAMES = 3  # of skipped files
+LISTS = (".txt", ".csv")  # an input with such a suffix is a list of files
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceFile(Item):
-    """A file of the archive that is to be restored."""
+    """A file of the archive to restore."""
 
     settings: str = ""  # fingerprint of all that decides the result, the bytes apart
     labels: str | None = None  # its gaps as `read_labels` reads them; None where they are to be found
     labels_from: str = ""  # the file that has them
     taken: tuple[str, ...] = ()  # names that its results must not have: other files of the archive
-    decided: str = ""  # what people decided of its repairs: see `decisions.to_text`
+    decided: str = ""  # decisions on its repairs: see `decisions.to_text`
 
     @property
     def has_copies(self) -> bool:
-        """True where other copies may fill what is too long to be filled."""
+        """Return True where other copies may supply gaps that are too long to fill otherwise."""
         return False
 
 
 def list_archive(config: RestoreConfig) -> list[StoredFile]:
-    """List every audio file of the input; below a folder an earlier restoration's _restore folder is passed over.
+    """List every audio file of the input; below a folder an earlier restoration's _restore folder is skipped.
 
     A file of a list keeps its name there if that is relative and stays in the list's folder, else its whole path. One
     that does not exist is listed with a size of 0, and fails when it is read.
@@ -64,7 +64,7 @@ def list_archive(config: RestoreConfig) -> list[StoredFile]:
     else:
         there = [file for file in storage.list_files(config.input) if not file.name.startswith(f"{FOLDER}/")]
         files = [file for file in there if is_audio(file.name)]
-        _say_passed_over([file.name for file in there if not is_audio(file.name)])
+        _print_skipped([file.name for file in there if not is_audio(file.name)])
     if not files and (absent := storage.why_absent(config.input)):
         raise UsageError(f"--input {config.input}: {absent}")
     if not files:
@@ -74,16 +74,16 @@ def list_archive(config: RestoreConfig) -> list[StoredFile]:
     return files
 
 
-def _say_passed_over(names: list[str]) -> None:
-    """Say which files are left out because their names are no audio's."""
+def _print_skipped(names: list[str]) -> None:
+    """Print which files are skipped because their names are not those of audio."""
     if names:
-        shown = ", ".join(map(printable, sorted(names)[:MOST_NAMES])) + (", ..." if len(names) > MOST_NAMES else "")
-        count = "1 file whose name is" if len(names) == 1 else f"{len(names)} files whose names are"
-        say(f"passed over: {count} no audio's ({shown})")
+        examples = ", ".join(map(printable, sorted(names)[:MOST_NAMES])) + (", ..." if len(names) > MOST_NAMES else "")
+        count = "1 file" if len(names) == 1 else f"{len(names)} files"
+        say(f"skipped {count}, not audio by name: {examples}")
 
 
 def fingerprint(config: RestoreConfig, model: str, labels: str | None = None) -> str:
-    """Return a digest of all that decides what a file becomes, its own bytes apart; of labels, the stretches alone."""
+    """Return a digest of the settings that decide a file's result, and of the stretches of its labels."""
     settings: list[object] = [VERSION, config.method, config.effort, config.output_format, config.min_gap_ms, model]
     settings += [config.proof.difference, config.proof.md5, config.proof.bag, sorted(config.find)]
     settings += [config.sensitivity, config.headroom_db, "with copies", labels]
@@ -101,7 +101,7 @@ def source_files(
     marks: Marks | None,
     decided: Mapping[str, Decided] | None = None,
 ) -> Iterator[SourceFile]:
-    """Return what is to be done with each file.
+    """Yield each file of the archive with its settings and marks.
 
     Args:
         config: of the run.
@@ -133,7 +133,7 @@ def source_files(
 
 
 def _results(name: str, config: RestoreConfig) -> list[str]:
-    """Return what a file's results may be named beside its own name."""
+    """Return the names that a file's results may get beside its own."""
     results = [f"{name}.flac", f"{name}.wav"]
     if config.proof.difference:
         results.append(f"{name}.flac.wav")
@@ -151,7 +151,7 @@ def output_name(source: SourceFile, suffix: str = "") -> str:
     check_free(source, name)
     storage.safe_name(name)
     if storage.UNFINISHED.search(name):
-        raise ValueError(f"name {name!r} is one of a file that is being written; rename the file")
+        raise ValueError(f"name {name!r} is reserved for unfinished files; rename the file")
     if PurePosixPath(name).parts[0] == FOLDER:
         raise ValueError(f"name {name!r} would lie in the report's folder")
     return name
@@ -201,7 +201,7 @@ def _read_list(uri: str) -> list[StoredFile]:
 
 
 def _find(folder: str, entry: str) -> StoredFile:
-    """Look at the file that an entry of a list in this folder names; "./" and "x/.." in it lead where they seem to."""
+    """Look up the file that an entry of a list in this folder names; "./" and "x/.." are resolved by text alone."""
     places = [_place(folder, each) for each in dict.fromkeys((entry, entry.strip()))]
     files = (storage.find_file(uri, name) for uri, name in places)
     uri, name = places[-1]

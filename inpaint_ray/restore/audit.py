@@ -1,4 +1,4 @@
-"""The repairs of an archive in numbers, and those of them that are the least certain; from the gap table."""
+"""The audit of an archive's repairs: their numbers, and the least certain of them; from the gap table."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -41,7 +41,7 @@ class Repair:
 
 @dataclass
 class Share:
-    """A part of all repairs."""
+    """The number and length of a part of all repairs."""
 
     repairs: int = 0  # rows of the gap table
     seconds: float = 0.0  # of single channels
@@ -49,7 +49,7 @@ class Share:
 
 @dataclass
 class Audit:
-    """All repairs in numbers, and the least certain of them."""
+    """The numbers of all repairs, and the least certain of them."""
 
     by_trust: dict[str, Share] = field(default_factory=lambda: defaultdict(Share))
     by_kind: dict[str, Share] = field(default_factory=lambda: defaultdict(Share))

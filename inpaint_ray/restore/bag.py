@@ -1,4 +1,4 @@
-"""The output as a BagIt bag (RFC 8493): the audio below data/, its SHA-256 in manifest-sha256.txt.
+"""BagIt bags (RFC 8493) of the output: the audio below data/, its SHA-256 in manifest-sha256.txt.
 
 The manifest of the restoration has every digest already, so nothing is read again but the files below _restore, and a
 bucket holds a bag as well as a folder does; the library bagit moves and reads files of a local folder, and checks ours
@@ -54,9 +54,9 @@ def write_bag(output: str, rows: Iterable[ManifestRow]) -> None:
                 payload[name] = digest
                 num_bytes += size
     there = [f"{PAYLOAD}/{file.name}" for file in storage.list_files(storage.join(output, PAYLOAD))]
-    if strangers := sorted(set(there) - payload.keys()):
-        shown = f"{printable(strangers[0])} and {len(strangers) - 1} more" if strangers[1:] else printable(strangers[0])
-        print(f"--bag: {shown}: not of this restoration, so that the bag is not valid; delete it", flush=True)
+    if extra := sorted(set(there) - payload.keys()):
+        named = f"{printable(extra[0])} and {len(extra) - 1} more" if extra[1:] else printable(extra[0])
+        print(f"--bag: {named}: not of this restoration, so that the bag is not valid; delete it", flush=True)
     info = {
         "Bagging-Date": datetime.now(UTC).date().isoformat(),
         "Bag-Software-Agent": f"inpaint_ray {VERSION}",
@@ -81,7 +81,7 @@ def write_bag(output: str, rows: Iterable[ManifestRow]) -> None:
 
 
 def delete_bag(output: str, present: Iterable[str]) -> None:
-    """Delete the tag files of a bag that the output is no more.
+    """Delete the tag files of a former bag.
 
     Args:
         output: of the restoration.
@@ -102,5 +102,5 @@ def _to_list(digests: dict[str, str]) -> str:
 
 
 def _encoded(name: str) -> str:
-    """Return a name with what may not stand in a line encoded, as section 2.1.3 of the RFC tells."""
+    """Percent-encode characters of a name that a line cannot hold (section 2.1.3 of the RFC)."""
     return name.replace("\n", "%0A").replace("\r", "%0D")

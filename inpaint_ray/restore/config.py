@@ -1,4 +1,4 @@
-"""What a restoration is asked for."""
+"""The settings of restoring, undoing and showing."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -19,7 +19,7 @@ MOST_HEADROOM_DB = 40.0
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """What is left beside the restored audio for those who check it, or take single repairs back."""
+    """Files beside the restored audio for checking it, and decisions on single repairs."""
 
     difference: bool = False
     """Write NAME.removed.EXT beside each file that is changed: output + removed = input, exactly: docs/proof.md."""
@@ -71,7 +71,7 @@ class RestoreConfig:
     retry_failed: bool = False
     """Try files again that failed in an earlier run although neither they nor the settings have changed."""
     dry_run: bool = False
-    """Restore nothing; write the gaps of every file to the output, a folder apart, as Audacity label tracks."""
+    """Restore nothing; write the gaps of every file as Audacity label tracks to the output, a separate folder."""
     report_excerpts: int = 300
     """Repairs that the page plays, the least certain of the archive; about 0.1 MB each, 32 MiB of all at the most."""
     transfer: TransferRule = field(default_factory=TransferRule)
@@ -103,7 +103,7 @@ class RestoreConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class UndoConfig:
-    """Write restored files with the samples in their gaps as they came: in all of them, or in those that are chosen."""
+    """Put the original samples back into the gaps of restored files: into all, or into chosen ones."""
 
     output: str
     """Folder or bucket prefix that a restoration was written to."""
@@ -126,7 +126,7 @@ class UndoConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ShowConfig:
-    """List the least certain repairs of a restoration, and write what was there before and after each."""
+    """List the least certain repairs of a restoration, and write the sound before and after each."""
 
     output: str
     """Folder or bucket prefix that a restoration was written to."""

@@ -1,4 +1,4 @@
-"""decisions.csv: what people decide of single repairs.
+"""Decisions of people on single repairs, in decisions.csv.
 
 The columns are name, channel, start, stop, decision: the first four as the table of gaps has them (the file's name in
 the manifest, samples from 0, one past the last), then `keep`, `undo`, or the method that is to do the repair again.
@@ -26,7 +26,7 @@ COLUMNS = ("name", "channel", "start", "stop", "decision")
 KEEP, UNDO = "keep", "undo"
 DECISIONS = (KEEP, UNDO, *METHODS)
 
-DECLIPPED = Fill(0, 0, 0, "declip", np.nan)  # what clipped samples are noted as; nobody knows how near they are
+DECLIPPED = Fill(0, 0, 0, "declip", np.nan)  # the note on clipped samples, whose SNR is unknown
 
 
 class Repair(NamedTuple):
@@ -44,7 +44,7 @@ Decided = dict[Repair, str]
 
 
 def read_decisions(flag: str, uri: str) -> dict[str, Decided]:
-    """Read the decisions of a file: name of a recording -> what is decided of its repairs.
+    """Read the decisions in a file, by name of the recording.
 
     Raises:
         UsageError: there is no such file, or a line of it cannot be understood.
@@ -72,12 +72,12 @@ def read_decisions(flag: str, uri: str) -> dict[str, Decided]:
         if decision not in DECISIONS:
             raise UsageError(f"{where}: decision {decision!r} is none of {', '.join(DECISIONS)}")
         if decided[row["name"]].setdefault(repair, decision) != decision:
-            raise UsageError(f"{where}: {printable(row['name'])}, {repair}, is decided twice and differently")
+            raise UsageError(f"{where}: {printable(row['name'])}, {repair}has two different decisions")
     return dict(decided)
 
 
 def check_names(flag: str, uri: str, decided: Iterable[str], names: Collection[str], where: str) -> None:
-    """Check that files that are decided on are among those with these names.
+    """Check that decisions are on files of the archive.
 
     Raises:
         UsageError: one is not.
@@ -88,20 +88,20 @@ def check_names(flag: str, uri: str, decided: Iterable[str], names: Collection[s
 
 
 def to_text(decided: Decided) -> str:
-    """Return what is decided of a file as text, the same for the same decisions."""
+    """Format the decisions on a file as text, the same for the same decisions."""
     return json.dumps(sorted([*repair, decision] for repair, decision in decided.items()))
 
 
 def from_text(text: str) -> Decided:
-    """Return what `to_text` made the text from; nothing of an empty one."""
+    """Parse the text of `to_text`; no decisions from an empty one."""
     return {Repair(*repair): decision for *repair, decision in json.loads(text or "[]")}
 
 
 class Part(NamedTuple):
-    """A gap of a piece, or a part of one that was filled by itself: a repair."""
+    """A repair: a gap of a piece, or a part of one that was filled by itself."""
 
     repair: Repair
-    gap: Event  # that it is of
+    gap: Event  # the gap that is repaired
     note: Fill  # on what is there
 
 
@@ -111,7 +111,7 @@ Refill = Callable[[Piece, Method, set[Repair]], tuple[Recording, list[Fill]]]
 def decide(
     window: Recording, piece: Piece, restored: Recording, parts: list[Part], decided: Decided, refill: Refill
 ) -> list[Part]:
-    """Return the repairs of a filled window, done as people decided; all others stay as they are, bit for bit.
+    """Apply decisions to the repairs of a filled window; all others stay as they are, bit for bit.
 
     Args:
         window: of the piece, as it came.
@@ -137,7 +137,7 @@ def decide(
 
 
 def parts_of(piece: Piece, fills: Sequence[Fill]) -> list[Part]:
-    """The repairs of a piece: what lies in it of every gap, whole, or in parts where it was filled in parts.
+    """Return the repairs of a piece: every gap in it, whole, or in parts where it was filled in parts.
 
     Args:
         piece: in samples of the recording.
@@ -161,12 +161,12 @@ def parts_of(piece: Piece, fills: Sequence[Fill]) -> list[Part]:
 
 
 def _note_at(part: Part, notes: Sequence[Fill], first: int) -> Fill:
-    """The note on a repair, by its first sample."""
+    """Return the note on a repair, found by its first sample."""
     channel, start, _ = part.repair
     found = (note for note in notes if note.channel == channel and note.start <= start - first < note.stop)
     return next(found, DECLIPPED)
 
 
 def _marked(piece: Piece, chosen: set[Event]) -> Piece:
-    """The piece with chosen gaps as marked ones: a method that is named fills clipped samples, too."""
+    """Return the piece with chosen gaps as marked ones, as a named method fills clipped samples, too."""
     return replace(piece, gaps=[gap._replace(kind="marked") if gap in chosen else gap for gap in piece.gaps])

@@ -1,4 +1,4 @@
-"""NAME.removed.EXT beside an output: what was taken out of the damaged recording; output + removed = input.
+"""The difference beside an output, NAME.removed.EXT: output + removed = input.
 
 It is written beside the output, block by block, in the output's container and subtype; where those cannot hold every
 difference exactly, in wider floats, from both files (see `audio.difference`).
@@ -21,7 +21,7 @@ REMOVED = ".removed"
 
 @dataclass(frozen=True)
 class Removed:
-    """A difference that was written."""
+    """A written difference."""
 
     suffix: str  # after the output's name, where another container is needed
     num_rounded: int  # samples in which output + removed is off by a rounding
@@ -34,7 +34,7 @@ def removed_name(output: str) -> str:
 
 
 class DifferenceWriter:
-    """Writes the difference of a recording while it is restored, as long as its own subtype holds that exactly."""
+    """A writer of the difference of a recording during its restoration, while the recording's subtype can hold it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -52,7 +52,7 @@ class DifferenceWriter:
             self._writer.close()
 
     def add(self, damaged: Recording, restored: Recording) -> Recording:
-        """Take the next block, damaged and restored, both as the output has them; gives what is to be its output.
+        """Take the next block, damaged and restored, in the output's subtype; returns the block to write.
 
         Restored floats may be moved by a rounding error, so that the difference is exact.
         """
@@ -74,7 +74,7 @@ class DifferenceWriter:
             self._writer.write(replace(like, samples=difference, subtype=subtype))
 
     def finish(self, damaged: Iterable[Recording], restored: Iterable[Recording]) -> Removed:
-        """Write the difference again in wider floats if it did not fit.
+        """Finish the difference; write it again in wider floats if it did not fit.
 
         Args:
             damaged: the recording once more, as the output has it; read only where it is needed.

@@ -1,4 +1,4 @@
-"""Half a second on either side of a repair, before and after, for the page to play.
+"""Excerpts of sound around repairs, before and after, for the page to play: half a second on either side.
 
 Only the restored file is read, and of it only these stretches; what was in its gaps comes from the record. Both
 versions share one FLAC: the restored sound, beside which stand the few samples in which the damaged one differs.
@@ -31,10 +31,10 @@ Place = tuple[list[int], int, int]  # channels, first sample and one past the la
 
 @dataclass(frozen=True)
 class Excerpt:
-    """What the page plays of a repair; its fields are JSON."""
+    """The sound around a repair, before and after; its fields are JSON."""
 
     rate: int  # Hz, of the playback
-    first_s: float  # where it begins in the file
+    first_s: float  # its start in the file
     flac: str  # base64; the restored sound
     patches: list[list[int | str]]  # channel, first sample, and damaged samples: base64 of int16, little-endian
     gain_db: float  # of both; below 0 where what was restored is above full scale
@@ -84,12 +84,12 @@ def make_excerpt(damaged: Recording, restored: Recording, channels: Sequence[int
     chosen = list(channels)[:MOST_CHANNELS]
     before, after = (np.nan_to_num(each.to_float()[chosen], posinf=1.0, neginf=-1.0) for each in (damaged, restored))
     gain = 1 / max(float(np.abs(after).max(initial=0.0)), 1.0)
-    (heard_before, _), (heard, rate) = (to_playable(gain * each, restored.sample_rate) for each in (before, after))
-    flac = encode(Recording(samples=heard, sample_rate=rate, container="FLAC", subtype="PCM_16"))
+    (old, _), (new, rate) = (to_playable(gain * each, restored.sample_rate) for each in (before, after))
+    flac = encode(Recording(samples=new, sample_rate=rate, container="FLAC", subtype="PCM_16"))
     patches: list[list[int | str]] = [
-        [channel, int(start), _to_text((heard_before[channel, start:stop] >> 16).astype("<i2").tobytes())]
-        for channel in range(len(heard))
-        for start, stop in zip(*find_runs(heard_before[channel] != heard[channel]), strict=True)
+        [channel, int(start), _to_text((old[channel, start:stop] >> 16).astype("<i2").tobytes())]
+        for channel in range(len(new))
+        for start, stop in zip(*find_runs(old[channel] != new[channel]), strict=True)
     ]
     return Excerpt(rate, first / restored.sample_rate, _to_text(flac), patches, round(20 * float(np.log10(gain)), 2))
 
@@ -101,7 +101,7 @@ def _window(start: int, stop: int, rate: int, num_samples: int) -> tuple[int, in
 
 
 def _read(file: soundfile.SoundFile, start: int, stop: int) -> Recording:
-    """Read a stretch of an open file as it stands there.
+    """Read a stretch of an open file.
 
     Raises:
         AudioDecodeError: the file ends before.
@@ -118,7 +118,7 @@ def _read(file: soundfile.SoundFile, start: int, stop: int) -> Recording:
 def _put_back(
     ledger: Ledger, name: str, record: str, stretches: list[Recording], windows: list[tuple[int, int]]
 ) -> None:
-    """Put what was in the gaps of a file into stretches of it."""
+    """Put the original samples of gaps back into stretches of a file."""
     for table in read_gaps(ledger, record, {name}, COLUMNS):
         starts, stops = table["start"].to_numpy(), table["stop"].to_numpy()
         for stretch, (first, last) in zip(stretches, windows, strict=True):

@@ -21,7 +21,7 @@ SUFFIXES = {"FLAC": ".flac", "WAV": ".wav", "RF64": ".wav"}
 
 @dataclass(frozen=True)
 class Target:
-    """How a recording is written."""
+    """The format of a restored recording: container, subtype and level."""
 
     container: str
     subtype: str
@@ -38,7 +38,7 @@ def choose_target(
     beyond: bool = False,
     headroom_db: float = 0.0,
 ) -> Target:
-    """The container and subtype for a recording.
+    """Choose the container and subtype for a recording.
 
     Lossless audio keeps every sample. Lossy audio becomes FLAC of 24 bits, or WAV of 32-bit floats, which is exact.
     WAV that would pass 4 GiB becomes RF64 under the same name. What goes beyond full scale needs floats, which hold
@@ -76,7 +76,7 @@ def choose_target(
 
 
 def convert(block: Recording, target: Target) -> Recording:
-    """A block as the target holds it: its own samples, floats of them, or 24-bit integers of what is lossy."""
+    """Convert a block to the target's subtype: its own samples, floats of them, or 24-bit integers of lossy ones."""
     samples = block.samples
     if target.headroom_db:
         samples = block.to_float() * np.float64(10 ** (-target.headroom_db / 20))

@@ -1,4 +1,4 @@
-"""OUTPUT/_restore/gaps.parquet: every gap of every file; a view of the ledger's records, which have what was in them.
+"""The gap table, OUTPUT/_restore/gaps.parquet: a view of the ledger's records, which also hold the original samples.
 
 A gap longer than a piece (see `pieces`) has several rows, one after the other.
 """
@@ -43,13 +43,13 @@ SCHEMA = pa.schema(
         "replaced": pa.large_binary(),
     }
 )
-SHOWN = [name for name in SCHEMA.names if name not in ("dtype", "replaced")]  # what was replaced stays in the records
-SHOWN_SCHEMA = pa.schema([SCHEMA.field(name) for name in SHOWN])
+TABLE_COLUMNS = [name for name in SCHEMA.names if name not in ("dtype", "replaced")]  # these stay in the records
+TABLE_SCHEMA = pa.schema([SCHEMA.field(name) for name in TABLE_COLUMNS])
 
 
 @dataclass(frozen=True)
 class FilledGap:
-    """What was done to a gap, or to a part of a long one."""
+    """A row of the gap table: the repair of a gap, or of a part of one."""
 
     name: str  # of the file, relative to the input
     channel: int  # from 0
@@ -79,13 +79,13 @@ def write_gaps(ledger: Ledger, manifest: pa.Table) -> None:
     chosen = dict(zip(with_gaps["record"].to_pylist(), with_gaps["name_list"].to_pylist(), strict=True))
     for record in chosen.keys() - ledger.list_records():  # those of earlier results of files that have failed since
         names = chosen.pop(record)
-        shown = ", ".join(map(printable, names))
-        say(f"{record_uri(ledger.records, record)}: gone; the gaps of {shown} cannot be undone")
+        listed = ", ".join(map(printable, names))
+        say(f"{record_uri(ledger.records, record)}: missing; the gaps of {listed} cannot be undone")
     with (
         storage.open_output(storage.join(ledger.output, GAPS)) as stream,
-        pq.ParquetWriter(stream, SHOWN_SCHEMA, compression="zstd") as writer,
+        pq.ParquetWriter(stream, TABLE_SCHEMA, compression="zstd") as writer,
     ):
-        for table in ledger.rows(chosen, SHOWN):
+        for table in ledger.rows(chosen, TABLE_COLUMNS):
             writer.write_table(table)
 
 

@@ -1,4 +1,4 @@
-"""OUTPUT/_restore/manifest.parquet: what became of every file, one row each; a view of the ledger's records."""
+"""The manifest, OUTPUT/_restore/manifest.parquet: the outcome of every file, one row each; a view of the records."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -62,7 +62,7 @@ MAPS = [each.name for each in SCHEMA if pa.types.is_map(each.type)]
 
 @dataclass(frozen=True, kw_only=True)
 class ManifestRow:
-    """What became of one file."""
+    """A row of the manifest: the outcome of one file."""
 
     name: str  # relative to the input
     source_size: int  # bytes
@@ -101,18 +101,18 @@ class ManifestRow:
 
     @property
     def filled_s(self) -> float:
-        """Seconds of audio that were filled, mean over channels."""
+        """Return the seconds of audio that were filled, mean over channels."""
         return self.samples_replaced / (self.sample_rate * self.channels) if self.samples_replaced else 0.0
 
 
 def rows_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """Return rows as a part of the manifest."""
+    """Convert rows to a part of the manifest."""
     listed = [{**row, **{name: list(row[name].items()) for name in MAPS}} for row in rows]
     return pa.Table.from_pylist(listed, schema=SCHEMA)
 
 
 def make_rows(ledger: Ledger, record: str, counting: list[str] | None) -> pa.Table:
-    """Return the part of the manifest that a record has."""
+    """Make the part of the manifest with the rows of a record."""
     return rows_table(entry.row for entry in ledger.entries(record, counting))
 
 
@@ -146,7 +146,7 @@ def read_manifest(output: str) -> tuple[pa.Table, str] | None:
 
 
 def completed(table: pa.Table) -> pa.Table:
-    """Return a manifest with the columns that it was written without, before there were such."""
+    """Add to a manifest of an earlier version the columns that it lacks."""
     defaults = {each.name: each.default for each in fields(ManifestRow) if each.default is not MISSING}
     defaults |= dict.fromkeys(MAPS)  # read as empty
     for name in SCHEMA.names:
@@ -156,5 +156,5 @@ def completed(table: pa.Table) -> pa.Table:
 
 
 def manifest_rows(table: pa.Table) -> list[ManifestRow]:
-    """Return rows of the manifest one by one."""
+    """Convert the manifest to rows."""
     return [ManifestRow(**{**row, **{name: dict(row[name] or ()) for name in MAPS}}) for row in table.to_pylist()]

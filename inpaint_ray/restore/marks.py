@@ -1,4 +1,4 @@
-"""Gaps that people marked: which marks belong to which recording of an archive, and which to none."""
+"""Marked gaps of an archive: label tracks and lists, matched with recordings."""
 
 import posixpath
 import re
@@ -15,7 +15,7 @@ from inpaint_ray.restore.config import BESIDE, RestoreConfig
 from inpaint_ray.storage import StoredFile
 
 SUFFIXES = (".txt", ".json")  # of label tracks, the first that is there
-_TIMES = re.compile(r"\s*[\d.,:]+\t\s*[\d.,:]+")  # what a line of a label track begins with, damaged ones too
+_TIMES = re.compile(r"\s*[\d.,:]+\t\s*[\d.,:]+")  # the beginning of a line of a label track, damaged ones too
 READERS = 16  # of label tracks at a time
 MOST_BYTES = 2**22  # of a text beside the audio that may be a label track
 
@@ -61,7 +61,7 @@ def read_marks(config: RestoreConfig, files: list[StoredFile]) -> Marks:
 
 
 def _read_list(config: RestoreConfig, files: list[StoredFile]) -> Marks:
-    """The marks of a CSV, which names files as the archive does, or by their URIs."""
+    """Read the marks of a CSV, which names files as the archive does, or by their URIs."""
     try:
         listed = read_gap_list(storage.read_bytes(config.gaps).decode("utf-8"))
     except FileNotFoundError:
@@ -71,23 +71,26 @@ def _read_list(config: RestoreConfig, files: list[StoredFile]) -> Marks:
     except LabelError as error:
         raise UsageError(f"--gaps {config.gaps}: {error}") from None
     names = {file.name: file.name for file in files} | {file.uri: file.name for file in files}
-    alike = _Alike({file.name: file.name for file in files})
+    similar = _NameSearch({file.name: file.name for file in files})
     of = {file.name: Mark("", config.gaps) for file in files}
     unmatched = {}
     for written, (labels, lines) in listed.items():
         name = names.get(written) or names.get(posixpath.normpath(written))
         if name is None:
             numbers = f"{'line' if len(lines) == 1 else 'lines'} {', '.join(map(str, lines))}"
-            unmatched[written] = f"{config.gaps} {numbers}: no file of this name in {config.input}{alike.hint(written)}"
+            hint = similar.hint(written)
+            unmatched[written] = f"{config.gaps} {numbers}: no file of this name in {config.input}{hint}"
         elif of[name].labels:
-            raise UsageError(f"--gaps {config.gaps}: {name} is written in two ways, {written} is one; write one")
+            raise UsageError(
+                f"--gaps {config.gaps}: {name} is listed under two names, {written} is one of them; keep one"
+            )
         else:
             of[name] = Mark(labels, config.gaps)
     return Marks(of, unmatched)
 
 
 def _read_tracks(config: RestoreConfig, files: list[StoredFile]) -> Marks:
-    """The marks of label tracks: NAME.txt or NAME.json in place of a file's suffix, or after it."""
+    """Read the marks of label tracks: NAME.txt or NAME.json in place of a file's suffix, or after it."""
     if config.gaps == BESIDE:
         places = {file.name: file.uri for file in files}
         folders = {config.input} if all(file.uri.startswith(f"{config.input}/") for file in files) else set()
@@ -105,7 +108,7 @@ def _read_tracks(config: RestoreConfig, files: list[StoredFile]) -> Marks:
         if config.gaps == BESIDE:  # where notes and other texts lie, too
             left = [file for file, meant in zip(left, pool.map(_is_track, left), strict=True) if meant]
     stems = {stem: name for name in places for stem in (name, _stem(name))}
-    alike = _Alike(stems)
+    similar = _NameSearch(stems)
     unmatched = {}
     for file in left:
         stem = _stem(file.name)
@@ -113,13 +116,13 @@ def _read_tracks(config: RestoreConfig, files: list[StoredFile]) -> Marks:
         unmatched[file.name] = (
             f"a label track of {owner}, which has another one; delete one of them"
             if owner
-            else f"a label track of no audio file in {config.input}{alike.hint(stem)}"
+            else f"a label track of no audio file in {config.input}{similar.hint(stem)}"
         )
     return Marks({name: Mark(texts.get(name, ""), tracks.get(name, "")) for name in places}, unmatched)
 
 
 def _find_track(place: str, present: dict[str, StoredFile]) -> str | None:
-    """The URI of a label track, its suffix in whatever case."""
+    """Find the URI of a label track, its suffix in whatever case."""
     uris = (f"{base}{suffix}" for suffix in SUFFIXES for base in (place, _stem(place)))
     return next((present[uri].uri for uri in uris if uri in present), None)
 
@@ -129,7 +132,7 @@ def _lower_suffix(uri: str) -> str:
 
 
 def _read_track(uri: str) -> str:
-    """Names of labels may be in any encoding; the times are ASCII."""
+    """Read a label track; names of labels may be in any encoding, the times are ASCII."""
     return storage.read_bytes(uri).decode("utf-8", "replace")
 
 
@@ -145,12 +148,12 @@ def _is_track(file: StoredFile) -> bool:
 
 
 def _stem(name: str) -> str:
-    """A name or URI without the suffix of its last part."""
+    """Return a name or URI without the suffix of its last part."""
     return name[: len(name) - len(PurePosixPath(name).suffix)]
 
 
-class _Alike:
-    """Finds a name that differs from another in case, in the way of writing accents, or in its folder alone."""
+class _NameSearch:
+    """A search for names that differ in case, Unicode form or folder alone."""
 
     def __init__(self, names: dict[str, str]) -> None:
         self._whole = {_fold(key): name for key, name in names.items()}

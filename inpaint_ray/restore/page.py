@@ -1,4 +1,4 @@
-"""The text of the report page: one file that fetches nothing, with data, sounds and script inside.
+"""The text of the report page: one self-contained file with data, sounds and script.
 
 Names of files are hostile: Jinja escapes them in the page, its `tojson` in the data, and a policy lets no script run
 but the page's own.
@@ -89,7 +89,7 @@ def _asset(name: str) -> str:
 
 
 def _data(config: RestoreConfig, repairs: Sequence[Repair], excerpts: Mapping[int, object]) -> dict[str, Any]:
-    """Return what the script reads: the repairs as rows, and what decisions are kept under."""
+    """Return the data of the script: the repairs as rows, and the key under which decisions are stored."""
     names = {name: number for number, name in enumerate(sorted({repair.name for repair in repairs}))}
     places = {number: place for place, number in enumerate(excerpts)}
     identity = json.dumps([config.output, fingerprint(config, "")])
@@ -125,5 +125,5 @@ def _row(repair: Repair, names: Mapping[str, int], excerpt: int) -> list[object]
 
 
 def _finite(level_db: float) -> float | None:
-    """Return a level for JSON, which has no infinity."""
+    """Return a level for JSON, None for infinity."""
     return round(level_db, 1) if math.isfinite(level_db) else None

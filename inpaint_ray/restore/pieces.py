@@ -1,4 +1,4 @@
-"""Gaps filled in the stream of a recording: only stretches around them are ever held and computed.
+"""Filling of gaps in the stream of a recording: only the stretches around them are held and computed.
 
 Shapes: samples and lost are (channels, n).
 """
@@ -22,13 +22,13 @@ MOST_SEARCHED = 2**23  # samples of all channels on either side, at any rate
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch that is filled at a time, in samples of the whole recording."""
+    """A piece: a stretch that is filled at a time, in samples of the whole recording."""
 
     start: int
     stop: int
     window: tuple[int, int]  # with the sound around it
     gaps: list[Event]  # all that reach into the window
-    searched: tuple[int, int]  # what is held, at least: the window, or minutes around a long gap
+    searched: tuple[int, int]  # held at least: the window, or minutes around a long gap
     lost: list[Event]  # all that reach into it
 
 
@@ -36,7 +36,7 @@ FillWindow = Callable[[Recording, Piece, Recording], Recording]
 
 
 def plan_pieces(gaps: list[Event], sample_rate: int, num_channels: int = 1) -> list[Piece]:
-    """The stretches to fill, in order: neighbouring gaps together, and long ones in parts.
+    """Plan the pieces, in order: neighbouring gaps together, and long ones in parts.
 
     Args:
         gaps: by start; those of one channel do not touch.
@@ -59,14 +59,14 @@ def plan_pieces(gaps: list[Event], sample_rate: int, num_channels: int = 1) -> l
         searched = window
         if any(SHORTEST_RETRIEVAL_S < (gap.stop - gap.start) / sample_rate <= MAX_FOUND_S for gap in inside):
             searched = (min(max(start - far, 0), window[0]), max(stop + far, window[1]))
-        if pieces:  # what the next one needs is not let go before
+        if pieces:  # samples that the next one needs are kept
             searched = (min(searched[0], pieces[-1].searched[0]), searched[1])
         pieces.append(Piece(start, stop, window, inside, searched, reaching.into(*searched)))
     return pieces[::-1]
 
 
 class _Reaching:
-    """Gaps by what they reach into."""
+    """A search for gaps by the stretches that they overlap."""
 
     def __init__(self, gaps: list[Event]) -> None:
         self._gaps = gaps
@@ -74,7 +74,7 @@ class _Reaching:
         self._reached = np.maximum.accumulate(stops)  # of several channels, an earlier gap may end later
 
     def into(self, start: int, stop: int) -> list[Event]:
-        """Those that reach into a stretch."""
+        """Return the gaps that overlap a stretch."""
         first, last = np.searchsorted(self._reached, start, side="right"), np.searchsorted(self._starts, stop)
         return [gap for gap in self._gaps[first:last] if gap.stop > start]
 
@@ -82,7 +82,7 @@ class _Reaching:
 def fill_blocks(
     blocks: Iterator[Recording], pieces: list[Piece], fill_window: FillWindow
 ) -> Iterator[tuple[Recording, Recording]]:
-    """The blocks of a recording as they came and with the pieces filled, which join to the whole.
+    """Yield the blocks of a recording, original and with the pieces filled.
 
     Args:
         blocks: of the recording, at least one.
@@ -127,5 +127,5 @@ def _parts(gap: Event, longest: int) -> list[tuple[int, int]]:
 
 
 def _joins(span: tuple[int, int], start: int, stop: int, context: int, longest: int) -> bool:
-    """Gaps whose surroundings meet share a piece up to its greatest length; those that overlap always do."""
+    """Return True if gaps share a piece: those that overlap, and those with touching surroundings up to a length."""
     return start < span[1] or (start - span[1] < 2 * context and stop - span[0] <= longest)

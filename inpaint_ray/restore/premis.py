@@ -1,4 +1,4 @@
-"""OUTPUT/_restore/premis.xml: PREMIS 3.0 (Library of Congress) of a restoration, made from its manifest.
+"""PREMIS 3.0 (Library of Congress) of a restoration, OUTPUT/_restore/premis.xml, made from its manifest.
 
 Each file that was written is an object with its fixity, and has one event, linked to the object and to the agent that
 is this package.

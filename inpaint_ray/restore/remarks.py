@@ -1,4 +1,4 @@
-"""What the manifest says of an output beside its figures."""
+"""Remarks of the manifest on outputs."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ KEEPS_ALL = "--output-format wav"
 
 
 def note_decisions(row: ManifestRow, outcome: Outcome) -> ManifestRow:
-    """Return the row with what was done on decisions of people."""
+    """Return the row with a remark on repairs undone or redone by decisions."""
     silent = {(each.channel, each.start, each.stop) for each in outcome.silent}  # not counted as replaced
     num_samples = sum(each.stop - each.start for each in outcome.undone if each not in silent)
     return replace(

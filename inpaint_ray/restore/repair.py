@@ -1,4 +1,4 @@
-"""The second reading of a file: it is written again with its gaps filled. Samples and lost are (channels, n)."""
+"""The second pass over a file, which writes it with its gaps filled. Samples and lost are (channels, n)."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -31,9 +31,9 @@ FindOffers = Callable[[Recording, Piece], list[Offer]]  # a piece's window -> wh
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The account of a repair."""
+    """The outcome of a repaired file."""
 
-    num_rows: int  # that the gaps are
+    num_rows: int  # of the gap table
     num_clamped: int  # restored samples that integers cut off at full scale
     silent: list[Event]  # gaps, or parts of them, that are left silent
     undone: list[Repair]  # taken back, as people decided
@@ -74,13 +74,13 @@ def repair_file(
         find_offers: looks into other copies, if there are any.
 
     Raises:
-        ValueError: something is decided of a repair that there is not.
+        ValueError: a decision names a repair that does not exist.
     """
     num_rows = num_clamped = 0
     decided = decided or {}
     met: set[Repair] = set()
     silent: list[Event] = []
-    longest = min(MAX_GAP_S * survey.sound.sample_rate, survey.num_samples - 1)  # that is always filled
+    longest = min(MAX_GAP_S * survey.sound.sample_rate, survey.num_samples - 1)  # the longest gap that is always filled
     pieces = plan_pieces(survey.gaps, survey.sound.sample_rate, len(survey.sound.samples))
 
     def fill_window(window: Recording, piece: Piece, searched: Recording) -> Recording:
@@ -124,7 +124,7 @@ def repair_file(
         pairs = (_converted(pair, target) for pair in fill_blocks(blocks, pieces, fill_window))
         difference = _write(written, removed, pairs, sound)
     if unknown := decided.keys() - met:
-        raise ValueError(f"it is decided on a repair that there is not: {min(unknown)}; see the table of gaps")
+        raise ValueError(f"a decision names a repair that does not exist: {min(unknown)}; see the gap table")
     return Outcome(
         num_rows=num_rows,
         num_clamped=num_clamped,
@@ -139,7 +139,7 @@ def repair_file(
 
 
 def _converted(pair: tuple[Recording, Recording], target: Target) -> tuple[Recording, Recording]:
-    """Return a block as it came and restored, as the target holds them; one and the same where nothing was lost."""
+    """Convert a block, original and restored, to the target; both are one object where nothing was lost."""
     restored = convert(pair[1], target)
     return (restored if pair[0] is pair[1] else convert(pair[0], target)), restored
 
@@ -181,7 +181,7 @@ def fill_lost(
     restore_magnitudes: RestoreMagnitudes | None = None,
     offers: Sequence[Offer] = (),
 ) -> tuple[Recording, list[Fill]]:
-    """Return the sound of a piece's window with its lost samples filled, and what with, in samples of the window.
+    """Fill the lost samples of a piece's window; returns the window and the notes on fills, in samples of the window.
 
     What copies offer is taken where it is sure, or better than the ordinary fill.
 
@@ -229,7 +229,7 @@ def _meets(offer: Offer, chosen: set[Repair]) -> bool:
 
 
 def _is_silent(part: Part, parts: Sequence[Part], survey: Survey) -> bool:
-    """Tell if nothing was put in a part of a gap: one that is too long, if no copy has some of it, is never filled."""
+    """Return True if a part of a gap stays silent: of one too long to fill, of which no copy has any sound."""
     if part.note.method == "silence":
         return True
     longest = min(MAX_FOUND_S * survey.sound.sample_rate, survey.num_samples - 1)
@@ -269,7 +269,7 @@ def _filled_gap(
 
 
 def _origin(note: Fill) -> dict[str, Any]:
-    """The columns that tell where a copy's samples come from."""
+    """Return the columns on the origin of a copy's samples."""
     if not isinstance(note, Taken):
         return {}
     return {

@@ -1,4 +1,4 @@
-"""What stood in the gaps of restored files, from the records, and put where it was. Samples are (channels, n)."""
+"""The original samples of gaps, read from the records and put back. Samples are (channels, n)."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,14 +15,14 @@ from inpaint_ray.restore.manifest import ManifestRow
 
 
 def put_back(blocks: Iterator[Recording], gaps: Iterator[dict[str, Any]]) -> Iterator[Recording]:
-    """Consecutive blocks with the replaced samples of the gaps, rows of the table in order of their start."""
+    """Put replaced samples back into consecutive blocks; gaps are rows of the table in order of their start."""
     return (whole for _, whole in put_back_some(blocks, gaps, None))
 
 
 def put_back_some(
     blocks: Iterator[Recording], gaps: Iterator[dict[str, Any]], chosen: set[Repair] | None
 ) -> Iterator[tuple[Recording, Recording]]:
-    """Consecutive blocks with the replaced samples of the chosen gaps, and with those of all gaps.
+    """Yield consecutive blocks with the original samples of chosen gaps, and with those of all gaps.
 
     Args:
         blocks: of the restored recording.
@@ -69,6 +69,6 @@ def read_replaced(ledger: Ledger, row: ManifestRow, columns: list[str] | None = 
             yield from table.to_pylist()
     except DamagedRecord as error:
         uri = record_uri(ledger.records, row.record)
-        raise ValueError(f"its record {uri} is damaged or gone; restore it again from its source") from error
+        raise ValueError(f"its record {uri} is damaged or missing; restore it again from its source") from error
     if num_rows != row.gap_rows:
         raise ValueError(f"its record has {num_rows} of its {row.gap_rows} gaps; restore it again from its source")

@@ -1,4 +1,4 @@
-"""OUTPUT/_restore/report.html and summary.json: what became of the archive, and the repairs that need an ear most."""
+"""The report of a restoration, OUTPUT/_restore/report.html and summary.json, with the least certain repairs."""
 
 import json
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""One file of an archive -> the restored file, its gaps and its manifest row: the work of the ledger's actors."""
+"""The restoration of one file: output, gaps and manifest row; the work of the ledger's actors."""
 
 import shutil
 import tempfile
@@ -44,12 +44,12 @@ NOT_AGAIN = (AudioDecodeError, LabelError, ValueError, soundfile.SoundFileError)
 
 
 class _NothingFilledError(Exception):
-    """All gaps of a file are too long to be predicted and found nowhere else: it is copied as it is."""
+    """A file whose gaps are all too long to fill, and found nowhere else: it is copied as it is."""
 
 
 @dataclass(frozen=True)
 class OtherCopies:
-    """Other copies of a file: a merge has some."""
+    """Other copies of a file, in a merge."""
 
     find_offers: FindOffers | None = None
     scores: dict[str, float] = field(default_factory=dict)  # name -> score of its alignment
@@ -57,7 +57,7 @@ class OtherCopies:
 
 
 class Restorer:
-    """Restores files; the work of a restoration."""
+    """A restorer of files; the work of a restoration."""
 
     memory_gib: ClassVar[float] = MEMORY_GIB  # of an actor
     item: ClassVar[type[Item]] = SourceFile
@@ -68,7 +68,7 @@ class Restorer:
         self.restore_magnitudes = _network(config)
 
     def __call__(self, source: SourceFile, earlier: Entry | None, record: RecordWriter) -> Entry:
-        """Restore a file; one that cannot be is failed, and what an earlier attempt made of it stands."""
+        """Restore a file; where that fails, an earlier attempt's output stays."""
         started = time.monotonic()
         start = start_row(source, self.config, self.model)
         row, reliable = try_file(source, start, lambda path: self._restore(path, source, start, record))
@@ -102,7 +102,7 @@ class Restorer:
         row = describe(replace(start, copies=copies.scores), survey, silent=survey.gaps)
         row = replace(row, error="; ".join(filter(None, [row.error, *copies.notes])))
         if source.decided:
-            raise ValueError("it is decided on a repair, and there is none in it")
+            raise ValueError("a decision names a repair, but the file has none")
         name = self._place(source.name)
         with storage.output_path(storage.join(self.config.output, name)) as target:
             shutil.copyfile(path, target)
@@ -203,7 +203,7 @@ class Restorer:
 
 
 def _network(config: RestoreConfig) -> RestoreMagnitudes | None:
-    """Open the network that --checkpoint names; that of `auto` when a gap asks for it."""
+    """Open the network of --checkpoint; that of `auto` is opened when the first gap needs it."""
     if config.checkpoint is None or (config.checkpoint == AUTO and config.method != "auto"):
         return None
     if config.checkpoint == AUTO:
@@ -221,7 +221,7 @@ def _shipped() -> RestoreMagnitudes:
 
 
 def start_row(source: SourceFile, config: RestoreConfig, model: str) -> ManifestRow:
-    """Return the row of a file of which nothing is known yet."""
+    """Return the row of a file before anything is known of it."""
     return ManifestRow(
         name=source.name,
         source_size=source.size,
@@ -233,7 +233,7 @@ def start_row(source: SourceFile, config: RestoreConfig, model: str) -> Manifest
 
 
 def try_file(source: SourceFile, start: ManifestRow, act: Callable[[Path], ManifestRow]) -> tuple[ManifestRow, bool]:
-    """Do something with a file's content; a file that cannot be used is a failed row.
+    """Call a function on a file's content; errors of the file become a failed row.
 
     Returns:
         The row, and whether the same file would give it again: one that cannot be read this time may be sound.
@@ -261,7 +261,7 @@ def try_file(source: SourceFile, start: ManifestRow, act: Callable[[Path], Manif
 
 
 def _keep_earlier(row: ManifestRow, earlier: Entry, output: str) -> ManifestRow:
-    """Return the row of what an earlier attempt made of a file that failed now."""
+    """Return the row of an earlier attempt at a file that failed now."""
     before = ManifestRow(**earlier.row)
     stands = _digest_of(storage.join(output, before.output)) == before.sha256
     note = (

@@ -1,4 +1,4 @@
-"""A whole restoration: the files that no record has, over the cluster, then the manifest and the report.
+"""A whole restoration: files without a record are restored over the cluster; manifest and report follow.
 
 A file's place and name in the output follow from its own alone, so work that a dying actor repeats changes nothing.
 """
@@ -25,8 +25,8 @@ from inpaint_ray.restore import bag
 from inpaint_ray.restore.archive import SourceFile, list_archive, source_files
 from inpaint_ray.restore.config import AUTO, BESIDE, RestoreConfig
 from inpaint_ray.restore.decisions import Decided, check_names, read_decisions
+from inpaint_ray.restore.dry_run import dry_run
 from inpaint_ray.restore.gap_table import GAPS, write_gaps
-from inpaint_ray.restore.look import look
 from inpaint_ray.restore.manifest import (
     FOLDER,
     ManifestRow,
@@ -48,12 +48,12 @@ AddCopies = Callable[[Any, Iterator[SourceFile]], Iterable[SourceFile]]  # takes
 
 
 def restore(config: RestoreConfig, *, work: type[Restorer] = Restorer, add_copies: AddCopies | None = None) -> int:
-    """Restore the archive, write the manifest and the report, print what became of it, and give the exit code.
+    """Restore the archive, write the manifest and the report, print a summary, and return the exit code.
 
     Args:
         config: of the run.
         work: of the actors.
-        add_copies: tells of each file of the archive which other copies of it there are.
+        add_copies: adds to each file of the archive its other copies.
 
     Raises:
         UsageError: the input or output cannot be used.
@@ -72,7 +72,7 @@ def restore(config: RestoreConfig, *, work: type[Restorer] = Restorer, add_copie
     if add_copies is not None and not config.dry_run:
         sources = iter(add_copies(config, sources))
     if config.dry_run:
-        return _look(config, look(config, list(sources), model), marks, started)
+        return _print_dry_run(config, dry_run(config, list(sources), model), marks, started)
 
     ledger = Ledger(config.output, FOLDER)
     ledger.claim("--output", {"input": config.input})
@@ -83,9 +83,9 @@ def restore(config: RestoreConfig, *, work: type[Restorer] = Restorer, add_copie
     views = wanted <= present
     if not proof.bag:
         bag.delete_bag(config.output, present)
-    if not todo and views and (table := _standing(config, digest(done, _shown(config, marks)))) is not None:
+    if not todo and views and (table := _standing(config, digest(done, _view_settings(config, marks)))) is not None:
         _print_summary(table)
-        say(f"{config.output} has all of this already; nothing to do")
+        say(f"{config.output} is complete already; nothing to do")
         return _exit_code(table)
     del past, present  # of all files
     already = f", {len(files) - len(todo)} done already" if len(todo) < len(files) else ""
@@ -108,7 +108,7 @@ def restore(config: RestoreConfig, *, work: type[Restorer] = Restorer, add_copie
 
 
 def _make_views(config: RestoreConfig, ledger: Ledger, chosen: Chosen, marks: Marks | None, started: float) -> pa.Table:
-    """Write the gap table, the report, the summary and, last, the manifest, which stands for all; gives its rows."""
+    """Write the gap table, the report, the summary and, last, the manifest; returns the manifest."""
     _withdraw(config.output)
     table = pa.concat_tables([*ledger.tables(chosen, make_rows), _unmatched(config, marks)]).sort_by("name")
     write_gaps(ledger, table)
@@ -117,41 +117,41 @@ def _make_views(config: RestoreConfig, ledger: Ledger, chosen: Chosen, marks: Ma
         storage.write_bytes(storage.join(config.output, PREMIS), to_premis(config, manifest_rows(table)))
     if config.proof.bag:
         bag.write_bag(config.output, manifest_rows(table))
-    write_manifest(config.output, table, digest(chosen, _shown(config, marks)))
+    write_manifest(config.output, table, digest(chosen, _view_settings(config, marks)))
     return table
 
 
-def _shown(config: RestoreConfig, marks: Marks | None) -> object:
-    """Return what the views show beside what the records have."""
+def _view_settings(config: RestoreConfig, marks: Marks | None) -> object:
+    """Return the settings of views that the records do not hold."""
     return [marks and marks.unmatched, config.report_excerpts, asdict(config.transfer)]
 
 
 def _withdraw(output: str) -> None:
-    """Take the digest off the manifest, which undo may need, so that it stands for no view that is made anew."""
+    """Remove the digest from the manifest, which undo may need, while the views are made anew."""
     with suppress(UsageError):  # a damaged one stands for nothing
         if (found := read_manifest(output)) is not None:
             write_manifest(output, found[0], "")
 
 
 def _standing(config: RestoreConfig, state: str) -> pa.Table | None:
-    """Return the manifest that stands if it says what a new one would."""
+    """Return the manifest in the output if a new one would have the same digest."""
     found = read_manifest(config.output)
     return found[0] if found is not None and found[1] == state else None
 
 
-def _look(config: RestoreConfig, rows: pa.Table, marks: Marks | None, started: float) -> int:
-    """Print what a dry run saw, and give the exit code."""
+def _print_dry_run(config: RestoreConfig, rows: pa.Table, marks: Marks | None, started: float) -> int:
+    """Print the results of a dry run, and return the exit code."""
     table = pa.concat_tables([rows, _unmatched(config, marks)]).sort_by("name")
-    shown = manifest_rows(table)
-    width = max(len(printable(row.name)) for row in shown)
-    for row in shown:
+    files = manifest_rows(table)
+    width = max(len(printable(row.name)) for row in files)
+    for row in files:
         word = WOULD_BE[row.status]
         figures = f"{row.gaps:>6} gaps  {row.filled_s:>9.3f} s to fill  longest {row.longest_gap_s:.3f} s"
         say(f"  {printable(row.name):<{width}}  {word:<22}  {figures}  {row.error}".rstrip())
     _print_summary(table, dry=True)
-    marked = sum(row.gaps > 0 for row in shown)
+    marked = sum(row.gaps > 0 for row in files)
     took = format_duration(time.monotonic() - started)
-    say(f"nothing was restored; {marked} label tracks in {config.output}; {took}")
+    say(f"dry run: {marked} label tracks in {config.output}, nothing restored; {took}")
     return _exit_code(table)
 
 
@@ -186,14 +186,14 @@ def _decisions(config: RestoreConfig, files: list[StoredFile]) -> dict[str, Deci
 
 
 def _check_files(config: RestoreConfig, files: list[StoredFile]) -> None:
-    """Check that no file of the archive lies in the output, by a list or a link: it could be written over.
+    """Check that no file of the archive lies in the output, by a list or a link: it could be overwritten.
 
     Raises:
         UsageError: one does.
     """
     inside = held(config.output, files)
     if inside is not None:
-        raise UsageError(f"--output {config.output} holds {inside.name} of --input; give an output folder apart")
+        raise UsageError(f"--output {config.output} holds {inside.name} of --input; give a separate output folder")
 
 
 def _check_folders(config: RestoreConfig, files: Iterable[StoredFile]) -> Iterator[StoredFile]:

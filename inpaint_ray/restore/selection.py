@@ -1,4 +1,4 @@
-"""The repairs that are chosen: by decisions, by a condition, by their kind."""
+"""The selection of repairs: by decisions, by a condition, by their kind."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from inpaint_ray.restore.where import parse_condition
 
 @dataclass(frozen=True)
 class Selection:
-    """What chooses repairs; all of it must hold."""
+    """The criteria for repairs, all of which must hold."""
 
     only: Mapping[str, set[Repair]] | None = None  # name of the file -> its repairs; None: all
     condition: pc.Expression | None = None  # on rows of the table of gaps
@@ -24,7 +24,7 @@ class Selection:
         return self.only is None and self.condition is None
 
     def may_choose(self, name: str) -> bool:
-        """Tell whether any repair of a file can be chosen."""
+        """Return True if any repair of a file can be chosen."""
         return self.only is None or bool(self.only.get(name))
 
     def choose(self, name: str, gaps: pa.Table) -> set[Repair]:
@@ -39,19 +39,19 @@ class Selection:
         """
         listed = None if self.only is None else self.only.get(name, set())
         if listed is not None and (unknown := listed - repairs_in(gaps)):
-            raise ValueError(f"it has no repair of {min(unknown)}; see the table of gaps")
+            raise ValueError(f"it has no repair of {min(unknown)}; see the gap table")
         chosen = repairs_in(gaps if self.condition is None else gaps.filter(self.condition))
         return chosen if listed is None else chosen & listed
 
 
 def repairs_in(gaps: pa.Table) -> set[Repair]:
-    """Return the repairs that rows of the table of gaps are of."""
+    """Return the repairs in rows of the gap table."""
     columns = (gaps[name].to_pylist() for name in Repair._fields)
     return {Repair(*each) for each in zip(*columns, strict=True)}
 
 
 def read_selection(only: str | None, where: str | None, kind: str | None) -> Selection:
-    """Read what chooses repairs.
+    """Read the criteria of a selection.
 
     Args:
         only: URI of decisions, whose `undo` choose.

@@ -1,4 +1,4 @@
-"""The riskiest repairs of a restoration: a table of them, and what was there before and after to listen to.
+"""The least certain repairs of a restoration: a table, and the sound before and after each.
 
 python -m inpaint_ray.restore.show restored
 python -m inpaint_ray.restore.show restored --file 1968/tape.wav --count 50 --to listen
@@ -22,7 +22,7 @@ from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.names import one_line, printable
 from inpaint_ray.restore.config import ShowConfig
 from inpaint_ray.restore.formats import choose_target, convert
-from inpaint_ray.restore.gap_table import GAPS, SHOWN_SCHEMA
+from inpaint_ray.restore.gap_table import GAPS, TABLE_SCHEMA
 from inpaint_ray.restore.manifest import FOLDER, ManifestRow, manifest_rows, read_manifest
 from inpaint_ray.restore.replaced import put_back, read_replaced
 from inpaint_ray.terminal import say
@@ -35,7 +35,7 @@ UNITS = ("", "dB", "", "ms", "", "dB", "dB", "s", "", "")
 
 
 def show(config: ShowConfig) -> int:
-    """Print the table, write the excerpts, and give the exit code.
+    """Print the table, write the excerpts, and return the exit code.
 
     Raises:
         UsageError: there is no finished restoration, or no repair.
@@ -117,16 +117,16 @@ def _read_gaps(config: ShowConfig) -> pa.Table:
     uri = storage.join(config.output, GAPS)
     try:
         with storage.local_file(uri) as path:
-            table = pq.read_table(path, columns=SHOWN_SCHEMA.names)
+            table = pq.read_table(path, columns=TABLE_SCHEMA.names)
     except FileNotFoundError:
-        raise UsageError(f"{uri}: not there; run the restoration again, which makes it anew") from None
+        raise UsageError(f"{uri}: missing; run the restoration again to make it") from None
     except (pa.ArrowException, ValueError) as error:
         raise UsageError(f"{uri}: damaged, or of another version; run the restoration again") from error
     return table if config.file is None else table.filter(pc.equal(table["name"], config.file))
 
 
 def _write_excerpts(config: ShowConfig, ledger: Ledger, row: ManifestRow, number: int, repair: dict[str, Any]) -> None:
-    """Write what was there before and after: the first has the samples back that the record has."""
+    """Write the sound before and after: the former with the record's original samples put back."""
     around = round(AROUND_S * row.sample_rate)
     first, last = max(repair["start"] - around, 0), repair["stop"] + around
     with storage.local_file(storage.join(config.output, row.output)) as path:
@@ -145,7 +145,7 @@ def _write_excerpts(config: ShowConfig, ledger: Ledger, row: ManifestRow, number
 
 
 def _finite(sound: Recording) -> Recording:
-    """Return sound that players take: silence where samples are not finite."""
+    """Replace samples that are not finite by zero, as players need."""
     if sound.samples.dtype == np.int32:
         return sound
     return replace(sound, samples=np.nan_to_num(sound.samples, posinf=0.0, neginf=0.0))

@@ -1,4 +1,4 @@
-"""What became of an archive, from its manifest: for the last lines of the job, for the page and for machines."""
+"""The summary of an archive's manifest: for the job's last lines, for the page and for machines."""
 
 import heapq
 import json
@@ -57,7 +57,7 @@ class Summary:
 
     @property
     def kinds_text(self) -> str:
-        """Counts of events by kind, the most frequent first."""
+        """Format the counts of events by kind, the most frequent first."""
         ordered = sorted(self.kinds.items(), key=lambda item: (-item[1], item[0]))
         return ", ".join(f"{count} {kind}" for kind, count in ordered)
 
@@ -144,7 +144,7 @@ def _share(share: Share | None) -> dict[str, float]:
 
 
 def _rounded(value: float) -> float:
-    """Round to what sums in any order agree on."""
+    """Round to digits on which sums in any order agree."""
     return round(value, 6)
 
 
@@ -166,6 +166,6 @@ def failures_to_text(table: pa.Table) -> str:
 
 
 def _filled_s(table: pa.Table) -> pa.ChunkedArray:
-    """Seconds of audio that were filled in each file, mean over channels."""
+    """Compute the seconds of audio that were filled in each file, mean over channels."""
     per_second = pc.multiply(table["sample_rate"], table["channels"])
     return pc.divide(pc.cast(table["samples_replaced"], pa.float64()), pc.max_element_wise(per_second, 1))

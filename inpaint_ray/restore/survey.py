@@ -1,4 +1,4 @@
-"""The first reading of a file: what there is to restore in it."""
+"""The first pass over a file, which finds what there is to restore."""
 
 from collections import Counter
 from collections.abc import Collection, Generator, Iterable, Iterator
@@ -28,7 +28,7 @@ MOST_KEPT = 2**23  # samples of all channels that are kept for the second readin
 
 @dataclass(frozen=True)
 class Survey:
-    """What the first reading of a file finds."""
+    """The findings of the first pass over a file."""
 
     sound: Recording  # a block without samples: rate, channels and format
     num_samples: int
@@ -41,7 +41,7 @@ class Survey:
     sound_sha256: str = ""  # of all samples: see `audio.checksums`
 
     def read_again(self, path: Path) -> Generator[Recording, None, None]:
-        """Yield the recording in blocks, once: a short one is let go as it is given."""
+        """Yield the recording in blocks, once: a short one is released from memory as it is yielded."""
         if self.kept is None:
             yield from read_blocks(path)
             return
@@ -50,7 +50,7 @@ class Survey:
 
     @property
     def has_clipping(self) -> bool:
-        """True where clipped samples are to be restored, which may come out above full scale."""
+        """Return True where clipped samples are to be restored, which may come out above full scale."""
         return any(event.kind == "clipped" for event in self.to_fill())
 
     def to_fill(self) -> list[Event]:
@@ -64,7 +64,7 @@ class Survey:
 
 
 def survey_file(path: Path, labels: str | None, config: RestoreConfig) -> Survey:
-    """Look for what is lost in a file: the gaps that labels mark, or, where they are None, those that are found.
+    """Find the lost samples of a file: the gaps that labels mark, or, without labels, those that detectors find.
 
     Samples that are not finite are always lost.
 
@@ -133,7 +133,7 @@ def describe(row: ManifestRow, survey: Survey, silent: Collection[Event] | None 
     else:
         unfilled = list(silent)
     spans, left = _spans(survey.gaps), _spans(unfilled)
-    error = "silent: nothing in it can be told to be lost" if survey.silent and not survey.gaps else ""
+    error = "silent: dropouts cannot be told from silence" if survey.silent and not survey.gaps else ""
     if left:
         count = "1 gap" if len(left) == 1 else f"{len(left)} gaps"
         seconds = sum(stop - start for start, stop in left) / rate

@@ -1,4 +1,4 @@
-"""A restoration taken back, whole or in part: the samples that were in its gaps, put where they were."""
+"""Undoing of a restoration, whole or in part: the original samples are put back into its gaps."""
 
 import shutil
 import tempfile
@@ -22,7 +22,7 @@ from inpaint_ray.names import one_line, printable
 from inpaint_ray.restore.config import UndoConfig
 from inpaint_ray.restore.decisions import Repair
 from inpaint_ray.restore.difference import DifferenceWriter, Removed, removed_name
-from inpaint_ray.restore.gap_table import SHOWN, SHOWN_SCHEMA
+from inpaint_ray.restore.gap_table import TABLE_COLUMNS, TABLE_SCHEMA
 from inpaint_ray.restore.manifest import FOLDER, MANIFEST, ManifestRow, manifest_rows, read_manifest
 from inpaint_ray.restore.replaced import put_back_some, read_replaced
 from inpaint_ray.restore.selection import Selection, read_selection
@@ -35,7 +35,7 @@ NOTHING = "nothing"  # is said of a file in which nothing is chosen
 
 
 def undo(config: UndoConfig) -> int:
-    """Write the files, and give the exit code.
+    """Write the files, and return the exit code.
 
     A restored file that is a copy of its source, because no gap in it could be filled, comes back byte for byte. Of any
     other every sample is as the source has it, bit for bit; of a lossy source, as it decodes, to the 24 bits that its
@@ -50,9 +50,7 @@ def undo(config: UndoConfig) -> int:
     selection = read_selection(config.only and storage.absolute(config.only), config.where, config.kind)
     found = read_manifest(config.output)
     if found is None:
-        raise UsageError(
-            f"--output {config.output}: no {MANIFEST} there; run the restoration again, which makes it anew"
-        )
+        raise UsageError(f"--output {config.output}: no {MANIFEST} there; run the restoration again to make it")
     written = [row for row in manifest_rows(found[0]) if row.output]
     chosen = _choose(config, selection, written)
     check_apart("--to", config.to, "the restoration's input", read_claim(config.output, FOLDER)["input"])
@@ -83,7 +81,7 @@ def undo(config: UndoConfig) -> int:
 
 
 def _choose(config: UndoConfig, selection: Selection, written: list[ManifestRow]) -> list[ManifestRow]:
-    """Return the files in which anything may be taken back.
+    """Return the files in which any repair may be undone.
 
     Raises:
         UsageError: there is none, or decisions name a file that there is not.
@@ -101,7 +99,7 @@ def _choose(config: UndoConfig, selection: Selection, written: list[ManifestRow]
 
 
 def _note_left(config: UndoConfig, num_left: int) -> str:
-    """Say what became of the files in which nothing was taken back."""
+    """Print notes on the files in which nothing was undone."""
     files = "1 other file" if num_left == 1 else f"{num_left} other files"
     if config.all:
         return f"{files}, in which nothing was taken back, copied from {config.output}"
@@ -109,7 +107,7 @@ def _note_left(config: UndoConfig, num_left: int) -> str:
 
 
 def _try(act: Callable[[], str]) -> str:
-    """Do something with a file; what it says, or why it failed."""
+    """Call a function on a file; returns its result, or the reason for which it failed."""
     try:
         return act()
     except FileNotFoundError:
@@ -119,12 +117,12 @@ def _try(act: Callable[[], str]) -> str:
 
 
 def _undo_file(config: UndoConfig, selection: Selection, ledger: Ledger, row: ManifestRow, undone: Undone) -> str:
-    """Write one file as it came, or with what is chosen taken back; gives NOTHING where that is nothing."""
+    """Write one file with all repairs undone, or the chosen ones; returns NOTHING where that is none."""
     if row.headroom_db:
         raise ValueError(
             f"was lowered by {row.headroom_db:g} dB, which rounds its samples; restore it without --headroom-db"
         )
-    gaps = pa.Table.from_pylist(list(read_replaced(ledger, row, SHOWN)) if row.gap_rows else [], SHOWN_SCHEMA)
+    gaps = pa.Table.from_pylist(list(read_replaced(ledger, row, TABLE_COLUMNS)) if row.gap_rows else [], TABLE_SCHEMA)
     chosen = None if selection.is_all else selection.choose(row.name, gaps)
     if chosen is not None and not chosen:
         return NOTHING
@@ -163,7 +161,7 @@ def _undo_file(config: UndoConfig, selection: Selection, ledger: Ledger, row: Ma
 def _write(
     path: Path, written: Path, ledger: Ledger, row: ManifestRow, chosen: set[Repair] | None, removed: Path | None
 ) -> tuple[str, Removed | None]:
-    """Write a restored file with what is chosen taken back, and, where it is asked for, what is still removed."""
+    """Write a restored file with chosen repairs undone, and, on request, the difference that remains."""
     sound = SoundDigest()
 
     def pairs() -> Iterator[tuple[Recording, Recording]]:
@@ -189,21 +187,21 @@ def _copy(config: UndoConfig, ledger: Ledger, row: ManifestRow, undone: Undone) 
     if row.removed:
         with storage.local_file(storage.join(config.output, row.removed)) as path:
             storage.put_file(path, storage.join(config.to, row.removed))
-    gaps = list(read_replaced(ledger, row, SHOWN)) if row.gap_rows else []
-    undone.add(row, pa.Table.from_pylist(gaps, SHOWN_SCHEMA), set())
+    gaps = list(read_replaced(ledger, row, TABLE_COLUMNS)) if row.gap_rows else []
+    undone.add(row, pa.Table.from_pylist(gaps, TABLE_SCHEMA), set())
     return ""
 
 
 @contextmanager
 def _checked(config: UndoConfig, row: ManifestRow) -> Iterator[Path]:
-    """Give a file of the output.
+    """Give a local path of a file of the output, checked by its digest.
 
     Raises:
-        ValueError: it is not what the restoration wrote.
+        ValueError: it differs from what the restoration wrote.
     """
     with storage.local_file(storage.join(config.output, row.output)) as path:
         if file_digest(path) != row.sha256:
-            raise ValueError("is not what the restoration wrote; finish that first, by its command")
+            raise ValueError("differs from what the restoration wrote; run the restoration again first")
         yield path
 
 

@@ -1,4 +1,4 @@
-"""_undo/manifest.parquet and gaps.parquet of an undo: its files, and which of their repairs it took back.
+"""Tables of an undo, _undo/manifest.parquet and gaps.parquet: its files, and the repairs that it undid.
 
 Both are as those of the restoration; rows of files that an earlier undo wrote to the same place, and this one did not,
 stay.
@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from inpaint_ray import storage
 from inpaint_ray.restore.decisions import UNDO, Repair
-from inpaint_ray.restore.gap_table import SHOWN_SCHEMA
+from inpaint_ray.restore.gap_table import TABLE_SCHEMA
 from inpaint_ray.restore.manifest import ManifestRow, completed, rows_table
 
 UNDONE = "_undo"  # below --to
@@ -20,7 +20,7 @@ MANIFEST, GAPS = f"{UNDONE}/manifest.parquet", f"{UNDONE}/gaps.parquet"
 
 
 class Undone:
-    """Writes both tables, which appear when the block ends without an error."""
+    """A writer of both tables, which appear when the context ends without an error."""
 
     def __init__(self, to: str) -> None:
         self._to = to
@@ -30,7 +30,7 @@ class Undone:
     def __enter__(self) -> "Undone":
         with ExitStack() as stack:
             stream = stack.enter_context(storage.open_output(storage.join(self._to, GAPS)))
-            self._writer = stack.enter_context(pq.ParquetWriter(stream, SHOWN_SCHEMA, compression="zstd"))
+            self._writer = stack.enter_context(pq.ParquetWriter(stream, TABLE_SCHEMA, compression="zstd"))
             self._stack = stack.pop_all()
         return self
 
@@ -48,7 +48,7 @@ class Undone:
             UNDO if taken is None or Repair(*repair) in taken else decision
             for *repair, decision in zip(*columns, strict=True)
         ]
-        place = SHOWN_SCHEMA.get_field_index("decision")
+        place = TABLE_SCHEMA.get_field_index("decision")
         self._writer.write_table(gaps.set_column(place, "decision", pa.array(decisions, pa.string())))
 
     def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
@@ -56,7 +56,7 @@ class Undone:
             self._stack.__exit__(kind, *details)  # type: ignore[arg-type]
             return
         names = pa.array([row.name for row in self._rows], pa.string())
-        earlier = self._read(GAPS, SHOWN_SCHEMA)
+        earlier = self._read(GAPS, TABLE_SCHEMA)
         self._writer.write_table(earlier.filter(pc.invert(pc.is_in(earlier["name"], names))))
         self._stack.close()
         rows = completed(self._read(MANIFEST, rows_table([]).schema))
@@ -66,7 +66,7 @@ class Undone:
             pq.write_table(table, stream, compression="zstd")
 
     def _read(self, name: str, schema: pa.Schema) -> pa.Table:
-        """Return what an earlier undo wrote; nothing where there is none."""
+        """Read a table of an earlier undo; empty where there is none."""
         try:
             with storage.local_file(storage.join(self._to, name)) as path:
                 return pq.read_table(path)

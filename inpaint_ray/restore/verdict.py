@@ -1,4 +1,4 @@
-"""The verdict on a file: whether so much of it is lost that its carrier should be transferred again."""
+"""Verdicts on files: one that has lost too much should be transferred again from its carrier."""
 
 import math
 from dataclasses import dataclass
@@ -81,7 +81,7 @@ def judge(row: ManifestRow, rule: TransferRule) -> tuple[Verdict, list[str]]:
 
 
 def severity(row: ManifestRow, rule: TransferRule) -> float:
-    """Return by how much a file is beyond the rule: the largest ratio of a figure to its limit."""
+    """Return the excess of a file over the rule: the largest ratio of a figure to its limit."""
     losses = Losses.of(row)
     figures = (
         (losses.lost_percent, rule.transfer_lost_percent),

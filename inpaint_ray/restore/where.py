@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from inpaint_ray.errors import UsageError
-from inpaint_ray.restore.gap_table import SCHEMA, SHOWN
+from inpaint_ray.restore.gap_table import SCHEMA, TABLE_COLUMNS
 
 LONGEST = 1000  # characters of a condition
 OPERATORS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
@@ -39,7 +39,7 @@ def parse_condition(flag: str, text: str) -> pc.Expression:
         raise UsageError(f"{flag}: longer than {LONGEST} characters; list the repairs with --only")
     try:
         condition = _condition(ast.parse(text.strip(), mode="eval").body)
-        SCHEMA.empty_table().select(SHOWN).filter(condition)
+        SCHEMA.empty_table().select(TABLE_COLUMNS).filter(condition)
     except SyntaxError as error:
         raise UsageError(f"{flag} {text!r}: {error.msg}; equality is written ==; {EXAMPLE}") from None
     except (ValueError, TypeError, pa.ArrowException) as error:
@@ -48,7 +48,7 @@ def parse_condition(flag: str, text: str) -> pc.Expression:
 
 
 def _condition(node: ast.expr) -> pc.Expression:
-    """Return a part that is true or false of a row."""
+    """Return a condition on a row."""
     if isinstance(node, ast.BoolOp):
         parts = [_condition(each) for each in node.values]
         return reduce(operator.and_ if isinstance(node.op, ast.And) else operator.or_, parts)
@@ -77,8 +77,8 @@ def _compare(left: ast.expr, operation: ast.cmpop, right: ast.expr) -> pc.Expres
 
 def _value(node: ast.expr) -> pc.Expression:
     if isinstance(node, ast.Name):
-        if node.id not in SHOWN:
-            raise ValueError(f"there is no column {node.id}; there are {', '.join(SHOWN)}")
+        if node.id not in TABLE_COLUMNS:
+            raise ValueError(f"there is no column {node.id}; there are {', '.join(TABLE_COLUMNS)}")
         return pc.field(node.id)
     return pc.scalar(_constant(node))
 

@@ -1,4 +1,4 @@
-"""Files behind URIs: a local path, file://PATH or s3://BUCKET/PREFIX. The only folder that tells them apart.
+"""Files by URI: a local path, file://PATH or s3://BUCKET/PREFIX. The only folder that tells them apart.
 
 Every URI and name is text that UTF-8 can hold, whatever bytes a local name has (see `names`). A file://
 URI is unquoted, an s3:// key is taken as it is. Endpoint and credentials of S3 come from the standard AWS variables and

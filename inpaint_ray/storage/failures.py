@@ -12,19 +12,19 @@ from inpaint_ray.errors import StorageError, UnreadableError
 
 @contextmanager
 def reachable(uri: str) -> Iterator[None]:
-    """Turn what storage says of a wrong endpoint or a full disk into a StorageError of one line."""
+    """Turn errors of storage, such as a wrong endpoint or a full disk, into a StorageError of one line."""
     try:
         yield
     except (FileNotFoundError, PermissionError):  # of one file: the caller knows better what that means
         raise
     except (OSError, pa.ArrowException, BotoCoreError, Boto3Error, ClientError) as error:
         text = " ".join(str(error).split())
-        raise StorageError(f"{uri}: storage refuses: {text}; look at path, keys and endpoint") from error
+        raise StorageError(f"{uri}: storage refuses: {text}; check path, keys and endpoint") from error
 
 
 @contextmanager
 def readable(uri: str) -> Iterator[None]:
-    """Turn what storage says while an input is read into an UnreadableError: another try may read it."""
+    """Turn errors of storage while an input is read into an UnreadableError: a later try may succeed."""
     try:
         with reachable(uri):
             yield
@@ -34,9 +34,9 @@ def readable(uri: str) -> Iterator[None]:
 
 @contextmanager
 def writable(uri: str) -> Iterator[None]:
-    """Turn what storage says while an output is written into a StorageError, missing folders and rights included."""
+    """Turn errors of storage while an output is written into a StorageError, missing folders and rights included."""
     try:
         with reachable(uri):
             yield
     except (FileNotFoundError, PermissionError) as error:
-        raise StorageError(f"{uri}: cannot be written: {error.strerror}; look at path and rights") from error
+        raise StorageError(f"{uri}: cannot be written: {error.strerror}; check path and permissions") from error

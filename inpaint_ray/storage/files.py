@@ -71,14 +71,14 @@ def write_bytes(uri: str, data: bytes) -> None:
 
 @contextmanager
 def open_output(uri: str) -> Iterator[BinaryIO]:
-    """Give a stream to a file that appears, whole, when the block ends without an error, and not at all otherwise."""
+    """Give a stream to a file that appears, whole, when the context ends without an error, and not at all otherwise."""
     with output_path(uri) as path, reachable(uri), path.open("wb") as stream:
         yield stream
 
 
 @contextmanager
 def output_path(uri: str) -> Iterator[Path]:
-    """Give a local path to write to; the file appears, whole, when the block ends without an error, else not at all.
+    """Give a local path to write to; the file appears, whole, when the context ends without an error, else not at all.
 
     Raises:
         StorageError: storage cannot be written to: no right to it, a full disk.
@@ -127,7 +127,7 @@ def local_file(uri: str) -> Iterator[Path]:
     """
     filesystem, path = locate(uri)
     if isinstance(filesystem, fs.LocalFileSystem):
-        with readable(uri), open(path, "rb"):  # whether it can be
+        with readable(uri), open(path, "rb"):  # fails where it cannot be read
             pass
         yield Path(path)
         return

@@ -1,4 +1,4 @@
-"""What is stored: the files below a prefix, or one file, with name, size and a mark of the content."""
+"""Listing of storage: the files below a prefix, or one file, with name, size and a version of the content."""
 
 import os
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ def find_file(uri: str, name: str) -> StoredFile | None:
 
 
 def why_absent(uri: str) -> str:
-    """Return why nothing is listed at a local URI that is not there, with the closest name; "" of any other."""
+    """Return the reason why nothing is listed at a missing local URI, with the closest name; "" for any other URI."""
     filesystem, path = locate(uri)
     if not isinstance(filesystem, fs.LocalFileSystem) or os.path.exists(path):
         return ""
@@ -85,7 +85,7 @@ def _list_local(folder: str) -> Iterator[StoredFile]:
 
 
 def _stored(uri: str, name: str, status: os.stat_result | None) -> StoredFile:
-    """Describe a local file; without a status, one that cannot be looked at."""
+    """Describe a local file; one without a status could not be examined."""
     if status is None:
         return StoredFile(uri=uri, name=name, size=0)
     return StoredFile(uri=uri, name=name, size=status.st_size, etag=f"{status.st_mtime_ns}-{status.st_size}")

@@ -77,4 +77,4 @@ def _download(uri: str, target: Path) -> None:
             return
         except S3DownloadFailedError:  # it is another one by now
             continue
-    raise StorageError(f"{uri}: was replaced whenever it was read; try again when what writes there has ended")
+    raise StorageError(f"{uri}: was replaced during every read; try again when no other program writes there")

@@ -55,5 +55,5 @@ def bucket_and_key(path: str) -> tuple[str, str]:
 
 
 def code_of(error: Exception) -> str:
-    """Return what S3 calls a failure, such as NoSuchKey, or the HTTP status of an answer without a body."""
+    """Return S3's code of a failure, such as NoSuchKey, or the HTTP status of an answer without a body."""
     return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))

@@ -1,4 +1,4 @@
-"""URIs: which filesystem one means, and how they are joined."""
+"""URIs: their filesystems, and joining."""
 
 import os
 import re
@@ -26,7 +26,7 @@ def locate(uri: str) -> tuple[fs.FileSystem, str]:
     if scheme == "file":
         host, _, path = rest.partition("/")
         if host not in ("", "localhost"):
-            raise UsageError(f"{uri}: names the machine {host}; give file:///PATH, of this one")
+            raise UsageError(f"{uri}: names another machine, {host}; give file:///PATH on this one")
         return fs.LocalFileSystem(), os.path.abspath("/" + unquote(path, errors="surrogateescape"))
     if scheme == "s3":
         if not rest.strip("/"):

@@ -1,4 +1,4 @@
-"""Damaged copies of an archive's test tracks, and the truth beside."""
+"""Damaged copies of a collection's test tracks, and the truth beside."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from inpaint_ray.fma.tracks import list_fma
 
 
 def write_damaged_copy(
-    archive: Path,
+    collection: Path,
     output: Path,
     *,
     seed: int = 0,
@@ -20,21 +20,21 @@ def write_damaged_copy(
     min_gap_s: float = 0.01,
     max_gap_s: float = 0.06,
 ) -> None:
-    """Write the test tracks of an archive as OUTPUT/damaged/GENRE/NNNNNN.wav or .flac, and the truth in OUTPUT/clean.
+    """Write the test tracks of a collection: OUTPUT/damaged/GENRE/NNNNNN.wav or .flac, and the truth in OUTPUT/clean.
 
     WAV and FLAC take turns, both of 16 bits, with the track's own rate and channels. Lost samples are zero in every
     channel; every other sample of the damaged file is the clean one's, bit for bit.
 
     Args:
-        archive: a folder written by `write_archive`.
+        collection: a folder written by `write_collection`.
         output: where to write; files of the same names are replaced.
-        seed: same seed and archive, same gaps.
+        seed: same seed and collection, same gaps.
         share: of the samples to lose, about; in (0, 0.5].
         min_gap_s: the shortest gap in seconds.
         max_gap_s: the longest gap in seconds.
     """
-    tracks_csv = archive / "fma_metadata" / "tracks.csv"
-    listing = list_fma(str(archive / "fma_music"), str(tracks_csv), protocol="official")
+    tracks_csv = collection / "fma_metadata" / "tracks.csv"
+    listing = list_fma(str(collection / "fma_music"), str(tracks_csv), protocol="official")
     tests = [track for track in listing.tracks if track.split == "test"]
     for number, track in enumerate(tests):
         source = read_recording(storage.read_bytes(track.uri))

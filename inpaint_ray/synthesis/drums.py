@@ -9,7 +9,7 @@ from inpaint_ray.synthesis.sounds import place_sound
 
 
 def drums(song: Song) -> NDArray:
-    """Kick, snare and hat in sixteenths, drawn for the song and varied from bar to bar, (3, n)."""
+    """Play kick, snare and hat in sixteenths, drawn for the song and varied from bar to bar: (3, n)."""
     lines = np.zeros((3, song.num_samples))
     chances = np.zeros((3, 16))
     chances[0, ::4] = song.random.choice([0.3, 1.0], size=4)  # kick
@@ -24,14 +24,14 @@ def drums(song: Song) -> NDArray:
 
 
 def _kick(song: Song) -> NDArray:
-    """A sine that falls from 200 to 50 Hz."""
+    """Synthesise a kick: a sine that falls from 200 to 50 Hz."""
     time = np.arange(round(0.4 * song.sample_rate)) / song.sample_rate
     phase = 2 * np.pi * (50 * time + 150 / 30 * (1 - np.exp(-30 * time)))
     return np.sin(phase) * np.exp(-7 * time)
 
 
 def _struck_noise(song: Song, above_hz: float, decay: float, duration_s: float) -> NDArray:
-    """Noise above a frequency, falling by `decay` nepers a second."""
+    """Synthesise noise above a frequency, falling by `decay` nepers a second."""
     time = np.arange(round(duration_s * song.sample_rate)) / song.sample_rate
     highpass = signal.butter(2, above_hz, "highpass", fs=song.sample_rate, output="sos")
     return signal.sosfilt(highpass, song.random.standard_normal(len(time))) * np.exp(-decay * time)

@@ -1,4 +1,4 @@
-"""Genres: each is a kind of sound, song -> (parts, n), and a track is its parts in a room."""
+"""Genres of synthetic music: each turns a song into parts, (parts, n), which are mixed with reverberation."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ PROGRESSIONS = ((0, 4, 5, 3), (0, 5, 3, 4), (0, 3, 0, 4), (0, 6, 5, 4))  # degre
 def synthesise(
     genre: str, *, duration_s: float, sample_rate: int, num_channels: int, random: Generator
 ) -> NDArray[np.float64]:
-    """A track of one kind, (channels, n), peak below 0.9.
+    """Synthesise a track of a genre, (channels, n), peak below 0.9.
 
     Args:
         genre: a name in GENRES.
@@ -42,7 +42,7 @@ def synthesise(
     parts = GENRES[genre](song)
     angles = random.uniform(0.15, 0.35, size=len(parts)) * np.pi  # equal-power panning
     gains = np.stack([np.cos(angles), np.sin(angles)]) if num_channels == 2 else np.ones((1, len(parts)))
-    return _master(song, _add_room(song, gains @ parts))
+    return _master(song, _add_reverberation(song, gains @ parts))
 
 
 def _tonal(song: Song) -> NDArray:
@@ -78,8 +78,8 @@ GENRES: dict[str, Callable[[Song], NDArray]] = {
 }
 
 
-def _add_room(song: Song, samples: NDArray) -> NDArray:
-    """Samples with a little reverberation, different in each channel: noise that decays within half a second."""
+def _add_reverberation(song: Song, samples: NDArray) -> NDArray:
+    """Add a little reverberation, different in each channel: convolve with noise that decays within half a second."""
     time = np.arange(song.sample_rate // 2) / song.sample_rate
     tail = np.exp(-time / song.random.uniform(0.05, 0.15))
     echoes = song.random.standard_normal((len(samples), len(time))) * tail
@@ -88,7 +88,7 @@ def _add_room(song: Song, samples: NDArray) -> NDArray:
 
 
 def _master(song: Song, samples: NDArray) -> NDArray:
-    """A level of -21 to -15 dB of full scale, peaks rounded off at 0.8, and the ends faded."""
+    """Bring samples to a level of -21 to -15 dB of full scale, round peaks off at 0.8, and fade the ends."""
     level = 10 ** (song.random.uniform(-21, -15) / 20)
     limited = 0.8 * np.tanh(at_level(samples, level) / 0.8)
     place = np.arange(song.num_samples) / song.sample_rate

@@ -8,7 +8,7 @@ from inpaint_ray.synthesis.sounds import place_sound, tone
 
 
 def chord_notes(song: Song) -> NDArray:
-    """Triads, struck together on every other beat or one note after the other."""
+    """Play triads, struck together on every other beat or one note after the other."""
     line = np.zeros(song.num_samples)
     arpeggio = song.random.random() < 0.5
     brightness = song.random.uniform(0.6, 0.85)
@@ -24,7 +24,7 @@ def chord_notes(song: Song) -> NDArray:
 
 
 def melody(song: Song) -> NDArray:
-    """A walk over the scale, two octaves up, in notes of half a beat to two beats with vibrato."""
+    """Play a random walk over the scale, two octaves up, in notes of half a beat to two beats with vibrato."""
     line = np.zeros(song.num_samples)
     start, degree = 0, 14
     while start < song.num_samples:
@@ -38,7 +38,7 @@ def melody(song: Song) -> NDArray:
 
 
 def bass(song: Song, beats: float = 2) -> NDArray:
-    """The roots of the chords an octave down, one note every so many beats."""
+    """Play the roots of the chords an octave down, one note every few beats."""
     line = np.zeros(song.num_samples)
     for start, degree in song.chords():
         note = _note(song, song.pitch(degree - 7), beats=beats, decay_s=0.4, brightness=0.75)
@@ -50,7 +50,7 @@ def bass(song: Song, beats: float = 2) -> NDArray:
 def _note(
     song: Song, frequency: float, *, beats: float, decay_s: float, brightness: float, vibrato_cents: float = 0
 ) -> NDArray:
-    """A note that decays, its high harmonics first."""
+    """Synthesise a note that decays, its high harmonics first."""
     time = np.arange(round(beats * song.beat)) / song.sample_rate
     vibrato = vibrato_cents / 1200 * np.sin(2 * np.pi * 5.5 * time) * np.minimum(time / 0.3, 1)
     envelope = np.minimum(time / 0.008, 1) * np.exp(-time / decay_s) * np.minimum((time[-1] - time) / 0.03, 1)

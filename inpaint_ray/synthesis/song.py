@@ -1,4 +1,4 @@
-"""A song: what the parts of a track share.
+"""Songs: tempo, scale and chords that the parts of a track share.
 
 Shapes here and in the parts: n = samples, F = bins, T = frames. A part is (n,), a kind (parts, n), a track
 (channels, n), all in float64.
@@ -12,7 +12,7 @@ from numpy.random import Generator
 
 @dataclass(frozen=True)
 class Song:
-    """What the parts of a track share."""
+    """Tempo, scale and chords that the parts of a track share."""
 
     random: Generator
     sample_rate: int  # Hz
@@ -23,11 +23,11 @@ class Song:
     progression: tuple[int, ...]
 
     def pitch(self, degree: int) -> float:
-        """Hz of a degree of the scale; seven degrees are an octave."""
+        """Return the pitch in Hz of a degree of the scale; seven degrees are an octave."""
         octave, step = divmod(degree, len(self.scale))
         return float(self.root * 2 ** (octave + self.scale[step] / 12))
 
     def chords(self) -> Iterator[tuple[int, int]]:
-        """Start in samples and degree of the root, bar by bar of four beats."""
+        """Yield start in samples and degree of the root of each chord, one a bar of four beats."""
         for bar, start in enumerate(range(0, self.num_samples, 4 * self.beat)):
             yield start, self.progression[bar % len(self.progression)]

@@ -1,4 +1,4 @@
-"""What sounds are made of: harmonics, moving filters, slow noise, and how they are put in their place.
+"""Elements of sounds: harmonics, moving filters, slow noise, and placement in time.
 
 Shapes: n = samples, F = bins, T = frames.
 """
@@ -15,7 +15,7 @@ HIGHEST_HARMONIC_HZ = 11_000.0
 
 
 def tone(frequency: NDArray, brightness: NDArray, sample_rate: int) -> NDArray:
-    """Harmonics k = 1 to K of amplitude brightness ** k: the closed form of a geometric series.
+    """Synthesise harmonics k = 1 to K of amplitude brightness ** k, by the closed form of a geometric series.
 
     Args:
         frequency: (n,) Hz.
@@ -31,7 +31,7 @@ def tone(frequency: NDArray, brightness: NDArray, sample_rate: int) -> NDArray:
 
 
 def filter_moving(samples: NDArray, sample_rate: int, gains: Callable[[NDArray, NDArray], NDArray]) -> NDArray:
-    """Samples through a filter that moves: gains(F frequencies in Hz, T times in s) -> (F, T)."""
+    """Filter samples by gains that move in time: gains(F frequencies in Hz, T times in s) -> (F, T)."""
     size = 2 * round(0.012 * sample_rate)
     # Not ShortTimeFFT, which transforms one frame at a time and takes twice as long.
     frequency, time, spectrum = signal.stft(samples, sample_rate, nperseg=size)
@@ -40,7 +40,7 @@ def filter_moving(samples: NDArray, sample_rate: int, gains: Callable[[NDArray, 
 
 
 def slow_noise(song: Song, per_s: float) -> NDArray:
-    """Normal draws, so many a second, joined by lines, (n,)."""
+    """Draw normal numbers at a rate per second, joined by lines: (n,)."""
     places = np.arange(0, song.num_samples + 2 * song.sample_rate / per_s, song.sample_rate / per_s)
     return np.interp(np.arange(song.num_samples), places, song.random.standard_normal(len(places)))
 
@@ -52,7 +52,7 @@ def place_sound(line: NDArray, sound: NDArray, start: int) -> None:
 
 
 def smooth(values: NDArray, length: float) -> NDArray:
-    """Values through a one-pole filter of a time constant in samples, starting at the first value."""
+    """Smooth values by a one-pole filter of a time constant in samples, starting at the first value."""
     pole = np.exp(-1 / length)
     return signal.lfilter([1 - pole], [1, -pole], values, zi=[pole * values[0]])[0]
 

@@ -8,7 +8,7 @@ from inpaint_ray.synthesis.sounds import filter_moving, slow_noise, tone
 
 
 def weather(song: Song) -> NDArray:
-    """Noise in six bands whose levels and centres wander."""
+    """Synthesise noise in six bands whose levels and centres wander."""
     centres = np.geomspace(150, 8_000, 6) * song.random.uniform(0.8, 1.25, size=6)
     speeds, phases = song.random.uniform(0.1, 1.5, size=(2, 6)), song.random.uniform(0, 2 * np.pi, size=(2, 6))
     widths = song.random.uniform(0.15, 0.6, size=6)  # octaves
@@ -27,7 +27,7 @@ def weather(song: Song) -> NDArray:
 
 
 def drone(song: Song) -> NDArray:
-    """A low chord whose brightness and level wander."""
+    """Synthesise a low chord whose brightness and level wander."""
     line = np.zeros(song.num_samples)
     for degree in (0, 4, 7):
         frequency = song.pitch(degree) / 2 * (1 + 0.003 * slow_noise(song, 1))

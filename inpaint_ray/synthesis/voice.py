@@ -1,4 +1,4 @@
-"""A voice that sings vowels."""
+"""A synthetic voice that sings vowels."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,10 @@ FORMANT_WIDTHS_HZ = (90.0, 110.0, 170.0, 250.0)
 
 
 def voice(song: Song) -> NDArray:
-    """Sung phrases: a glottal source that glides from note to note, through formants that glide from vowel to vowel."""
+    """Sing phrases: a glottal source that glides from note to note, through formants that glide between vowels."""
     num_notes = 2 * song.num_samples // song.beat + 2
     lengths = np.rint(song.random.choice([0.5, 1.0, 1.0, 1.5], size=num_notes) * song.beat).astype(int)
-    note = np.repeat(np.arange(num_notes), lengths)[: song.num_samples]  # which note is on, (n,)
+    note = np.repeat(np.arange(num_notes), lengths)[: song.num_samples]  # number of the note that sounds, (n,)
     degrees = 7 + np.abs(np.cumsum(song.random.integers(-2, 3, size=num_notes))) % 8
     time = np.arange(song.num_samples) / song.sample_rate
     glide = smooth(np.log2([song.pitch(degree) for degree in degrees])[note], 0.04 * song.sample_rate)

@@ -22,7 +22,7 @@ class Average:
         self._decay = decay
 
     def follow(self, model: nn.Module) -> None:
-        """Move towards the weights of the model; the first time, take them."""
+        """Move towards the weights of the model; the first time, copy them."""
         mine, others = (list(of.state_dict().values()) for of in (self.model, model))
         floats = [number for number, tensor in enumerate(mine) if tensor.is_floating_point()]
         if self.num_steps and floats:

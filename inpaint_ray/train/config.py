@@ -1,4 +1,4 @@
-"""What a training run is asked for."""
+"""The settings of a training run."""
 
 import os
 from dataclasses import asdict, dataclass, field
@@ -15,12 +15,12 @@ NEWER = ("epochs", "validation_patches", "data_fingerprint", "data_contents")  #
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """How much is trained and validated."""
+    """Length of a training run, and size of its validation."""
 
     epochs: int = 100
     """Passes over the training patches."""
     patches_per_epoch: int | None = None
-    """Call so many patches an epoch, for validation more often than once a pass; default: all of them."""
+    """Patches that make an epoch, for validation more or less often than once a pass; default: all of them."""
     validation_patches: int | None = None
     """Validate on so many patches, spread over the split; default: all of them."""
     patience: int | None = None
@@ -29,7 +29,7 @@ class Budget:
     """Stop after the epoch in which training, without validation, has lasted so many minutes; default: never."""
 
     def why_over(self, history: list[dict[str, float]]) -> str:
-        """What ends a run with these rows of metrics, one for each finished epoch; empty where nothing does yet."""
+        """Return why a run with these rows of metrics, one for each finished epoch, is over; "" if it is not."""
         if history and len(history) >= self.epochs:
             return "finished"
         if history and self.minutes is not None and sum(row["seconds"] for row in history) >= 60 * self.minutes:
@@ -42,7 +42,7 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True)
 class Optimisation:
-    """How weights are found; the defaults are the reference's."""
+    """Loss, optimiser and learning rate; the defaults are the reference's."""
 
     batch_size: int = 58
     """Patches a step, over all workers."""
@@ -73,7 +73,7 @@ class Optimisation:
 
 @dataclass(frozen=True, kw_only=True)
 class Precision:
-    """How networks are computed."""
+    """Number formats, memory layout and compilation of networks."""
 
     bf16: bool = False
     """Compute in bfloat16 where that is safe (autocast)."""
@@ -89,7 +89,7 @@ class Precision:
 
 @dataclass(frozen=True, kw_only=True)
 class Workers:
-    """Who computes."""
+    """Processes and their resources."""
 
     num_workers: int = 1
     """Data-parallel processes."""
@@ -113,12 +113,12 @@ class Workers:
 
 @dataclass(frozen=True, kw_only=True)
 class Saving:
-    """What is kept for resuming."""
+    """Checkpoints kept for resuming."""
 
     checkpoint_minutes: float = 10.0
-    """Save so often within epochs; 20 steps after each start and after each epoch in any case."""
+    """Minutes between checkpoints within an epoch; others are saved 20 steps after each start and after each epoch."""
     keep_checkpoints: int = 1
-    """Of those for resuming, the latest are kept; best and last are beside them."""
+    """Number of the latest checkpoints for resuming that are kept; best and last are beside them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,14 +139,14 @@ class TrainConfig:
     workers: Workers = field(default_factory=Workers)
     saving: Saving = field(default_factory=Saving)
     damage: tuple[str, ...] = ("frames",)
-    """How frames are lost: `frames` as in the reference, `packets:20`, `bursts:20`, `gap:50` or `gap:5-100` (ms); where
+    """Loss of frames: `frames` as in the reference, `packets:20`, `bursts:20`, `gap:50` or `gap:5-100` (ms); where
     several are given, each patch draws one."""
     validation_damage: tuple[str, ...] = ()
-    """How frames of validation patches are lost; default: as in training."""
+    """Loss of frames in validation patches; default: as in training."""
     reverse: bool = False
     """Train on each patch backwards in every second epoch."""
     seed: int = 0
-    """Of weights, damage and order."""
+    """Seed of weights, damage and order."""
     init_from: str | None = None
     """Checkpoint folder to take the first weights from, or `pretrained`, the one that ships."""
 
@@ -195,7 +195,7 @@ class TrainConfig:
 
     @property
     def name(self) -> str:
-        """Of the run's folder."""
+        """Return the name of the run's folder."""
         return self.run_name or self.architecture
 
     @property
@@ -205,7 +205,7 @@ class TrainConfig:
         return self.optimisation.loss or find_architecture(self.architecture).loss
 
     def identity(self) -> dict[str, Any]:
-        """The settings that a run may not change when it resumes, flat: all that moves its numbers but its length.
+        """Return, flat, the settings that must stay when a run resumes: all that moves its numbers but its length.
 
         Under a cosine schedule the length moves them, too: the learning rate falls to 0 at the last epoch.
         """

@@ -1,4 +1,4 @@
-"""An epoch in plain torch: knows nothing of Ray.
+"""Epochs of training and validation in plain torch; know nothing of Ray.
 
 Shapes: batches of (B, 1, T, F) patches (inpaint_ray.data.batches.Batch).
 """
@@ -23,7 +23,7 @@ FIRST_SCORE = 2  # column of the sums: before it are two counts
 
 @dataclass
 class TrainingSums:
-    """What one worker did in one epoch so far."""
+    """Counts, loss and times of one worker in one epoch so far."""
 
     steps: int = 0
     num_patches: int = 0
@@ -35,10 +35,10 @@ class TrainingSums:
 def train_epoch(
     learner: Learner, steps: Iterable[Step], sums: TrainingSums, *, after_read: Callable[[], None] = lambda: None
 ) -> None:
-    """One pass over batches, or what is left of it.
+    """Train for one epoch, or for the rest of one.
 
     Args:
-        learner: what learns.
+        learner: the model in training.
         steps: this worker's.
         sums: counts on from what was done before an interruption.
         after_read: called with the sums up to date: after each step on a CPU, after every READ_EVERY on a GPU, whose
@@ -78,7 +78,7 @@ def train_epoch(
 
 
 class _CPUClock:
-    """The time that steps wait for data: from asking for a batch to having it."""
+    """A clock of the time that steps wait for data: from asking for a batch to having it."""
 
     every = 1  # steps until a loss is read
 
@@ -93,13 +93,13 @@ class _CPUClock:
             asked = time.monotonic()
 
     def read_waits(self) -> float:
-        """Seconds since this was asked last."""
+        """Return the seconds of waiting since the last call."""
         waits, self._wait_s = self._wait_s, 0.0
         return waits
 
 
 class _GPUClock:
-    """The time that the device has nothing to do between steps, by events of its own.
+    """A clock of the time that the device is idle between steps, by CUDA events.
 
     The process is two steps ahead of the device at most, so that no more batches wait in its memory.
     """
@@ -120,7 +120,7 @@ class _GPUClock:
                 self._done[-2].synchronize()
 
     def read_waits(self) -> float:
-        """Seconds between the steps since this was asked last; losses were read, so they are over.
+        """Return the idle seconds between steps since the last call; losses were read, so the steps are over.
 
         What comes before the next step is the reading, and no waiting for data.
         """
@@ -138,7 +138,7 @@ def _record() -> torch.cuda.Event:
 def validate(
     model: nn.Module, batches: Iterable[Batch], genres: list[str], device: torch.device, *, bf16: bool = False
 ) -> Tensor:
-    """Sums of scores by genre, which add up over workers.
+    """Score validation patches: sums by genre, which add up over workers.
 
     Args:
         model: what is scored.
@@ -166,7 +166,7 @@ def validate(
 
 
 def mean_scores(sums: Tensor) -> dict[str, float]:
-    """Means over all genres' patches of what `validate` gives, with the gains over the damaged input in dB.
+    """Compute means over all patches from the sums of `validate`, and the gains over the damaged input in dB.
 
     `failed_patches` is a count; where it is not 0, PSNR and gain are minus infinity (see `score_magnitudes`).
     """
@@ -181,7 +181,7 @@ def mean_scores(sums: Tensor) -> dict[str, float]:
 
 
 def genre_gains(sums: Tensor, genres: list[str]) -> dict[str, float]:
-    """Gain in dB by genre, from what `validate` gives; not a number where no patch of a genre was scored."""
+    """Compute the gain in dB by genre from the sums of `validate`; NaN where no patch of a genre was scored."""
     count, damaged, psnr = (
         sums[:, column]
         for column in (0, FIRST_SCORE + SCORES.index("damaged_psnr"), FIRST_SCORE + SCORES.index("psnr"))
@@ -190,6 +190,6 @@ def genre_gains(sums: Tensor, genres: list[str]) -> dict[str, float]:
 
 
 def _tracks(batch: Batch) -> str:
-    """The patches of a batch, for people."""
+    """Format the identity of a batch's patches, for a message."""
     patches = [f"{track}:{patch}" for track, patch in zip(batch.track_id.tolist(), batch.patch.tolist(), strict=True)]
     return f"track:patch {', '.join(patches)}"

@@ -15,7 +15,7 @@ DPI = 90
 
 
 def draw_curves(history: list[Row], title: str) -> bytes:
-    """PNG: training loss by epoch, and the gain in validation beside that of interpolation."""
+    """Draw training loss and validation gain by epoch, beside the gain of interpolation; returns a PNG."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in history]
@@ -32,7 +32,7 @@ def draw_curves(history: list[Row], title: str) -> bytes:
 
 
 def draw_examples(model: nn.Module, batch: Batch, device: torch.device) -> bytes:
-    """PNG: for some patches of a batch, the damaged, restored and true magnitudes and the error, in dB."""
+    """Draw the damaged, restored and true magnitudes, and the error, of some patches in dB; returns a PNG."""
     count = min(NUM_EXAMPLES, len(batch.genre))
     model.eval()
     with torch.inference_mode():
@@ -68,5 +68,5 @@ def draw_examples(model: nn.Module, batch: Batch, device: torch.device) -> bytes
 
 
 def _decibels(normalised: Tensor) -> Tensor:
-    """Of the data's largest magnitude."""
+    """Convert normalised magnitudes to decibels below the data's largest magnitude."""
     return 20 * torch.log10((normalised - NORMALISATION_FLOOR).clamp(min=1e-6))

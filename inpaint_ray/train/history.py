@@ -4,7 +4,7 @@ import math
 
 
 def best_row(history: list[dict[str, float]]) -> dict[str, float]:
-    """The row of the best epoch, by validation PSNR: the first of equals.
+    """Return the row of the epoch with the best validation PSNR, the first of equals.
 
     An epoch whose PSNR is not finite is worse than every other: the network's output was not finite on some patch.
     """

@@ -1,4 +1,4 @@
-"""What learns: a model with its optimiser, schedule and average of weights, and one step of it. Plain torch.
+"""The learner: a model with its optimiser, schedule and average of weights, and the training step. Plain torch.
 
 Shapes: batches of (B, 1, T, F) patches (inpaint_ray.data.batches.Batch).
 """
@@ -61,11 +61,11 @@ class Learner:
 
     @property
     def best_guess(self) -> nn.Module:
-        """The model to validate and to keep: the average of weights, where there is one."""
+        """Return the model to validate and to keep: the average of weights, where there is one."""
         return self.model if self.average is None else self.average.model
 
     def train_mode(self) -> None:
-        """Layers behave as in training; batch normalisation too, unless its statistics are fixed."""
+        """Put layers into training mode; batch normalisation too, unless its statistics are fixed."""
         self.forward.train()
         if self.optimisation.batch_norm == "fixed":
             for module in self.model.modules():
@@ -73,7 +73,7 @@ class Learner:
                     module.eval()
 
     def share_statistics(self) -> None:
-        """Take over the running statistics of batch normalisation from the first process, whose model is kept.
+        """Copy the running statistics of batch normalisation from the first process, whose model is kept.
 
         Each process has its own after a step; what is validated would else not be what is published.
         """
@@ -82,7 +82,7 @@ class Learner:
                 torch.distributed.broadcast(buffer, 0)
 
     def step(self, batch: Batch, weight: float = 1.0) -> Tensor:
-        """One step of the optimiser.
+        """Do one step of the optimiser.
 
         Args:
             batch: this process's patches, at least one.
@@ -121,14 +121,14 @@ class Learner:
         return value
 
     def _loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """The architecture adds its own parts, where it has some."""
+        """Compute the loss of a part of a batch, with the architecture's own terms, where it has some."""
         damaged = batch.damaged.to(memory_format=self.memory_format)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision.bf16):
             output = model(damaged)
         return total_loss(output, lambda restored: self.loss(restored.float(), batch.target, batch.lost))
 
     def _what_fits(self, batch: Batch) -> str:
-        """Say which flag would help, by trying steps in ever smaller parts; the weights are of no use afterwards."""
+        """Find the flag that would help, by trying steps in ever smaller parts; this spoils the weights."""
         problem = f"out of memory with {len(batch)} patches a worker"
         if self.optimisation.batch_norm == "sync":  # needs all processes, and they do not try along
             return f"{problem}; lower --batch-size, or take more --num-workers"
@@ -138,7 +138,7 @@ class Learner:
         return f"{problem}, and with a single one; take a smaller architecture"
 
     def _fits(self, part: Batch) -> bool:
-        """Try if memory suffices for steps of this part alone, by two of them outside of the process group.
+        """Return True if memory suffices for steps of this part alone, by trying two outside of the process group.
 
         The second is beside what a first one leaves: gradients and the optimiser's moments.
         """
@@ -161,7 +161,7 @@ class Learner:
 
 
 def learning_rate_of(optimisation: Optimisation, total_steps: int) -> Callable[[int], float]:
-    """The factor of the learning rate at each step: a linear rise, then constant or half a cosine."""
+    """Return the factor of the learning rate by step: a linear rise, then constant or half a cosine."""
 
     def factor(step: int) -> float:
         if step < optimisation.warmup_steps:

@@ -1,4 +1,4 @@
-"""Batches for training and validation, made ahead of their use by a thread. Plain torch, no Ray.
+"""The data loader: batches for training and validation, made ahead of their use by a thread. Plain torch, no Ray.
 
 Shapes: B = patches of a batch, T = frames, F = bins.
 """
@@ -17,11 +17,11 @@ import torch
 
 from inpaint_ray.audio.damage import Damage
 from inpaint_ray.data.batches import EVALUATION_SEED, PATCHES, Batch, draw_lost, make_batch
-from inpaint_ray.train.order import Order, Window
+from inpaint_ray.train.order import Order, ReadRequest
 from inpaint_ray.train.sources import Rows, Source, to_device
 
-DEPTH = 2  # batches that wait
-ASK_AGAIN_S = 0.5  # whether anybody still wants them
+DEPTH = 2  # batches made ahead
+POLL_S = 0.5  # between looks at whether the loader was closed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class BatchMaker:
     device: torch.device
 
     def make(self, source: Source, parts: list[Rows], epoch: int | None) -> Batch:
-        """A batch on the device; the damage is new in every epoch, or the same for ever where there is none."""
+        """Make a batch on the device; the damage is new in every epoch, or always the same where `epoch` is None."""
         track_id = np.concatenate([part.of.track_id[part.chosen] for part in parts])
         patch = np.concatenate([part.of.patch[part.chosen] for part in parts])
         magnitudes = source.gather(parts)
@@ -51,7 +51,7 @@ class BatchMaker:
 
 
 class Step(NamedTuple):
-    """A batch and its weight: one step of training."""
+    """A step of training: a batch and its weight."""
 
     batch: Batch
     weight: float = 1.0  # see `Learner.step`
@@ -60,7 +60,7 @@ class Step(NamedTuple):
 def training_steps(
     order: Order, lanes: list[int], num_workers: int, source: Source, maker: BatchMaker, starts: list[tuple[int, int]]
 ) -> Iterator[Step | None]:
-    """Each step of epochs, and None at the end of each epoch.
+    """Yield the steps of epochs, and None at the end of each epoch.
 
     Args:
         order: of all patches.
@@ -70,12 +70,12 @@ def training_steps(
         maker: batches of them.
         starts: epochs, each with its first step.
     """
-    windows = (
-        window
+    requests = (
+        request
         for epoch, first_step in starts
-        for window in _by_need({lane: order.windows(lane, epoch, first_step) for lane in lanes})
+        for request in _by_need({lane: order.requests(lane, epoch, first_step) for lane in lanes})
     )
-    waiting = _Lanes(source, windows)
+    waiting = _Lanes(source, requests)
     for epoch, first_step in starts:
         for step in range(first_step, order.num_steps):
             parts = [part for lane in lanes for part in waiting.take(lane, order.step_size(lane, step))]
@@ -86,11 +86,11 @@ def training_steps(
 
 
 def validation_steps(
-    source: Source, maker: BatchMaker, windows: Iterable[Window], at_once: int
+    source: Source, maker: BatchMaker, requests: Iterable[ReadRequest], at_once: int
 ) -> Iterator[Step | None]:
-    """Batches of so many patches, with their genres and the damage that they have in every run; None at the end."""
+    """Yield validation batches, with genres and with damage that is the same in every run; None at the end."""
     maker, waiting = replace(maker, seed=EVALUATION_SEED, reverse=False), _Waiting()
-    for rows in source.read(windows):
+    for rows in source.read(requests):
         waiting.add(rows)
         while len(waiting) >= at_once:
             yield _validation_step(source, maker, waiting.take(at_once))
@@ -105,10 +105,10 @@ def _validation_step(source: Source, maker: BatchMaker, parts: list[Rows]) -> St
 
 
 class Prefetch:
-    """Steps that a thread makes before they are wanted, on a GPU in a stream of its own.
+    """An iterator over steps that a thread makes ahead of their use, on a GPU in a stream of its own.
 
     Args:
-        steps: what makes them; None ends a pass.
+        steps: the source of steps; None ends an epoch.
         device: where batches are.
     """
 
@@ -116,11 +116,11 @@ class Prefetch:
         self._device = device
         self._made: queue.Queue[tuple[Step | None | Exception, torch.cuda.Event | None]] = queue.Queue(DEPTH)
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._make, args=(steps,), name="feed", daemon=True)
+        self._thread = threading.Thread(target=self._make, args=(steps,), name="loader", daemon=True)
         self._thread.start()
 
     def __iter__(self) -> Iterator[Step]:
-        """Yield the rest of the pass that is next."""
+        """Yield the steps up to the next end of an epoch."""
         while True:
             step, ready = self._made.get()
             if isinstance(step, Exception):
@@ -138,12 +138,12 @@ class Prefetch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let the thread end."""
+        """Stop the thread."""
         self._over.set()
         self._thread.join()
 
     def _make(self, steps: Iterator[Step | None]) -> None:
-        """The thread's work; what goes wrong in it is raised where steps are taken."""
+        """Make the steps, in the thread; its errors are raised where steps are taken."""
         try:
             stream = torch.cuda.Stream(self._device) if self._device.type == "cuda" else None
             if stream:
@@ -159,12 +159,12 @@ class Prefetch:
     def _give(self, step: Step | None | Exception, ready: torch.cuda.Event | None) -> None:
         while not self._over.is_set():
             with contextlib.suppress(queue.Full):
-                self._made.put((step, ready), timeout=ASK_AGAIN_S)
+                self._made.put((step, ready), timeout=POLL_S)
                 return
 
 
 class _Waiting:
-    """Rows in order, taken a few at a time."""
+    """A queue of rows, taken a few at a time."""
 
     def __init__(self) -> None:
         self._rows: deque[Rows] = deque()
@@ -190,20 +190,20 @@ class _Waiting:
 
 
 class _Lanes:
-    """Rows of lanes, from windows that come in the order of need."""
+    """Queues of rows, one for each lane, filled by read requests in the order of need."""
 
-    def __init__(self, source: Source, windows: Iterator[Window]) -> None:
-        self._coming: deque[int] = deque()  # lanes of the windows that are being read
-        self._arriving = source.read(self._noted(windows))
+    def __init__(self, source: Source, requests: Iterator[ReadRequest]) -> None:
+        self._coming: deque[int] = deque()  # lanes of the requests under way
+        self._arriving = source.read(self._noted(requests))
         self._waiting: dict[int, _Waiting] = {}
 
-    def _noted(self, windows: Iterator[Window]) -> Iterator[Window]:
-        for window in windows:
-            self._coming.append(window.lane)
-            yield window
+    def _noted(self, requests: Iterator[ReadRequest]) -> Iterator[ReadRequest]:
+        for request in requests:
+            self._coming.append(request.lane)
+            yield request
 
     def take(self, lane: int, count: int) -> list[Rows]:
-        """The next patches of a lane."""
+        """Take the next patches of a lane."""
         waiting = self._waiting.setdefault(lane, _Waiting())
         while len(waiting) < count:
             rows = next(self._arriving)
@@ -211,13 +211,13 @@ class _Lanes:
         return waiting.take(count)
 
 
-def _by_need(lanes: dict[int, Iterator[Window]]) -> Iterator[Window]:
-    """Windows of all lanes in the order in which steps come to need them."""
+def _by_need(lanes: dict[int, Iterator[ReadRequest]]) -> Iterator[ReadRequest]:
+    """Yield the requests of all lanes in the order in which steps need them."""
     given = [(0, lane) for lane in lanes]
     heapq.heapify(given)
     while given:
         count, lane = heapq.heappop(given)
-        window = next(lanes[lane], None)
-        if window is not None:
-            yield window
-            heapq.heappush(given, (count + len(window.order), lane))
+        request = next(lanes[lane], None)
+        if request is not None:
+            yield request
+            heapq.heappush(given, (count + len(request.order), lane))

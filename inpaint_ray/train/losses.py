@@ -14,7 +14,7 @@ from inpaint_ray.models.losses import LossName
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 SILENCE = 1e-9  # summed squared error below which a patch no longer counts; -130 dB PSNR
-LOG_FLOOR = 1e-3  # what normalisation adds to every magnitude
+LOG_FLOOR = 1e-3  # the floor that normalisation adds to every magnitude
 SCALES = (1, 2, 4, 8)  # frames and bins that are averaged
 
 

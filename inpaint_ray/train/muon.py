@@ -23,7 +23,7 @@ class MuonAndAdamW(Optimizer):
         parameters = list(parameters)
         hidden = [weight for weight in parameters if weight.ndim > 1 and min(weight.shape[:2]) >= FEWEST]
         if not hidden:
-            raise ValueError(f"no layer has {FEWEST} inputs and outputs, which Muon is for; take AdamW")
+            raise ValueError(f"no layer has {FEWEST} inputs and outputs, as Muon needs; use --optimizer adamw")
         others = [weight for weight in parameters if all(weight is not other for other in hidden)]
         self._weights = {nn.Parameter(_as_matrix(weight.detach(), weight)): weight for weight in hidden}
         self._muon = Muon(self._weights, lr=lr, weight_decay=weight_decay)
@@ -45,18 +45,18 @@ class MuonAndAdamW(Optimizer):
         self._adamw.step()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up where another was."""
+        """Load the state of an earlier optimiser."""
         super().load_state_dict(state_dict)
         self._share()
 
     def _share(self) -> None:
-        """Both optimisers work on the state and the settings of this one."""
+        """Let both optimisers share this one's state and settings."""
         muon, adamw = self.param_groups
         self._muon.state = self._adamw.state = self.state
         self._muon.param_groups, self._adamw.param_groups = [muon], [adamw]
 
 
 def _as_matrix(values: Tensor, weight: Tensor) -> Tensor:
-    """Values of a weight's shape as (outputs, rest), in the order in which the weight lies in memory."""
+    """View values of a weight's shape as a matrix, (outputs, rest), in the weight's order in memory."""
     channels_last = weight.ndim == 4 and not weight.is_contiguous()
     return (values.permute(0, 2, 3, 1) if channels_last else values).flatten(1)

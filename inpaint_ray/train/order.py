@@ -1,4 +1,4 @@
-"""Which patch is trained when: an order that follows from the seed alone, whatever the number of workers.
+"""The order of training patches: it follows from the seed alone, whatever the number of workers.
 
 The training patches of a pass, in a seeded order of their row groups, are dealt to lanes of equal length. A step takes
 as many patches of every lane; a worker has some of the lanes. So one worker and many see the same patches in every
@@ -19,8 +19,8 @@ FEWEST_LANES = 8  # each reads from another place, which mixes a batch
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Some neighbouring rows of one row group."""
+class RowSpan:
+    """Neighbouring rows of one row group."""
 
     uri: str
     row_group: int
@@ -32,16 +32,16 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Window:
-    """Rows of a lane that are read at once and taken in a mixed order."""
+class ReadRequest:
+    """A request to read rows of a lane, which are read at once and taken in a shuffled order."""
 
     lane: int
-    piece: Piece
-    order: NDArray[np.int64]  # rows of the piece, those that are wanted, in the order that they are taken in
+    span: RowSpan
+    order: NDArray[np.int64]  # the wanted rows of the span, in the order in which they are taken
 
 
 def count_lanes(batch_size: int, num_workers: int, num_patches: int) -> int:
-    """Lanes of a batch: the same for every number of workers up to a few; each gives a whole number of patches.
+    """Return the number of lanes: the same for any small number of workers, and a divisor of the batch size.
 
     Where there are fewer patches than that, each is a lane of its own, and all of them are one step.
     """
@@ -64,7 +64,7 @@ class RowGroups:
         return self._uris[shard], within, min(ROW_GROUP_PATCHES, int(self._rows[shard]) - within * ROW_GROUP_PATCHES)
 
     def num_rows(self) -> NDArray[np.uint8]:
-        """Return the rows of each row group: of all but the last of a shard the most that there may be."""
+        """Return the rows of each row group: as many as possible in all but the last of a shard."""
         rows = np.full(self._first[-1], ROW_GROUP_PATCHES, dtype=np.uint8)
         rows[self._first[1:] - 1] = (self._rows - 1) % ROW_GROUP_PATCHES + 1
         return rows
@@ -82,36 +82,36 @@ class Order:
 
     @functools.cached_property
     def num_patches(self) -> int:
-        """Of a pass."""
+        """Return the patches of a pass."""
         return sum(self.shards.values())
 
     @property
     def per_step(self) -> int:
-        """Patches that a lane gives to a step."""
+        """Return the patches that a lane gives to a step."""
         return self.batch_size // self.num_lanes
 
     def lane_length(self, lane: int) -> int:
-        """Patches of a lane in an epoch; lanes differ by one at most."""
+        """Return the patches of a lane in an epoch; lanes differ by one at most."""
         return _cut(self.patches_per_epoch, self.num_lanes, lane + 1) - _cut(
             self.patches_per_epoch, self.num_lanes, lane
         )
 
     @property
     def num_steps(self) -> int:
-        """Of an epoch; every lane has patches in each, and the last step takes what is left."""
+        """Return the steps of an epoch; every lane has patches in each, and the last step takes the rest."""
         shortest = self.patches_per_epoch // self.num_lanes
         return max(1, -(-shortest // self.per_step))
 
     def step_size(self, lane: int, step: int) -> int:
-        """Patches that a lane gives to a step of an epoch."""
+        """Return the patches that a lane gives to a given step of an epoch."""
         return self.per_step if step < self.num_steps - 1 else self.lane_length(lane) - step * self.per_step
 
     def patches_before(self, step: int) -> int:
-        """Patches that all lanes give to the steps of an epoch before this one; before `num_steps`, all of them."""
+        """Return the patches that all lanes give to earlier steps of an epoch; all of them for `num_steps`."""
         return self.patches_per_epoch if step >= self.num_steps else step * self.per_step * self.num_lanes
 
-    def windows(self, lane: int, epoch: int, first_step: int = 0) -> Iterator[Window]:
-        """What a lane reads in an epoch from a step on, in order."""
+    def requests(self, lane: int, epoch: int, first_step: int = 0) -> Iterator[ReadRequest]:
+        """Yield the read requests of a lane in an epoch from a step on, in order."""
         start, stop = epoch * self.lane_length(lane) + first_step * self.per_step, (epoch + 1) * self.lane_length(lane)
         length = self._pass_length(lane)
         for number in range(start // length, -(-stop // length)):
@@ -120,8 +120,8 @@ class Order:
     def _pass_length(self, lane: int) -> int:
         return _cut(self.num_patches, self.num_lanes, lane + 1) - _cut(self.num_patches, self.num_lanes, lane)
 
-    def _of_pass(self, number: int, lane: int, start: int, stop: int) -> Iterator[Window]:
-        """Places start to stop of a lane in a pass."""
+    def _of_pass(self, number: int, lane: int, start: int, stop: int) -> Iterator[ReadRequest]:
+        """Yield the read requests for the positions start to stop of a lane in a pass."""
         if start >= stop:
             return
         row_groups, ends = self._shuffled(number)
@@ -130,11 +130,11 @@ class Order:
         for index in range(begin, end + 1):
             uri, row_group, rows = self._row_groups.find(int(row_groups[index]))
             place = int(ends[index]) - rows
-            piece = Piece(uri, row_group, max(first - place, 0), min(last - place, rows))
-            place += piece.start
+            span = RowSpan(uri, row_group, max(first - place, 0), min(last - place, rows))
+            place += span.start
             generator = np.random.default_rng([self.seed, number, lane, index - of_lane])
-            order = generator.permutation(len(piece))[max(first + start - place, 0) : first + stop - place]
-            yield Window(lane, piece, order + piece.start)
+            order = generator.permutation(len(span))[max(first + start - place, 0) : first + stop - place]
+            yield ReadRequest(lane, span, order + span.start)
 
     @functools.cached_property
     def _row_groups(self) -> RowGroups:
@@ -142,7 +142,7 @@ class Order:
 
     @functools.cached_property
     def _shuffled(self) -> Callable[[int], tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """`_shuffle`, done once for all lanes of a worker, which go from pass to pass together."""
+        """Return `_shuffle` with its last result cached, as all lanes of a worker go from pass to pass together."""
         return functools.lru_cache(maxsize=1)(self._shuffle)
 
     def _shuffle(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -153,5 +153,5 @@ class Order:
 
 
 def _cut(total: int, parts: int, edge: int) -> int:
-    """Where the part before an edge ends."""
+    """Return the end of the parts before an edge, where a total is cut into equal parts."""
     return total * edge // parts

@@ -1,4 +1,4 @@
-"""What a run shows of itself after every epoch: checkpoints with a card, metrics, events, pictures, a page."""
+"""Publication of a run after every epoch: checkpoints with a card, metrics, events, pictures, a page."""
 
 import json
 import math
@@ -73,7 +73,7 @@ def _page(config: TrainConfig, state: RunState) -> str:
 
 
 def _events(history: list[Row]) -> bytes:
-    """All epochs as one file of TensorBoard's."""
+    """Return all epochs as one event file of TensorBoard's."""
     with tempfile.TemporaryDirectory(prefix="inpaint-") as folder:
         writer = SummaryWriter(folder)
         for row in history:
@@ -87,7 +87,7 @@ def _events(history: list[Row]) -> bytes:
 
 
 def _log_to_mlflow(config: TrainConfig, history: list[Row], run_uri: str) -> None:
-    """Give the tracking server the epoch; the run's number there is kept in the run's folder."""
+    """Log the epoch to the MLflow server; the run's id there is kept in the run's folder."""
     import mlflow  # type: ignore[import-not-found]  # only where MLFLOW_TRACKING_URI is set; the extra `mlflow` installs it
 
     record = storage.join(run_uri, "mlflow.json")

@@ -1,4 +1,4 @@
-"""Failures of a training: which are final, and when the same one has come too often."""
+"""Retries of a training that failed: after an error that is not final, until it failed too often at one place."""
 
 import re
 from collections.abc import Callable
@@ -38,24 +38,24 @@ def _define_place() -> type:
 Place = _define_place()  # defined in a function, it is pickled whole: its process need not import Ray Train and torch
 
 
-def fit_again(fit: Callable[[ActorHandle], object], await_room: Callable[[], None], what: str) -> None:
-    """Train to the end; after a failure, go on from the last save.
+def fit_again(fit: Callable[[ActorHandle], object], await_capacity: Callable[[], None], what: str) -> None:
+    """Train to the end; after a failure, go on from the last checkpoint.
 
     Args:
-        fit: trains from the last save to the end, and tells a `Place` how far it is.
-        await_room: waits until the cluster has room for a try.
+        fit: trains from the last checkpoint to the end, and tells a `Place` how far it is.
+        await_capacity: waits until the cluster has the capacity for a try.
         what: what is trained, in words.
 
     Raises:
         JobFailedError: a worker says that it would fail again; three failures in a row came at the same place, to
             some steps; or ten before a place that was reached before.
-        UsageError: the cluster has no room any more.
+        UsageError: the cluster has not the capacity any more.
     """
     last: Step | None = None
     furthest: Step = (-1, 0)
     same = stuck = 0
     while True:
-        await_room()
+        await_capacity()
         place = _make_place()
         try:
             fit(place)
@@ -70,10 +70,12 @@ def fit_again(fit: Callable[[ActorHandle], object], await_room: Callable[[], Non
         last, furthest = step, max(furthest, step or furthest)
         where = "while it was started" if step is None else f"in epoch {step[0] + 1} after step {step[1]}"
         if same == AT_ONE_PLACE:
-            raise JobFailedError(f"{what} failed {AT_ONE_PLACE} times {where}, at last by {reason}")
+            raise JobFailedError(f"{what} failed {AT_ONE_PLACE} times {where}; the last error: {reason}")
         if stuck == WITHOUT_GAIN:
-            raise JobFailedError(f"{what} failed {WITHOUT_GAIN} times and got no further, at last by {reason}")
-        say(f"{what} failed {where}: {reason}; it goes on from where it was saved last")
+            raise JobFailedError(
+                f"{what} failed {WITHOUT_GAIN} times without getting further; the last error: {reason}"
+            )
+        say(f"{what} failed {where}: {reason}; it resumes from the last checkpoint")
 
 
 def _make_place() -> Any:
@@ -89,7 +91,7 @@ def _read(place: ActorHandle) -> Step | None:
 
 
 def _reason(error: ray.train.TrainingFailedError) -> tuple[str, bool]:
-    """One line of why training failed, and whether it would fail again for sure."""
+    """Return the cause of a failure in one line, and whether training would surely fail again."""
     causes: list[Exception] = [error]
     if isinstance(error, ray.train.WorkerGroupError):
         causes = list(error.worker_failures.values())

@@ -1,4 +1,4 @@
-"""Sources of the magnitudes of batches: the memory of the node, or of the device. Plain torch, no Ray.
+"""Sources of patches for batches: the memory of the node, or of the device. Plain torch, no Ray.
 
 Shapes: B = patches of a batch, T = frames, F = bins.
 """
@@ -19,7 +19,7 @@ from torch import Tensor
 from inpaint_ray.data.cache import PatchCache
 from inpaint_ray.data.shards import ROW_GROUP_PATCHES, PatchRows, read_row_group
 from inpaint_ray.errors import JobFailedError
-from inpaint_ray.train.order import Piece, Window
+from inpaint_ray.train.order import ReadRequest, RowSpan
 
 READERS = 2  # threads that decode; Arrow lets go of Python's lock for nearly all of it
 AHEAD = 8  # row groups that are read before they are needed
@@ -29,7 +29,7 @@ FREE_SHARE = 0.6  # of a device's free memory that patches may take; training ne
 
 @dataclass(frozen=True)
 class Rows:
-    """Patches somewhere, and which of them are meant, in order."""
+    """A selection of patches, in order."""
 
     of: PatchRows
     chosen: NDArray[np.int64]
@@ -38,18 +38,18 @@ class Rows:
         return len(self.chosen)
 
     def cut(self, start: int, stop: int | None = None) -> "Rows":
-        """Some of those that are meant."""
+        """Return a part of the selection."""
         return Rows(self.of, self.chosen[start:stop])
 
 
 class Source(Protocol):
     """A store of patches."""
 
-    def read(self, windows: Iterable[Window]) -> Iterator[Rows]:
-        """The rows of each window, in order."""
+    def read(self, requests: Iterable[ReadRequest]) -> Iterator[Rows]:
+        """Yield the rows of each request, in order."""
 
     def gather(self, parts: list[Rows]) -> Tensor:
-        """Their magnitudes, (B, T, F), on the device; good until as many more were gathered as there are buffers."""
+        """Gather their magnitudes, (B, T, F), on the device; valid until BUFFERS further calls."""
 
 
 class HostSource:
@@ -66,20 +66,20 @@ class HostSource:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._buffers = deque(_Buffer(device) for _ in range(BUFFERS))
 
-    def read(self, windows: Iterable[Window]) -> Iterator[Rows]:
-        """The rows of each window, in order."""
-        coming: deque[tuple[Window, Callable[[], PatchRows]]] = deque()
-        for window in windows:
-            coming.append((window, self._begin(window.piece)))
+    def read(self, requests: Iterable[ReadRequest]) -> Iterator[Rows]:
+        """Yield the rows of each request, in order."""
+        coming: deque[tuple[ReadRequest, Callable[[], PatchRows]]] = deque()
+        for request in requests:
+            coming.append((request, self._begin(request.span)))
             if len(coming) > AHEAD:
-                window, rows = coming.popleft()
-                yield Rows(rows(), window.order)
-        for window, rows in coming:
-            yield Rows(rows(), window.order)
+                request, rows = coming.popleft()
+                yield Rows(rows(), request.order)
+        for request, rows in coming:
+            yield Rows(rows(), request.order)
 
-    def _begin(self, piece: Piece) -> Callable[[], PatchRows]:
-        """Begin to read a row group, which the result of this gives."""
-        uri, row_group = piece.uri, piece.row_group
+    def _begin(self, span: RowSpan) -> Callable[[], PatchRows]:
+        """Begin to read a row group; the returned function waits for its rows."""
+        uri, row_group = span.uri, span.row_group
         if self._cache is None:
             return self._readers.submit(read_row_group, uri, row_group).result
         num_rows = min(ROW_GROUP_PATCHES, self._shards[uri] - row_group * ROW_GROUP_PATCHES)
@@ -87,35 +87,35 @@ class HostSource:
         return reading if self._cache.has(uri, row_group) else self._readers.submit(reading).result
 
     def gather(self, parts: list[Rows]) -> Tensor:
-        """Their magnitudes, (B, T, F), on the device, or on their way there in the current stream."""
+        """Gather their magnitudes, (B, T, F), on the device, or on their way there in the current stream."""
         self._buffers.rotate()
         return self._buffers[0].send(parts)
 
 
 class DeviceSource:
-    """All patches in the memory of the device, which a batch takes its own from.
+    """All patches in the memory of the device.
 
     Args:
         shards: URI -> patches.
-        source: what they are read from, once.
-        device: which has them.
+        source: of the patches, which are read once.
+        device: which holds them.
 
     Raises:
-        JobFailedError: the device has no room for them.
+        JobFailedError: the device's memory is too small for them.
     """
 
     def __init__(self, shards: Mapping[str, int], source: Source, device: torch.device) -> None:
-        windows = [window for uri, rows in shards.items() for window in windows_of(uri, rows)]
+        requests = [request for uri, rows in shards.items() for request in read_requests(uri, rows)]
         num_patches = sum(shards.values())
         self._device, self._first = device, dict(zip(shards, np.cumsum([0, *shards.values()]).tolist(), strict=False))
         genres: list[str] = []
         self._rows = PatchRows(np.empty(num_patches, np.int64), genres, np.empty(num_patches, np.int16), np.empty(0))
         self._magnitudes = torch.empty(0)
         place = 0
-        for rows in source.read(windows):
+        for rows in source.read(requests):
             part = source.gather([rows])
             if not place:
-                _check_room(num_patches * part[0].nbytes, device)
+                _check_capacity(num_patches * part[0].nbytes, device)
                 self._magnitudes = torch.empty((num_patches, *part.shape[1:]), dtype=part.dtype, device=device)
             here = slice(place, place + len(rows))
             self._magnitudes[here] = part
@@ -123,20 +123,20 @@ class DeviceSource:
             genres += rows.of.genre
             place = here.stop
 
-    def read(self, windows: Iterable[Window]) -> Iterator[Rows]:
-        """The rows of each window, in order."""
-        for window in windows:
-            first = self._first[window.piece.uri] + window.piece.row_group * ROW_GROUP_PATCHES
-            yield Rows(self._rows, window.order + first)
+    def read(self, requests: Iterable[ReadRequest]) -> Iterator[Rows]:
+        """Yield the rows of each request, in order."""
+        for request in requests:
+            first = self._first[request.span.uri] + request.span.row_group * ROW_GROUP_PATCHES
+            yield Rows(self._rows, request.order + first)
 
     def gather(self, parts: list[Rows]) -> Tensor:
-        """Their magnitudes, (B, T, F), on the device."""
+        """Gather their magnitudes, (B, T, F), on the device."""
         chosen = torch.from_numpy(np.concatenate([part.chosen for part in parts]))
         return self._magnitudes.index_select(0, to_device(chosen, self._device))
 
 
 class _Buffer:
-    """Memory of the host that magnitudes leave for the device from: pinned, so that nobody waits for that."""
+    """A buffer of the host for copies to the device: pinned, so that nothing waits for them."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -145,7 +145,7 @@ class _Buffer:
 
     def send(self, parts: list[Rows]) -> Tensor:
         if self._sent is not None:
-            self._sent.synchronize()  # what was in it has left
+            self._sent.synchronize()  # its former content has been copied
         total, some = sum(map(len, parts)), parts[0].of.magnitudes
         shape, dtype = (total, *some.shape[1:]), torch.from_numpy(np.empty(0, some.dtype)).dtype
         if len(self._memory) < total or self._memory.dtype != dtype or self._memory.shape[1:] != shape[1:]:
@@ -163,18 +163,18 @@ class _Buffer:
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """A small tensor on a device, without waiting for it."""
+    """Copy a small tensor to a device without waiting for it."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
-def windows_of(uri: str, rows: int, stride: int = 1) -> Iterator[Window]:
-    """The row groups of a shard as windows in the order of their rows, of which every `stride`-th is meant."""
+def read_requests(uri: str, rows: int, stride: int = 1) -> Iterator[ReadRequest]:
+    """Yield a request for each row group of a shard, for every `stride`-th row in order."""
     for row_group, start in enumerate(range(0, rows, ROW_GROUP_PATCHES)):
         count = min(ROW_GROUP_PATCHES, rows - start)
-        yield Window(0, Piece(uri, row_group, 0, count), np.arange(0, count, stride))
+        yield ReadRequest(0, RowSpan(uri, row_group, 0, count), np.arange(0, count, stride))
 
 
-def _check_room(needed: int, device: torch.device) -> None:
+def _check_capacity(needed: int, device: torch.device) -> None:
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else _free_memory()
     if needed > FREE_SHARE * free:
         raise JobFailedError(
@@ -184,7 +184,7 @@ def _check_room(needed: int, device: torch.device) -> None:
 
 
 def _free_memory() -> int:
-    """Bytes that processes of this machine can still take."""
+    """Return the bytes that processes of this machine can still allocate."""
     with contextlib.suppress(OSError), open("/proc/meminfo") as file:
         for line in file:
             if line.startswith("MemAvailable:"):

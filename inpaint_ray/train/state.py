@@ -1,4 +1,4 @@
-"""What a run needs to go on: optimiser, average and random state as safetensors, place and history as JSON.
+"""The state of a run for resuming: optimiser, average and random state as safetensors, place and history as JSON.
 
 They lie beside the checkpoint's own files, in the folders that Ray keeps.
 """
@@ -27,7 +27,7 @@ Row = dict[str, float]
 
 @dataclass
 class RunState:
-    """How far a run is."""
+    """The progress of a run."""
 
     history: list[Row] = field(default_factory=list)  # a row of metrics for each finished epoch
     sums: TrainingSums = field(default_factory=TrainingSums)  # of the epoch that is under way
@@ -35,16 +35,16 @@ class RunState:
 
     @property
     def epoch(self) -> int:
-        """Epochs that are finished."""
+        """Return the number of finished epochs."""
         return len(self.history)
 
     def best(self) -> Row:
-        """The row of the best epoch, by validation PSNR."""
+        """Return the row of the epoch with the best validation PSNR."""
         return best_row(self.history)
 
 
 def save_state(folder: Path, state: RunState, learner: Learner, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint that a run can go on from, bit for bit; state.json is written last."""
+    """Write a checkpoint from which a run can go on, bit for bit; state.json is written last."""
     save_checkpoint(checkpoint, folder)
     optimizer = learner.optimizer.state_dict()
     tensors = {
@@ -65,7 +65,7 @@ def save_state(folder: Path, state: RunState, learner: Learner, checkpoint: Chec
 
 
 def load_state(folder: Path, learner: Learner) -> RunState:
-    """The state in a folder; the learner takes up where it was."""
+    """Load the state in a folder, the learner's included."""
     record = json.loads((folder / RECORD).read_text())
     tensors = safetensors.torch.load_file(folder / TENSORS)
     weights = load_checkpoint(folder).model.state_dict()
@@ -90,7 +90,7 @@ def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def metrics_csv(history: list[Row]) -> str:
-    """One line an epoch, with a header; `nan` where a version before had no such column."""
+    """Format rows as CSV, a line an epoch; `nan` where an earlier version had no such column."""
     buffer = io.StringIO()
     columns = dict.fromkeys(name for row in history for name in row)
     writer = csv.DictWriter(buffer, fieldnames=list(columns), restval=math.nan, lineterminator="\n")
@@ -101,5 +101,5 @@ def metrics_csv(history: list[Row]) -> str:
 
 
 def read_metrics(text: str) -> list[dict[str, Any]]:
-    """The rows of a metrics.csv as numbers."""
+    """Parse the rows of a metrics.csv."""
     return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(io.StringIO(text))]

@@ -20,15 +20,15 @@ from inpaint_ray.errors import JobFailedError, UsageError
 from inpaint_ray.ledger.placement import node_selector
 from inpaint_ray.progress import format_duration
 from inpaint_ray.terminal import say
+from inpaint_ray.train.capacity import await_capacity, can_grow, resources_of_worker, ways_to_fit
 from inpaint_ray.train.config import TrainConfig, Workers, check_same_run
 from inpaint_ray.train.history import best_row
 from inpaint_ray.train.retries import fit_again
-from inpaint_ray.train.room import await_room, can_grow, resources_of_worker, ways_to_fit
 from inpaint_ray.train.state import Row, read_metrics
 from inpaint_ray.train.worker import train_worker
 
 RECORD = "run.json"
-STUCK_S = 900  # that workers wait for one that does not come to a sum; then the run fails and is tried again
+STUCK_S = 900  # time for workers to wait for one another in a sum; then the run fails and is tried again
 HUGE_PAGES = {  # glibc's: a step's tensors stay in the heap, in pages of 2 MiB; a CPU loses 5 to 20 % to faults else
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
     "MALLOC_MMAP_MAX_": "0",
@@ -38,7 +38,7 @@ HUGE_PAGES = {  # glibc's: a step's tensors stay in the heap, in pages of 2 MiB;
 
 
 def train(config: TrainConfig, *, for_tune: bool = False) -> Row:
-    """Train, or go on training, or find that all is done; gives the metrics of the best epoch.
+    """Train, or resume, or find the run complete; returns the metrics of the best epoch.
 
     Args:
         config: the run.
@@ -107,13 +107,13 @@ def _fit(config: TrainConfig, dataset: Dataset, run_uri: str, *, for_tune: bool,
         _trainer(config, dataset, run_uri, place, for_tune=for_tune, submitted=submitted).fit()
 
     start_ray()
-    fit_again(fit, lambda: _await_room(config, for_tune=for_tune), f"training {config.architecture}")
+    fit_again(fit, lambda: _await_capacity(config, for_tune=for_tune), f"training {config.architecture}")
 
 
 def _trainer(
     config: TrainConfig, dataset: Dataset, run_uri: str, place: ActorHandle, *, for_tune: bool, submitted: float
 ) -> ray.train.torch.TorchTrainer:
-    """Of Ray Train; it takes up what is below the run's folder."""
+    """Return Ray Train's trainer, which resumes from the run's folder."""
     filesystem, path = storage.locate(run_uri)
     workers = config.workers
     return ray.train.torch.TorchTrainer(
@@ -143,12 +143,12 @@ def _elastic(workers: Workers) -> int | tuple[int, int]:
     return workers.num_workers if workers.min_workers is None else (workers.min_workers, workers.num_workers)
 
 
-def _await_room(config: TrainConfig, *, for_tune: bool) -> None:
-    """Wait for the least that training can begin with; a trial, whose search has seen that there is room, for ever."""
+def _await_capacity(config: TrainConfig, *, for_tune: bool) -> None:
+    """Wait for the fewest workers that training can begin with; a trial waits for ever, as its search has checked."""
     workers, grows = config.workers, for_tune or can_grow()
     count = workers.min_workers or workers.num_workers
     wait = ["wait longer with --wait-s"] if grows else []
-    await_room(
+    await_capacity(
         f"{count} workers",
         [resources_of_worker(workers)] * count,
         wait_s=math.inf if for_tune else workers.wait_s,
@@ -159,7 +159,7 @@ def _await_room(config: TrainConfig, *, for_tune: bool) -> None:
 
 
 def _claim(run_uri: str, config: TrainConfig, dataset: Dataset) -> None:
-    """Write down what the run is, or see that it is the one that is there already."""
+    """Write the identity of the run, or check that the folder holds the same run."""
     record = storage.join(run_uri, RECORD)
     identity = config.identity() | {"data_fingerprint": dataset.fingerprint, "data_contents": dataset.contents}
     try:
@@ -181,7 +181,7 @@ def _claim(run_uri: str, config: TrainConfig, dataset: Dataset) -> None:
 
 
 def finished_epochs(run_uri: str) -> list[Row]:
-    """The rows of a run's metrics.csv; none where it has no such file yet."""
+    """Read the rows of a run's metrics.csv; none where it has no such file yet."""
     try:
         return read_metrics(storage.read_bytes(storage.join(run_uri, "metrics.csv")).decode())
     except FileNotFoundError:

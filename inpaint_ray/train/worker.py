@@ -1,4 +1,4 @@
-"""What every training process does; the only file that calls ray.train inside the workers."""
+"""The work of every training process; the only file that calls ray.train inside the workers."""
 
 import logging
 import math
@@ -36,7 +36,7 @@ from inpaint_ray.train.learner import Learner
 from inpaint_ray.train.loader import BatchMaker, Prefetch, Step, training_steps, validation_steps
 from inpaint_ray.train.order import Order, count_lanes
 from inpaint_ray.train.publish import publish_epoch
-from inpaint_ray.train.sources import DeviceSource, HostSource, Source, windows_of
+from inpaint_ray.train.sources import DeviceSource, HostSource, Source, read_requests
 from inpaint_ray.train.state import Row, RunState, load_state, save_state
 
 NOTABLE_WAIT = 0.1  # share of the time
@@ -50,7 +50,7 @@ def train_worker(config: TrainConfig, dataset: Dataset, submitted: float, place:
         config: the run.
         dataset: what it trains on.
         submitted: when the command was given, in seconds since 1970.
-        place: is told how far the run is (see `retries.Place`).
+        place: is told the current step (see `retries.Place`).
 
     Raises:
         JobFailedError: training would only fail again.
@@ -97,7 +97,7 @@ class _Run:
                 ray.train.torch.prepare_model, parallel_strategy_kwargs={"gradient_as_bucket_view": True}
             ),
         )
-        torch.manual_seed(config.seed + 1_000 + self.rank)  # what networks draw differs by worker
+        torch.manual_seed(config.seed + 1_000 + self.rank)  # random layers draw differently in each worker
         self.state = self._resume()
         self.sources: dict[str, Source] = {}
         self.last_save = -math.inf  # soon after each start, so that a run gets on even where workers die often
@@ -128,7 +128,7 @@ class _Run:
             self._report_epoch()
 
     def _training(self) -> Iterator[Step | None]:
-        """This worker's steps, from where the state is to the last epoch."""
+        """Return this worker's steps, from the state's place to the last epoch."""
         config = self.config
         starts = [(epoch, 0) for epoch in range(self.state.epoch, config.budget.epochs)]
         starts[:1] = [(epoch, self.state.sums.steps) for epoch, _ in starts[:1]]
@@ -136,20 +136,20 @@ class _Run:
         return training_steps(self.order, self.lanes, self.num_workers, self._source("train"), maker, starts)
 
     def _validation(self, part: int, num_parts: int) -> Iterator[Step | None]:
-        """Each validation patch is scored by exactly one worker, none twice; of some, every k-th row of a row group.
+        """Return one worker's validation batches: each patch is in exactly one; if not all are used, every k-th row.
 
         No more at once than in a part of a training step, which fitted into memory.
         """
         config, shards = self.config, shard_rows(self.dataset, "validation")
         wanted, total = config.budget.validation_patches, self.dataset.num_patches("validation")
         stride = 1 if wanted is None else max(1, math.ceil(total / wanted))
-        every = (window for uri, rows in shards.items() for window in windows_of(uri, rows, stride))
+        every = (request for uri, rows in shards.items() for request in read_requests(uri, rows, stride))
         mine = islice(every, part, None, num_parts)
         maker = self._maker(config.validation_damage or config.damage, EVALUATION_SEED)
         return validation_steps(self._source("validation"), maker, mine, self.at_once)
 
     def _source(self, split: str) -> Source:
-        """Of the patches of a split, the same in every epoch."""
+        """Return the source of a split's patches, the same in every epoch."""
         if split not in self.sources:
             folder, shards = self.config.workers.cache_folder, shard_rows(self.dataset, split)
             cache = PatchCache(folder, self.dataset, split) if folder else None
@@ -170,21 +170,21 @@ class _Run:
     def _train(self, epoch: int, ahead: Prefetch) -> None:
         sums = self.state.sums
         self._tell_place()
-        verb, self.told = f"epoch {epoch + 1}/{self.config.budget.epochs}", sums.steps
+        verb, self.reported = f"epoch {epoch + 1}/{self.config.budget.epochs}", sums.steps
         done = self.order.patches_before(sums.steps)
         self.progress = Progress(verb, self.order.patches_per_epoch, "patches", done=done)
         train_epoch(self.learner, ahead, sums, after_read=self._after_read)
 
     def _after_read(self) -> None:
-        """Say how far it is, and save now and then."""
+        """Print the progress, and save a checkpoint now and then."""
         sums = self.state.sums
         if self.submitted:
             self._say(f"first step {format_duration(time.time() - self.submitted)} after the command")
             self.submitted = 0.0
         if self.rank == 0:
             waiting, loss = sums.wait_s / max(sums.seconds, 1e-9), sums.loss_sum / sums.num_patches
-            patches = self.order.patches_before(sums.steps) - self.order.patches_before(self.told)
-            self.told = sums.steps
+            patches = self.order.patches_before(sums.steps) - self.order.patches_before(self.reported)
+            self.reported = sums.steps
             count("train", patches=patches)
             self.progress.add(patches, f"loss {loss:.4g}  {waiting:.0%} waiting for data")
         if sums.steps % AGREE_EVERY == 0 or sums.steps == self.order.num_steps:
@@ -228,7 +228,7 @@ class _Run:
         if state.history and state.history[-1]["workers"] != self.num_workers:
             self._say(f"{self.num_workers} workers now: batches stay at {self.order.batch_size} patches over all")
         if state.num_lanes != self.order.num_lanes and state.sums.steps:
-            self._say("steps are cut differently now: this epoch begins again")
+            self._say("batches are divided differently now: this epoch starts again")
             state.sums = TrainingSums()
         if self.rank != 0:
             state.sums = replace(state.sums, num_patches=0, loss_sum=0.0)  # the first worker has what was counted
@@ -253,13 +253,13 @@ class _Run:
         self.last_save = time.monotonic()
 
     def _sums_of_all(self) -> TrainingSums:
-        """What all workers did in this epoch so far, at this worker's times."""
+        """Return the counts and loss of all workers in this epoch so far, with this worker's times."""
         mine = self.state.sums
         totals = _all_reduce(torch.tensor([mine.num_patches, mine.loss_sum], dtype=torch.float64), self.device)
         return replace(mine, num_patches=int(totals[0]), loss_sum=float(totals[1]))
 
     def _report(self, metrics: Row, state: RunState) -> None:
-        """Give Ray the metrics, and all that a resumed run needs; every worker at the same step."""
+        """Report the metrics and a checkpoint for resuming to Ray; every worker does so at the same step."""
         if self.rank != 0:
             ray.train.report(metrics)
             return
@@ -281,7 +281,7 @@ class _Run:
         )
 
     def _tell_place(self) -> None:
-        """Nobody waits for the answer."""
+        """Tell the driver's actor the current step, without waiting for an answer."""
         if self.rank == 0:
             self.place.reach.remote((self.state.epoch, self.state.sums.steps))
 
@@ -298,7 +298,7 @@ def _first_model(config: TrainConfig) -> nn.Module:
 
 
 def _all_reduce(sums: Tensor, device: torch.device) -> Tensor:
-    """The sum over all workers."""
+    """Sum a tensor over all workers."""
     if torch.distributed.is_initialized():
         sums = sums.to(device)
         torch.distributed.all_reduce(sums)

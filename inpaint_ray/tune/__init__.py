@@ -1,1 +1,1 @@
-"""Which architecture: many trainings side by side, told in one table."""
+"""The search over architectures and settings: many trainings side by side, compared in one table."""

@@ -1,4 +1,4 @@
-"""What a search is asked for, and the trials that follow from it."""
+"""The settings of a search, and its trials."""
 
 import fnmatch
 import functools
@@ -26,7 +26,7 @@ class TuneConfig:
     run_name: str = "tune"
     """The same name again goes on with the search."""
     space: tuple[str, ...] = ()
-    """What else varies, any setting of the optimisation and damage: learning-rate=1e-4..3e-3 (a range, drawn
+    """Settings of the optimisation and damage that vary: learning-rate=1e-4..3e-3 (a range, drawn
     log-uniformly), batch-size=16,58 (choices), ema=none,0.999 damage=frames,gap:50; or a .yaml file of such pairs."""
     samples: int = 1
     """Settings drawn from the space; every architecture is trained with each of them."""
@@ -35,14 +35,14 @@ class TuneConfig:
     scheduler: Literal["none", "asha"] = "none"
     """`asha` stops a trial that is not in the best third after 1, 3, 9, ... epochs."""
     same: Literal["epochs", "multiply-adds"] = "epochs"
-    """What is fair: the same patches for all; or `multiply-adds`: --patches-per-epoch are those of the cheapest
+    """Equal budgets: the same patches for all; or `multiply-adds`: --patches-per-epoch are those of the cheapest
     architecture, the others get fewer. For the same time, give --minutes and more --epochs than fit into them."""
     budget: Budget = field(default_factory=lambda: Budget(epochs=10))
     optimisation: Optimisation = field(default_factory=Optimisation)
     precision: Precision = field(default_factory=Precision)
     workers: Workers = field(default_factory=Workers)
     damage: tuple[str, ...] = ("frames",)
-    """How frames are lost, as for the train job. Validation is damaged so, also where the space varies damage."""
+    """Loss of frames, as for the train job. Validation is damaged so, also where the space varies damage."""
     seed: int = 0
     """Of weights, damage and order, the same for all; and of the settings that are drawn."""
     max_concurrent: int = 1
@@ -66,7 +66,7 @@ class TuneConfig:
 
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
-        """The architectures to compare, each once, in the order given."""
+        """Return the architectures to compare, each once, in the order given."""
         return tuple(dict.fromkeys(name for asked in self.architectures for name in _expand(asked)))
 
     @functools.cached_property
@@ -74,12 +74,12 @@ class TuneConfig:
         return parse_space(self.space)
 
     def planned(self) -> list[tuple[str, Settings]]:
-        """Every architecture with every sample of the settings."""
+        """Return every architecture with every sample of the settings."""
         drawn = [draw(self.varied, self.seed, number) for number in range(self.samples)]
         return [(name, settings) for settings in drawn for name in self.names]
 
     def trial(self, architecture: str, settings: Settings) -> TrainConfig:
-        """The training of an architecture with settings of the space; its name tells both.
+        """Return the training of an architecture with settings of the space; its name tells both.
 
         Raises:
             ValueError: the settings are not valid.
@@ -110,7 +110,7 @@ class TuneConfig:
 
 
 def trial_name(architecture: str, settings: Settings) -> str:
-    """Of a trial and its folder: the architecture, and a digest of the settings, where there are some."""
+    """Return the name of a trial and its folder: the architecture and, where there are settings, their digest."""
     if not settings:
         return architecture
     return f"{architecture}-{hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:6]}"
@@ -118,7 +118,7 @@ def trial_name(architecture: str, settings: Settings) -> str:
 
 @functools.cache
 def multiply_adds(architecture: str) -> int:
-    """Of one patch."""
+    """Count the multiply-adds of one patch."""
     import torch  # here, as in `_expand`: --help needs no network
 
     from inpaint_ray.models.registry import build_model
@@ -129,7 +129,7 @@ def multiply_adds(architecture: str) -> int:
 
 
 def _expand(asked: str) -> list[str]:
-    """The names that a word of --architectures means."""
+    """Expand a word of --architectures to names."""
     from inpaint_ray.models.registry import ARCHITECTURES, find_architecture
 
     if asked == ALL:

@@ -1,4 +1,4 @@
-"""What became of the trials of a search."""
+"""Results of trials, and their ranking."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from inpaint_ray.tune.space import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """What became of one trial."""
+    """The result of one trial."""
 
     trial: str  # its name, and that of its folder
     architecture: str
@@ -18,7 +18,7 @@ class Entry:
     parameters: int
     multiply_adds: int  # of a patch
     epochs: int
-    patches: int  # that were trained on, all epochs
+    patches: int  # trained on, over all epochs
     psnr: float  # dB, validation, best epoch
     gain: float  # dB over the damaged input
     interpolation_gain: float
@@ -30,17 +30,17 @@ class Entry:
 
     @property
     def has_score(self) -> bool:
-        """True if it can be ranked: in some finished epoch the network's output was finite on every patch."""
+        """Return True if the trial can be ranked: in some epoch the network's output was finite on every patch."""
         return self.epochs > 0 and math.isfinite(self.gain)
 
 
 def rank(entries: Sequence[Entry]) -> list[Entry]:
-    """Best gain first; trials without a score last."""
+    """Sort by gain, the best first; trials without a score come last."""
     return sorted(entries, key=lambda entry: entry.gain if entry.has_score else -math.inf, reverse=True)
 
 
 def pareto_front(entries: Sequence[Entry]) -> list[Entry]:
-    """Those that no cheaper or equally cheap one beats, cheapest first."""
+    """Return the Pareto front: trials that no cheaper or equally cheap one beats, the cheapest first."""
     front: list[Entry] = []
     for entry in sorted((e for e in entries if e.has_score), key=lambda e: (e.multiply_adds, -e.gain)):
         if not front or entry.gain > front[-1].gain:

@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 
 def draw_pareto(entries: Sequence[Entry]) -> bytes:
-    """Gain against multiply-adds, and the front of those that nothing cheaper beats; empty without a score."""
+    """Draw gain against multiply-adds, and the Pareto front; empty without a score."""
     done = [entry for entry in entries if entry.has_score]
     if not done:
         return b""
@@ -53,7 +53,7 @@ def draw_pareto(entries: Sequence[Entry]) -> bytes:
 
 
 def draw_curves(entries: Sequence[Entry]) -> bytes:
-    """Gain against patches seen, a line for each trial; empty where nothing has a score."""
+    """Draw gain against patches seen, a line for each trial; empty without a score."""
     done = [entry for entry in entries if entry.has_score]
     if not done:
         return b""
@@ -71,7 +71,7 @@ def draw_curves(entries: Sequence[Entry]) -> bytes:
 
 
 def draw_space(entries: Sequence[Entry]) -> bytes:
-    """Parallel coordinates: each trial a line through its settings to its gain; empty where nothing was varied."""
+    """Draw parallel coordinates: each trial a line through its settings to its gain; empty without varied settings."""
     done = [entry for entry in entries if entry.has_score and entry.settings]
     if not done:
         return b""
@@ -97,14 +97,14 @@ def draw_space(entries: Sequence[Entry]) -> bytes:
 
 
 def _along_axis(values: Sequence[Value]) -> tuple[Floats, dict[str, float]]:
-    """Heights from 0 to 1, and labels at some of them."""
+    """Return the heights of values on an axis, from 0 to 1, and labels at some of them."""
     numbers = [value for value in values if isinstance(value, int | float)]
     few = len(set(values)) <= MOST_BANDS or len(numbers) < len(values)
     return _bands(values) if few else _by_size(numbers)
 
 
 def _bands(values: Sequence[Value]) -> tuple[Floats, dict[str, float]]:
-    """The same room for each value, and in it the trials by rank, the best above."""
+    """Return heights in bands, one for each value, with the trials in each by rank, the best above."""
     distinct = sorted(set(values), key=lambda value: (value if isinstance(value, int | float) else 0.0, str(value)))
     ranks = np.linspace(0.8, 0.2, len(values))
     heights = np.array([distinct.index(value) + rank for value, rank in zip(values, ranks, strict=True)])
@@ -113,7 +113,7 @@ def _bands(values: Sequence[Value]) -> tuple[Floats, dict[str, float]]:
 
 
 def _by_size(numbers: Sequence[float]) -> tuple[Floats, dict[str, float]]:
-    """By logarithm where they span more than a decade."""
+    """Return heights by size, logarithmic where values span more than a decade."""
     least, most = min(numbers), max(numbers)
     scale = np.log if least > 0 and most > 10 * least else np.asarray
     heights = (scale(numbers) - scale(least)) / (scale(most) - scale(least) or 1.0)

@@ -20,7 +20,7 @@ FEWEST_RANKS = 4  # below, a rank correlation says nothing
 
 
 def to_csv(entries: Sequence[Entry]) -> str:
-    """A header and a line a trial, in the order given, ranks from 1."""
+    """Format trials as CSV: a header and a line a trial, in the order given, ranks from 1."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     columns = [column.name for column in fields(Entry) if column.name != "history"]
@@ -32,7 +32,7 @@ def to_csv(entries: Sequence[Entry]) -> str:
 
 
 def to_rows(entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
-    """Header and cells for people, with linear interpolation as the line to beat."""
+    """Return the header and cells of the table, with linear interpolation as the baseline to beat."""
     with_settings = any(entry.settings for entry in entries)
     header = ["architecture", *(["settings"] if with_settings else []), "rank", "parameters", "million multiply-adds"]
     header += [
@@ -59,7 +59,7 @@ def to_rows(entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
 
 
 def published_agreement(entries: Sequence[Entry]) -> str:
-    """How far the ranks here are those of the published validation PSNRs, in a sentence."""
+    """Compare the ranks with those of the published validation PSNRs, in a sentence."""
     best: dict[str, Entry] = {}
     for entry in entries:  # in the order of ranks: the first of an architecture is its best
         if entry.has_score and entry.published_psnr is not None:
@@ -77,14 +77,14 @@ def published_agreement(entries: Sequence[Entry]) -> str:
 
 
 def to_markdown(entries: Sequence[Entry]) -> str:
-    """The table, and the sentence on the published ranks."""
+    """Format the table as Markdown, and the sentence on the published ranks."""
     header, rows = to_rows(entries)
     table = markdown_table(header, rows, num_left=header.index("rank"))
     return f"{table}\n{published_agreement(entries)}\n"
 
 
 def write_leaderboard(run_uri: str, name: str, entries: Sequence[Entry]) -> None:
-    """Put leaderboard.csv, .md and .html and their pictures into the folder of a search."""
+    """Write leaderboard.csv, .md and .html and their pictures into the folder of a search."""
     header, rows = to_rows(entries)
     drawn = {
         ("Quality against cost", "pareto.png"): draw_pareto(entries),

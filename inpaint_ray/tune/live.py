@@ -1,4 +1,4 @@
-"""What a search shows while it runs: one table now and then."""
+"""The live table of a search, printed now and then."""
 
 import time
 from typing import Any
@@ -16,7 +16,7 @@ STATES = {"PENDING": "waits", "RUNNING": "runs", "PAUSED": "waits", "TERMINATED"
 
 
 class LiveTable(ray.tune.Callback):
-    """Prints a line for each trial that has begun: when one ends, and now and then."""
+    """A callback of Ray Tune that prints a line for each trial: when one ends, and now and then."""
 
     def __init__(self, epochs: int, num_trials: int) -> None:
         self.epochs, self.num_trials = epochs, num_trials

@@ -26,8 +26,8 @@ from inpaint_ray.models.blocks import count_parameters
 from inpaint_ray.models.registry import build_model, find_architecture
 from inpaint_ray.progress import format_duration
 from inpaint_ray.terminal import say
+from inpaint_ray.train.capacity import await_capacity, can_grow, resources_of_worker, ways_to_fit
 from inpaint_ray.train.history import best_row
-from inpaint_ray.train.room import await_room, can_grow, resources_of_worker, ways_to_fit
 from inpaint_ray.train.trainer import RECORD, finished_epochs, train
 from inpaint_ray.tune.config import TuneConfig, multiply_adds
 from inpaint_ray.tune.entries import Entry, rank
@@ -61,7 +61,7 @@ def search(config: TuneConfig) -> list[Entry]:
     read_dataset(config.data)
     config = _shared(config)
     start_ray()
-    _await_room(config)
+    _await_capacity(config)
     entries = rank([_entry(config, *trial) for trial in _run_trials(config)])
     write_leaderboard(run_uri, config.run_name, entries)
     say(to_markdown(entries))
@@ -80,7 +80,7 @@ def search(config: TuneConfig) -> list[Entry]:
 
 
 def _check_folder(run_uri: str) -> None:
-    """Refuse a folder with files in which no search has begun: its leaderboard and best would be overwritten."""
+    """Refuse a folder with files other than a search's: they would be overwritten."""
     files = [file for file in storage.list_files(run_uri) if not storage.UNFINISHED.search(file.name)]
     if files and not any(_is_sign(file) for file in files):
         raise UsageError(f"{run_uri} holds something else ({files[0].name}); give another --run-name")
@@ -100,12 +100,12 @@ def _is_sign(file: storage.StoredFile) -> bool:
 
 
 def _run_trials(config: TuneConfig) -> list[tuple[str, Settings, str]]:
-    """Train them all: architecture, settings and, of those that failed, why."""
+    """Run the trials: returns architecture, settings and, for those that failed, the reason."""
 
     def train_trial(parameters: dict[str, Any]) -> None:
         run = config.trial(**parameters[TRIAL])
         history = finished_epochs(storage.join(run.output, run.name))
-        for row in history:  # what was trained before counts for samplers and schedulers as it did then
+        for row in history:  # earlier results count for samplers and schedulers as they did then
             ray.tune.report(row)
         try:
             if not run.budget.why_over(history):
@@ -145,7 +145,7 @@ def _run_trials(config: TuneConfig) -> list[tuple[str, Settings, str]]:
 
 
 def _searched(config: TuneConfig) -> dict[str, Any]:
-    """The space of architectures and settings, as Ray Tune samples it."""
+    """Return the space of architectures and settings for Ray Tune to sample."""
     settings: dict[str, Any] = {}
     for name, part in config.varied.items():
         if isinstance(part, Choice):
@@ -167,7 +167,7 @@ def _optuna(seed: int) -> Searcher:
 
 
 class _FiniteASHA(ASHAScheduler):
-    """ASHA for gains that may be minus infinity, between which and a number its cutoff would be NaN, which stops none.
+    """ASHA for gains that may be minus infinity: its own interpolated cutoff would be NaN, which stops no trial.
 
     The stand-in must be near real gains, because the cutoff lies on the straight line between two of them.
     """
@@ -191,7 +191,7 @@ def make_asha(epochs: int) -> ASHAScheduler:
 
 
 def _entry(config: TuneConfig, architecture: str, settings: Settings, error: str) -> Entry:
-    """What the trial's folder says of it."""
+    """Read the result of a trial from its folder."""
     run = config.trial(architecture, settings)
     history = finished_epochs(storage.join(run.output, run.name))
     best = best_row(history) if history else dict.fromkeys(SCORES, 0.0)
@@ -216,15 +216,15 @@ def _entry(config: TuneConfig, architecture: str, settings: Settings, error: str
 
 
 def _shared(config: TuneConfig) -> TuneConfig:
-    """On one machine, trials at the same time share its cores."""
+    """Divide the cores of a single machine among the trials that run at the same time."""
     if config.workers.cpus_per_worker is not None or can_grow():
         return config
     share = (os.cpu_count() or 1) // (config.max_concurrent * config.workers.num_workers)
     return replace(config, workers=replace(config.workers, cpus_per_worker=max(1, share)))
 
 
-def _await_room(config: TuneConfig) -> None:
-    """Wait for all that runs at the same time; trials wait for no more than each other."""
+def _await_capacity(config: TuneConfig) -> None:
+    """Wait until the cluster has capacity for all trials that run at the same time."""
     count = config.max_concurrent
     num_workers = config.workers.min_workers or config.workers.num_workers
     of_worker = resources_of_worker(config.workers)
@@ -234,7 +234,7 @@ def _await_room(config: TuneConfig) -> None:
         fits = int(min(having.get(name, 0) // amount for name, amount in of_trial.items()))
         return f"use --max-concurrent {fits}" if fits > 0 else ", or ".join(ways_to_fit(config.workers, having))
 
-    await_room(
+    await_capacity(
         f"{count} trials at once of {num_workers} workers",
         [DRIVER, *[of_worker] * num_workers] * count,
         wait_s=config.workers.wait_s,
@@ -245,7 +245,7 @@ def _await_room(config: TuneConfig) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """One line of what went wrong in a trial."""
+    """Return the error of a trial in one line."""
     cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
     return lines[-1] if lines else type(cause).__name__

@@ -1,4 +1,4 @@
-"""What a search varies beside the architecture: ranges and choices for settings of the training.
+"""The search space beside the architecture: ranges and choices for settings of the training.
 
 A range is `1e-4..3e-3`, drawn log-uniformly; choices are `16,58`; parts of a damage that patches draw from are joined
 by a plus: `frames,frames+gap:5-100` are two choices.
@@ -24,25 +24,25 @@ Settings = dict[str, Value]
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers above 0, drawn log-uniformly; whole ones where both ends are."""
+    """A range of numbers above 0, drawn log-uniformly; integers where both ends are."""
 
     low: float
     high: float
 
     def at(self, place: float) -> Value:
-        """The value at a place from 0 to 1."""
+        """Return the value at a position from 0 to 1."""
         value = self.low * (self.high / self.low) ** place
         return round(value) if isinstance(self.low, int) and isinstance(self.high, int) else float(f"{value:.4g}")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some values."""
+    """A choice among values."""
 
     values: tuple[Value, ...]
 
     def at(self, place: float) -> Value:
-        """The value at a place from 0 to below 1."""
+        """Return the value at a position from 0 to below 1."""
         return self.values[math.floor(place * len(self.values))]
 
 
@@ -50,7 +50,7 @@ Space = dict[str, Range | Choice]
 
 
 def parse_space(flags: tuple[str, ...]) -> Space:
-    """The space that --space describes: SETTING=VALUES each, or one YAML file of such pairs.
+    """Parse --space: SETTING=VALUES each, or one YAML file of such pairs.
 
     Raises:
         ValueError: an unknown setting, or values that are no range and no choices.
@@ -67,13 +67,13 @@ def parse_space(flags: tuple[str, ...]) -> Space:
 
 
 def draw(space: Space, seed: int, number: int) -> Settings:
-    """The settings of a sample: the same for the same seed and number, whatever else is drawn."""
+    """Draw the settings of a sample: the same for the same seed and number, whatever else is drawn."""
     places = np.random.Generator(np.random.Philox(key=[seed, number])).random(len(space))
     return {name: space[name].at(float(place)) for name, place in zip(sorted(space), places, strict=True)}
 
 
 def extremes(space: Space) -> list[Settings]:
-    """For each setting both ends of its range, or all its choices, by themselves: what must be valid."""
+    """Yield each extreme of the space by itself, both ends of a range or all choices, to be checked."""
     return [
         {name: value}
         for name, part in space.items()

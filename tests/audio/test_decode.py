@@ -139,7 +139,7 @@ def test_wav_of_unknown_length_is_read_to_its_end(tmp_path: Path, whole: int, so
 
 
 def test_other_formats_of_unknown_length_are_read_to_their_end() -> None:
-    """As ffmpeg writes them to a pipe: RF64 with zeros in ds64, AIFF without sizes, AU and FLAC without a length."""
+    """Pipes that ffmpeg wrote to: RF64 with zeros in ds64, AIFF without sizes, AU and FLAC without a length."""
     rf64, aiff, au, flac = (file_of(tone(), container) for container in ("RF64", "AIFF", "AU", "FLAC"))
     sound = aiff.index(b"SSND")
     streamed = [

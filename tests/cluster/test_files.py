@@ -40,7 +40,7 @@ def project_dependencies() -> list[str]:
 
 @cache
 def pins() -> dict[str, str]:
-    """Of constraints.txt: name -> version."""
+    """Read the versions of constraints.txt by name."""
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
     return {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
 

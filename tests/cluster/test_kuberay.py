@@ -193,7 +193,7 @@ def test_every_tag_of_an_image_in_the_documents_is_of_this_version() -> None:
 
 @each([RAYCLUSTER, *OWN])
 def test_shared_memory_and_cache_leave_most_of_a_pods_memory_to_its_processes(path: Path) -> None:
-    """A cache in /dev/shm would take the object store's room; the pod's disk has a limit that a cache cannot see."""
+    """A cache in /dev/shm would take the object store's space; the pod's disk has a limit that a cache cannot see."""
     cluster = cluster_spec(load(path))
     assert cluster is not None
     for group in cluster["workerGroupSpecs"]:

@@ -1,4 +1,4 @@
-"""Which nodes Ray's autoscaler would add to the clusters of cluster/: its own scheduler, without processes."""
+"""Nodes that Ray's autoscaler would add to the clusters of cluster/, by its own scheduler, without processes."""
 
 from pathlib import Path
 
@@ -13,13 +13,13 @@ from ray.core.generated.autoscaler_pb2 import GangResourceRequest
 from ray.core.generated.common_pb2 import LabelSelectorOperator
 
 from inpaint_ray.ledger.placement import NODE_LABEL, node_selector, place
+from inpaint_ray.train.capacity import resources_of_worker
 from inpaint_ray.train.config import Workers
-from inpaint_ray.train.room import resources_of_worker
 from tests.support.manifests import RAYCLUSTER, ROOT, load
 
 
 def added(bundle: dict[str, float], count: int, *, use_gpu: bool, gang: bool = False) -> dict[str, int]:
-    """Nodes by group that an empty cluster adds for processes of our jobs, waiting one by one or as a gang."""
+    """Return the nodes by group that an empty cluster adds for processes of our jobs, asked for singly or as a gang."""
     manifest = load(RAYCLUSTER)
     manifest["metadata"]["namespace"] = "default"
     config = AutoscalingConfig(_derive_autoscaling_config_from_ray_cr(manifest), skip_content_hash=True)
@@ -66,8 +66,8 @@ def test_a_dataset_carries_the_selector_unless_each_process_uses_a_gpu(local_ray
 
 
 def test_every_dataset_of_a_job_is_placed() -> None:
-    texts = {path: path.read_text() for path in (ROOT / "inpaint_ray").rglob("*.py") if path.name != "feed.py"}
-    made = {path: text.count("ray.data.from_items(") for path, text in texts.items()}  # feed.py's run beside a worker
+    texts = {path: path.read_text() for path in (ROOT / "inpaint_ray").rglob("*.py")}
+    made = {path: text.count("ray.data.from_items(") for path, text in texts.items()}
     assert [path.name for path in made if made[path]] == ["spread.py"]  # the ledger alone makes them
     assert all(texts[path].count(" place(") == made[path] == 2 for path in made if made[path])
 

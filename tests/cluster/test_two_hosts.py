@@ -48,7 +48,7 @@ class Host:
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200)
 
     def listening(self) -> set[tuple[str, int]]:
-        """Addresses and ports."""
+        """List the addresses and ports on which processes listen."""
         lines = self.run("ss", "-ltnH").stdout.splitlines()
         pairs = (line.split()[3].rpartition(":") for line in lines)
         return {(address.strip("[]").removeprefix("::ffff:"), int(port)) for address, _, port in pairs}
@@ -56,7 +56,7 @@ class Host:
 
 @pytest.fixture
 def hosts() -> Iterator[list[Host]]:
-    """Two that reach each other and nobody else."""
+    """Make two hosts that reach each other and nobody else."""
     if not (shutil.which("ip") and shutil.which("ss")) or os.geteuid():
         pytest.skip("needs root, ip and ss (Debian: iproute2)")
     names = [f"ir{os.getpid()}{letter}" for letter in "ab"]
@@ -93,7 +93,7 @@ def wait_until(host: Host, ports: set[int]) -> None:
 
 
 def submit(host: Host, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """As local.sh says; tried again while the job server has no agent yet."""
+    """Submit a job as local.sh does, repeatedly while the job server has no agent yet."""
     words = ["ray", "job", "submit", "--working-dir", ".", "--runtime-env", "cluster/runtime_env.yaml", "--", *command]
     settings = {"RAY_AUTH_MODE": "token", "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{PORT + 7}"} | more
     for _ in range(20):
@@ -141,7 +141,7 @@ def test_two_hosts_form_a_cluster_that_keeps_others_out(hosts: list[Host], archi
 
 
 def check_ports(host: Host, documented: set[int]) -> None:
-    """Nothing listens but what cluster/README.md names."""
+    """Check that nothing listens but what cluster/README.md names."""
     table = (ROOT / "cluster/README.md").read_text()
     listening = host.listening()
     others = {port for _, port in listening if not WORKER_PORT <= port < WORKER_PORT + 100}
@@ -154,7 +154,7 @@ def check_ports(host: Host, documented: set[int]) -> None:
 
 
 def check_refused(host: Host, **wrong: str) -> None:
-    """A client without the cluster's token gets neither jobs nor tasks."""
+    """Check that a client without the cluster's token gets neither jobs nor tasks."""
     job = submit(host, "python", "-c", "print('inside')", **wrong)
     assert job.returncode != 0 and "inside" not in job.stdout
     script = f"import ray; ray.init('{HEAD}:{PORT}'); print('inside')"

@@ -52,7 +52,9 @@ def _upload_rain(uri: str) -> None:
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_bucket_of_tracks_becomes_restored_audio(local_ray: None, bucket: str, archive: Path, tmp_path: Path) -> None:
+def test_a_bucket_of_tracks_becomes_restored_audio(
+    local_ray: None, bucket: str, collection: Path, tmp_path: Path
+) -> None:
     """Untrained, Gap_UNet is the interpolation (test_ours.py): whatever it gains beyond that, it has learnt."""
     chain = f"{bucket}/chain"
     _upload_rain(chain)
@@ -73,7 +75,7 @@ def test_a_bucket_of_tracks_becomes_restored_audio(local_ray: None, bucket: str,
     assert rows[-1].gain("Gap_UNet") > rows[-1].gain("interpolation") + LEARNT_DB
     assert rows[-1].gain("pretrained") > rows[-1].gain("wiener")  # by 1.5 dB
 
-    write_damaged_copy(archive, tmp_path / "tapes")
+    write_damaged_copy(collection, tmp_path / "tapes")
     (tmp_path / "tapes/damaged/broken.wav").write_bytes(b"RIFF, it says")
     for file in storage.list_files(str(tmp_path / "tapes/damaged")):
         storage.put_file(Path(file.uri), f"{chain}/tapes/{file.name}")
@@ -116,7 +118,7 @@ def test_gaps_in_real_music_are_filled_better_than_with_silence(music: Path) -> 
 def test_a_search_runs_as_a_submitted_job_and_then_is_done(
     prepared: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With Optuna's sampler, which must choose the same trials again from what it is told of them."""
+    """Optuna's sampler must choose the same trials again from their reported results."""
     from jobs import demo
 
     monkeypatch.setattr(demo, "FOLDER", tmp_path)

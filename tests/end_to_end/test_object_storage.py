@@ -71,9 +71,9 @@ def _upload(folder: Path, uri: str) -> None:
 
 
 def test_prepare_survives_a_server_that_goes_away_and_the_others_use_what_it_made(
-    ceph: Ceph, archive: Path, tmp_path: Path
+    ceph: Ceph, collection: Path, tmp_path: Path
 ) -> None:
-    _upload(archive, "s3://music/fma")
+    _upload(collection, "s3://music/fma")
     command = [sys.executable, "jobs/prepare.py", "--source", "s3://music/fma/fma_music"]
     command += ["--metadata", "s3://music/fma/fma_metadata/tracks.csv", "--output", "s3://music/shards"]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as job:
@@ -90,7 +90,7 @@ def test_prepare_survives_a_server_that_goes_away_and_the_others_use_what_it_mad
     dataset = read_dataset("s3://music/shards")
     assert sum(dataset.num_tracks(split) for split in ("train", "validation", "test")) == 15
 
-    write_damaged_copy(archive, tmp_path)
+    write_damaged_copy(collection, tmp_path)
     _upload(tmp_path / "damaged", "s3://music/tapes")
     run = subprocess.run(
         [sys.executable, "-c", TRAIN_TO_RESTORE, str(tmp_path / "cache")],

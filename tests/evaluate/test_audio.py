@@ -249,9 +249,9 @@ def test_sounds_of_earlier_evaluations_are_gone_and_half_made_ones_are_made_agai
 
 
 @pytest.mark.ray
-def test_a_folder_of_audio_becomes_tables_and_sounds(local_ray: None, archive: Path, tmp_path: Path) -> None:
+def test_a_folder_of_audio_becomes_tables_and_sounds(local_ray: None, collection: Path, tmp_path: Path) -> None:
     music = tmp_path / "music"
-    for folder, source in zip(("one", "one", "two"), sorted(archive.rglob("*.mp3")), strict=False):
+    for folder, source in zip(("one", "one", "two"), sorted(collection.rglob("*.mp3")), strict=False):
         (music / folder).mkdir(parents=True, exist_ok=True)
         (music / folder / f"{source.stem} & <b>.mp3").write_bytes(source.read_bytes())
     (music / "one/broken.wav").write_bytes(b"RIFF, it says")

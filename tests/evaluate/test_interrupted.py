@@ -25,7 +25,7 @@ def undrawn() -> Iterator[None]:
 
 @pytest.fixture(params=["new", "another evaluation's"])
 def is_used(request: pytest.FixtureRequest) -> bool:
-    """Whether the output holds an evaluation with other settings, all of whose tables are to be replaced."""
+    """Return True where the output is to hold an evaluation with other settings first, to be replaced."""
     return bool(request.param != "new")
 
 

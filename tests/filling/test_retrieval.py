@@ -107,8 +107,8 @@ def test_what_stands_in_lost_samples_is_not_looked_at() -> None:
     music = loop(channels=2).astype(np.float32)
     lost = lose(music.shape, (36_000, 40_000), (70_000, 73_000))
     fills = []
-    for rubbish in ((np.nan, np.nan), (np.inf, -np.inf), (1e30, 0.0)):
-        damaged = np.where(lost, np.array(rubbish, dtype=np.float32)[:, None], music)
+    for garbage in ((np.nan, np.nan), (np.inf, -np.inf), (1e30, 0.0)):
+        damaged = np.where(lost, np.array(garbage, dtype=np.float32)[:, None], music)
         fills.append(fill(damaged, RATE, lost))
     np.testing.assert_array_equal(fills[0], fills[1])
     np.testing.assert_array_equal(fills[0], fills[2])

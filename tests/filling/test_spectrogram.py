@@ -67,7 +67,7 @@ def test_a_perfect_patch_has_the_highest_psnr_and_a_failed_one_the_lowest() -> N
 
 
 class FailsOnce(nn.Module):
-    """What is not finite in one frame."""
+    """A network whose output is not finite in one frame."""
 
     def __init__(self, frame: int, value: float) -> None:
         super().__init__()

@@ -87,7 +87,7 @@ def test_a_gap_in_one_channel_is_filled_with_the_help_of_the_other() -> None:
     filled = fill(np.where(lost, np.nan, stereo), RATE, lost)
     alone = fill(np.where(lost, np.nan, stereo)[0], RATE, lost[0])
     error, error_alone = np.std((filled - stereo)[0, 8000:8400]), np.std((alone - stereo[0])[8000:8400])
-    assert error < 0.2 * error_alone  # noise cannot be predicted, but it can be heard in the other channel
+    assert error < 0.2 * error_alone  # noise cannot be predicted, but the other channel has it
     np.testing.assert_array_equal(filled[~lost], stereo[~lost])
 
 

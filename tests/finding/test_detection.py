@@ -19,7 +19,7 @@ def music(seconds: float = 2.0) -> NDArray[np.float64]:
 
 
 def find_lost(samples: NDArray, **options: float) -> NDArray[np.bool_]:
-    """(channels, n)."""
+    """Find gaps, and return the mask of lost samples: (channels, n)."""
     return mark_gaps(find_gaps([samples], RATE, **options), len(samples), 0, samples.shape[1])
 
 

@@ -14,7 +14,7 @@ import pytest
 from inpaint_ray.errors import JobFailedError, UsageError
 from inpaint_ray.fma import stage as module
 from inpaint_ray.fma.remote_zip import Member
-from inpaint_ray.fma.stage import StageConfig, check_published, open_archive, plan_tasks, stage, stage_members
+from inpaint_ray.fma.stage import StageConfig, check_published, open_zip, plan_tasks, stage, stage_members
 from tests.fma.test_remote_zip import ZipServer, fma_files, zipped
 
 JOBS = Path(__file__).parents[2] / "jobs"
@@ -41,16 +41,16 @@ def _damage(data: bytes, files: dict[str, bytes], name: str) -> bytes:
 def test_members_are_written_and_a_damaged_one_is_not(tmp_path: Path) -> None:
     damaged = list(AUDIO)[7]
     (tmp_path / "some.zip").write_bytes(_damage(AUDIO_ZIP, AUDIO, damaged))
-    archive = open_archive(f"{tmp_path}/some.zip")
-    failed = stage_members(archive.source, archive.members, str(tmp_path / "out"))
+    remote = open_zip(f"{tmp_path}/some.zip")
+    failed = stage_members(remote.source, remote.members, str(tmp_path / "out"))
     assert failed == [(damaged, f"damaged in the zip: Bad CRC-32 for file {damaged!r}")]
     assert _staged(tmp_path / "out") == {name: data for name, data in AUDIO.items() if name != damaged}
 
 
 def test_a_member_that_the_checksums_disown_is_not_written(tmp_path: Path) -> None:
     changed = {name: b"other" if name.endswith("000700.mp3") else data for name, data in AUDIO.items()}
-    archive = open_archive(_write(tmp_path, changed))
-    ((name, reason),) = stage_members(archive.source, archive.members, str(tmp_path / "out"))
+    remote = open_zip(_write(tmp_path, changed))
+    ((name, reason),) = stage_members(remote.source, remote.members, str(tmp_path / "out"))
     assert name == "fma_small/000/000700.mp3"
     assert reason.startswith(f"its SHA-1 is {hashlib.sha1(b'other').hexdigest()}")
     assert name not in _staged(tmp_path / "out")
@@ -59,9 +59,9 @@ def test_a_member_that_the_checksums_disown_is_not_written(tmp_path: Path) -> No
 def test_what_the_checksums_leave_out_is_known(tmp_path: Path) -> None:
     files = AUDIO | {"fma_small/100/100000.mp3": b"unlisted"}
     missing = "fma_small/000/000700.mp3"
-    archive = open_archive(_write(tmp_path, {name: data for name, data in files.items() if name != missing}))
-    assert archive.missing == [missing]
-    unlisted = [member.name for member in archive.members if member.sha1 is None]
+    remote = open_zip(_write(tmp_path, {name: data for name, data in files.items() if name != missing}))
+    assert remote.missing == [missing]
+    unlisted = [member.name for member in remote.members if member.sha1 is None]
     assert unlisted == ["fma_small/README.txt", "fma_small/checksums", "fma_small/100/100000.mp3"]
 
 
@@ -78,7 +78,7 @@ def test_what_the_checksums_leave_out_is_known(tmp_path: Path) -> None:
 )
 def test_a_zip_of_something_else_is_refused(tmp_path: Path, files: dict[str, bytes], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        open_archive(_write(tmp_path, files))
+        open_zip(_write(tmp_path, files))
 
 
 def test_one_of_two_zips_of_the_same_folder_is_refused(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_the_published_sum_of_a_zip_is_compared(tmp_path: Path, monkeypatch: pyt
         stage(config)
     assert not (tmp_path / "out").exists()
     monkeypatch.setitem(module.PUBLISHED_SHA1, "fma_small", hashlib.sha1(AUDIO_ZIP).hexdigest())
-    check_published(open_archive(config.zips[0]))
+    check_published(open_zip(config.zips[0]))
 
 
 def test_tasks_are_bounded_and_leave_out_what_stands() -> None:
@@ -131,8 +131,8 @@ def test_a_killed_run_is_finished_by_the_next(
         stage(config)
         assert _staged(output) == AUDIO | METADATA | {"fma_small/notes.txt": b"mine"}
         num_stood = len(stood.keys() & (AUDIO | METADATA).keys())  # without what a killed writer had begun
-        assert f"{num_stood} stood already: {output}" in capsys.readouterr().out
-        absent = [member for member in open_archive(server.uri("fma_small")).members if member.name not in stood]
+        assert f"{num_stood} were there already: {output}" in capsys.readouterr().out
+        absent = [member for member in open_zip(server.uri("fma_small")).members if member.name not in stood]
         assert (absent[0].start, absent[-1].end) in server.requests  # what is left, in one range
         stage(config)
     said = capsys.readouterr().out

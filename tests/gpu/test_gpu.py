@@ -108,7 +108,7 @@ def test_every_family_is_here() -> None:
 @pytest.mark.parametrize("bf16", [False, True], ids=["float32", "bf16"])
 @pytest.mark.parametrize("name", TRIED)
 def test_training_agrees_with_the_cpu(name: str, bf16: bool, compiled: bool = False) -> None:
-    """In float32 without TF32 to 1 % of the loss, in bfloat16 to 10 %: three steps amplify what rounding begins."""
+    """Equal losses to 1 % in float32 without TF32, to 10 % in bfloat16: three steps amplify what rounding begins."""
     draws = name.startswith("VAE")
     batch = _batch(2, cut=not draws)
     expected = _losses(_learner(name, CPU, Precision()), batch)

@@ -28,10 +28,10 @@ def test_the_gpu_benchmark_runs_to_its_end_without_a_gpu(tmp_path: Path) -> None
     with (tmp_path / "list.csv").open("w") as file:
         csv.writer(file).writerows([["uri", "genre", "split"], *rows, [str(tmp_path / "broken.wav"), "Rock", "train"]])
     (tmp_path / "packed").mkdir()
-    pack_music(tmp_path / "list.csv", tmp_path / "packed", room := 60_000)
+    pack_music(tmp_path / "list.csv", tmp_path / "packed", limit := 60_000)
     with zipfile.ZipFile(tmp_path / "packed" / "music.zip") as archive:
         sizes = [entry.file_size for entry in archive.infolist()]
-    assert 0 < len(sizes) < 5 and room - 40_000 < sum(sizes) <= room  # no more than there is room for
+    assert 0 < len(sizes) < 5 and limit - 40_000 < sum(sizes) <= limit  # as much as fits
     pack_music(tmp_path / "list.csv", tmp_path / "packed", 10_000_000)
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.gpu", "run", "--smoke"]

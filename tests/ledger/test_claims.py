@@ -52,7 +52,7 @@ def test_what_is_there_is_named_in_one_line(tmp_path: Path) -> None:
 def test_results_of_other_settings_are_refused_by_what_differs(tmp_path: Path) -> None:
     claim("--output", str(tmp_path), JOB, MADE_FROM)
     before = files_of(tmp_path)
-    with pytest.raises(UsageError, match="^--output .* holds what was made of input tapes; give another folder"):
+    with pytest.raises(UsageError, match="^--output .* holds results of input tapes; give another folder"):
         claim("--output", str(tmp_path), JOB, MADE_FROM | {"input": "discs"})
     with pytest.raises(UsageError, match="made of input tapes, method linear;"):
         claim("--output", str(tmp_path), JOB, {"input": "discs", "method": "auto"})
@@ -85,9 +85,7 @@ def test_a_lost_claim_beside_records_can_be_written_again(tmp_path: Path) -> Non
     for name in (f"{JOB}/records/a.parquet", "a.wav"):
         storage.write_bytes(f"{tmp_path}/{name}", b"of the job")
     before = files_of(tmp_path)
-    with pytest.raises(
-        UsageError, match=f"^--output .* has lost {JOB}/{CLAIM}; .* or write into that file: "
-    ) as raised:
+    with pytest.raises(UsageError, match=f"^--output .* lacks {JOB}/{CLAIM}; .* or write into that file: ") as raised:
         claim("--output", str(tmp_path), JOB, MADE_FROM)
     assert files_of(tmp_path) == before
     write_as_told(tmp_path, raised.value)
@@ -103,10 +101,10 @@ def test_records_of_another_job_are_something_else(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [b"", b"[]", b"{}", b'{"made_from": 3}'])
 def test_a_claim_that_cannot_be_read_says_so(tmp_path: Path, damage: bytes) -> None:
-    with pytest.raises(UsageError, match="missing or damaged; the job, run again, says what it must hold"):
+    with pytest.raises(UsageError, match="missing or damaged; run the job again: it says what must stand there"):
         read_claim(str(tmp_path), JOB)
     storage.write_bytes(f"{tmp_path}/{JOB}/{CLAIM}", damage)
-    with pytest.raises(UsageError, match="missing or damaged; the job, run again, says what it must hold"):
+    with pytest.raises(UsageError, match="missing or damaged; run the job again: it says what must stand there"):
         read_claim(str(tmp_path), JOB)
 
 
@@ -118,7 +116,7 @@ def test_a_folder_of_an_earlier_version_is_refused_as_that(tmp_path: Path, folde
     for each in ("a.wav", name, "z.wav"):
         storage.write_bytes(f"{tmp_path}/{each}", b'{"input": "tapes"}')
     before = files_of(tmp_path)
-    with pytest.raises(UsageError, match=rf"holds what an earlier version made \({name}\), whose records"):
+    with pytest.raises(UsageError, match=rf"holds results of an earlier version \({name}\), whose records"):
         claim("--output", str(tmp_path), folder, {"input": "tapes"})
     assert files_of(tmp_path) == before
 

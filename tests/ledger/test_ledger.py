@@ -1,4 +1,4 @@
-"""What the records say decides what is done again; what an earlier attempt made is neither trusted wrongly nor lost."""
+"""Runs of the ledger: records decide what is done again; earlier outputs are neither trusted wrongly nor lost."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ FOLDER = "_job"
 
 
 class Shout:
-    """Writes a file's text in capitals, and a row for each of its letters."""
+    """A stub of the work: writes a file's text in capitals, and a row for each of its letters."""
 
     item: ClassVar[type[Item]] = Item
     schema: ClassVar[pa.Schema] = pa.schema({"name": pa.string(), "letter": pa.string()})
@@ -121,7 +121,7 @@ class Job:
         return act
 
     def results(self) -> dict[str, str]:
-        """What stands in the output."""
+        """Return the contents of the output by name."""
         files = {file.name: file.uri for file in storage.list_files(str(self.output))}
         return {
             name: storage.read_bytes(uri).decode() for name, uri in files.items() if not name.startswith(f"{FOLDER}/")

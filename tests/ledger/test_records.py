@@ -214,6 +214,6 @@ def test_damaged_rows_beside_a_whole_footer_name_the_record_and_what_to_do(tmp_p
 
 
 def test_rows_of_a_record_that_is_gone_say_so(tmp_path: Path) -> None:
-    with pytest.raises(DamagedRecord, match="one.parquet: gone; run the job again"):
+    with pytest.raises(DamagedRecord, match="one.parquet: missing; run the job again"):
         with open_rows(str(tmp_path), "one"):
             pass

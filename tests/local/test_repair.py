@@ -84,7 +84,7 @@ def test_folders_keep_their_names_and_one_bad_file_stops_nothing(
     out = tmp_path / "out"
     assert repair(RepairConfig(files=(str(tape.parent),), output=str(out))) == 3
     said = capsys.readouterr().out
-    assert "passed over: 1 file whose name is no audio's (notes.doc)" in said
+    assert "skipped 1 file, not audio by name: notes.doc" in said
     assert "bad.wav" in said and "failed: not readable as audio" in said
     assert "4 files: 2 repaired, 1 without damage, 1 failed" in said
     names = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
@@ -108,7 +108,7 @@ def test_no_input_is_ever_an_output(tape: Path, tmp_path: Path, overwrite: bool)
     for folder in (tape.parent, linked, tmp_path / "tapes" / ".." / "tapes"):
         with pytest.raises(UsageError, match="written over the input"):
             repair(RepairConfig(files=(str(tape),), output=str(folder), overwrite=overwrite))
-    with pytest.raises(UsageError, match="lie in each other"):
+    with pytest.raises(UsageError, match="one lies inside the other"):
         repair(RepairConfig(files=(str(tape.parent),), output=str(tape.parent / "out"), overwrite=overwrite))
 
 
@@ -158,7 +158,7 @@ class _Dies(Repairer):
 
 
 def test_a_process_that_dies_costs_its_own_file_alone(tape: Path, tmp_path: Path) -> None:
-    """In a process of its own without threads, for its children are forks, which have what is replaced here."""
+    """Run in a process of its own without threads, for its children are forks, which have what is replaced here."""
     for name in ("b.wav", "c.wav"):
         shutil.copy(tape, tape.with_name(name))
     out = tmp_path / "out"

@@ -1,4 +1,4 @@
-"""What the reference's networks are made of (architectures.json), and what follows for networks as they are built here.
+"""Facts of the reference's networks (architectures.json), and the layers that ours should have.
 
 A census counts layers by kind: "conv 3x3/1 32->64", "deconv 3x3/2 64->32", "dense 64->32", "batchnorm 64", "prelu 64".
 """
@@ -36,13 +36,13 @@ REPRESENTATIVES = (  # of each class of networks, the member that has most of it
 
 @cache
 def meta_model(name: str) -> nn.Module:
-    """A model without weights, which all tests share: nobody may change it."""
+    """Return a model without weights, which all tests share and none may change."""
     with torch.device("meta"):
         return build_model(name)
 
 
 def census_of(model: nn.Module) -> Census:
-    """The layers of a model."""
+    """Count the layers of a model by kind."""
     census: Census = Counter()
     for module in model.modules():
         match module:
@@ -61,7 +61,7 @@ def census_of(model: nn.Module) -> Census:
 
 
 def count_of(census: Census) -> int:
-    """Parameters as Keras counts them, from the layers alone."""
+    """Count parameters as Keras does, from the layers alone."""
     return sum(number * _count_of_layer(layer) for layer, number in census.items())
 
 
@@ -82,7 +82,7 @@ def _count_of_layer(layer: str) -> int:
 
 
 def expected_census(name: str) -> Census:
-    """The layers of the reference's file, and where the registry's note says so, of what is built in their place."""
+    """Return the layers of the reference's file or, where the registry's note says so, of what replaces them."""
     if name == "LinkNet":
         return _linknet()
     if name == "FPN_RFB_U_Net":

@@ -37,7 +37,7 @@ one_of_each_family = pytest.mark.parametrize("built", REPRESENTATIVES, indirect=
 
 
 def _patches(model: nn.Module, count: int = 1) -> Tensor:
-    """(count, 1, T, F) on the model's device, small where the network takes any size."""
+    """Make patches, (count, 1, T, F), on the model's device, small where the network takes any size."""
     device = next(model.parameters()).device
     patches = torch.rand(count, 1, *getattr(model, "patch_shape", (40, 33)), device=device) + 0.001
     patches[:, :, 5:9] = 0.001  # lost

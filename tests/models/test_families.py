@@ -1,4 +1,4 @@
-"""What the families say of themselves: losses of two parts, latent vectors, slopes, gates, and that each can learn."""
+"""Claims of the families: losses of two parts, latent vectors, slopes, gates, and that each can learn."""
 
 from collections import Counter
 

@@ -30,7 +30,7 @@ def test_it_is_small_whole_and_tells_where_it_comes_from() -> None:
 
 
 def gain(restored: Tensor, damaged: Tensor, clean: Tensor) -> float:
-    """By how many dB less is wrong than in the damaged input; PSNR differs by as much."""
+    """Return the dB by which the error is below that of the damaged input; PSNR differs by as much."""
     return 10 * float(torch.log10((damaged - clean).square().sum() / (restored - clean).square().sum()))
 
 

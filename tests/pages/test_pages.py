@@ -1,4 +1,4 @@
-"""What draws pages: templates, pictures, sounds."""
+"""Drawing of pages: templates, pictures, sounds."""
 
 import io
 

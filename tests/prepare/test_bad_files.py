@@ -1,4 +1,4 @@
-"""Over two hundred broken files beside fifty good ones: none spoils another, none is forgotten, memory is bounded."""
+"""Two hundred broken files beside fifty good ones: none spoils another, none is forgotten, memory is bounded."""
 
 import subprocess
 import sys

@@ -11,11 +11,11 @@ from tests.support.interrupted import check_every_kill
 
 
 def test_a_preparation_that_is_killed_at_any_write(
-    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("inpaint_ray.prepare.plan.MOST_PATCHES", 6)  # shards of several files
     source = tmp_path / "music"
-    for number, track in enumerate(sorted((archive / "fma_music").rglob("*.mp3"))[:6]):
+    for number, track in enumerate(sorted((collection / "fma_music").rglob("*.mp3"))[:6]):
         target = source / "ab"[number % 2] / f"{number}.mp3"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(track.read_bytes() if number else b"")

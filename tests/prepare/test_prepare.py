@@ -19,25 +19,29 @@ from inpaint_ray.fma.tracks import list_fma
 from inpaint_ray.ledger.claims import claim
 from inpaint_ray.prepare.config import PrepareConfig
 from inpaint_ray.prepare.plan import ShardPlan, make_shard, plan_shards
-from inpaint_ray.prepare.run import FOLDER, MadeShard, _run, prepare
+from inpaint_ray.prepare.run import FOLDER, ShardSummary, _run, prepare
 from tests.support.evaluating import prepare_music, write_music
 
 
-def _config(archive: Path, output: Path, **changes: object) -> PrepareConfig:
+def _config(collection: Path, output: Path, **changes: object) -> PrepareConfig:
     config = PrepareConfig(
-        source=str(archive / "fma_music"), metadata=str(archive / "fma_metadata" / "tracks.csv"), output=str(output)
+        source=str(collection / "fma_music"),
+        metadata=str(collection / "fma_metadata" / "tracks.csv"),
+        output=str(output),
     )
     return replace(config, **changes)
 
 
-def _plan(archive: Path, name: str = "train/00000.parquet") -> ShardPlan:
-    listing = list_fma(str(archive / "fma_music"), str(archive / "fma_metadata" / "tracks.csv"), protocol="official")
+def _plan(collection: Path, name: str = "train/00000.parquet") -> ShardPlan:
+    listing = list_fma(
+        str(collection / "fma_music"), str(collection / "fma_metadata" / "tracks.csv"), protocol="official"
+    )
     return ShardPlan(name, [track for track in listing.tracks if track.split == "train"][:3])
 
 
-def test_a_shard_holds_the_patches_of_its_tracks_in_a_mixed_order(archive: Path, tmp_path: Path) -> None:
-    plan = _plan(archive)
-    metadata = make_shard(plan, _config(archive, tmp_path), str(tmp_path))
+def test_a_shard_holds_the_patches_of_its_tracks_in_a_mixed_order(collection: Path, tmp_path: Path) -> None:
+    plan = _plan(collection)
+    metadata = make_shard(plan, _config(collection, tmp_path), str(tmp_path))
     rows = next(read_rows([str(tmp_path / plan.name)]))
     assert sum(metadata.patches.values()) == len(rows.patch) == 15  # five of 128 frames in 3 s
     assert set(rows.track_id.tolist()) == {track.track_id for track in plan.tracks}
@@ -45,13 +49,13 @@ def test_a_shard_holds_the_patches_of_its_tracks_in_a_mixed_order(archive: Path,
     assert metadata.largest == pytest.approx(rows.magnitudes.max())
 
 
-def test_a_bad_track_is_a_row_of_the_metadata_and_spoils_no_other(archive: Path, tmp_path: Path) -> None:
-    good = _plan(archive)
+def test_a_bad_track_is_a_row_of_the_metadata_and_spoils_no_other(collection: Path, tmp_path: Path) -> None:
+    good = _plan(collection)
     bad = tmp_path / "bad.mp3"
     bad.write_bytes(b"garbage" * 1_000)
     plan = ShardPlan(good.name, [good.tracks[0], Track(str(bad), 9, "Rock", "train"), *good.tracks[1:]])
-    metadata = make_shard(plan, _config(archive, tmp_path), str(tmp_path / "with"))
-    make_shard(good, _config(archive, tmp_path), str(tmp_path / "without"))
+    metadata = make_shard(plan, _config(collection, tmp_path), str(tmp_path / "with"))
+    make_shard(good, _config(collection, tmp_path), str(tmp_path / "without"))
     assert [uri for uri, _ in metadata.rejected] == [str(bad)]
     assert metadata.rejected[0][1].startswith("not readable as audio")
     patches = [
@@ -61,8 +65,8 @@ def test_a_bad_track_is_a_row_of_the_metadata_and_spoils_no_other(archive: Path,
     assert patches[0] == patches[1]
 
 
-def test_a_shard_that_stands_is_not_made_again(archive: Path, tmp_path: Path) -> None:
-    plan, config = _plan(archive), _config(archive, tmp_path)
+def test_a_shard_that_stands_is_not_made_again(collection: Path, tmp_path: Path) -> None:
+    plan, config = _plan(collection), _config(collection, tmp_path)
     metadata = make_shard(plan, config, str(tmp_path))
     written = (tmp_path / plan.name).stat().st_mtime_ns
     assert make_shard(plan, config, str(tmp_path)) == metadata
@@ -71,10 +75,10 @@ def test_a_shard_that_stands_is_not_made_again(archive: Path, tmp_path: Path) ->
     assert (tmp_path / plan.name).stat().st_mtime_ns > written
 
 
-def test_a_shard_all_of_whose_tracks_are_bad_is_empty(archive: Path, tmp_path: Path) -> None:
+def test_a_shard_all_of_whose_tracks_are_bad_is_empty(collection: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.mp3").write_bytes(b"")
     plan = ShardPlan("test/00000.parquet", [Track(str(tmp_path / "bad.mp3"), 1, "Rock", "test")])
-    metadata = make_shard(plan, _config(archive, tmp_path), str(tmp_path))
+    metadata = make_shard(plan, _config(collection, tmp_path), str(tmp_path))
     assert metadata.rejected == [(str(tmp_path / "bad.mp3"), "empty file")]
     assert pq.read_metadata(tmp_path / plan.name).num_rows == 0
 
@@ -88,7 +92,7 @@ def test_shards_are_few_for_little_and_bounded_for_much(num_tracks: int, num_sha
 
 
 @pytest.mark.ray
-def test_the_job_counts_what_it_made(prepared: Dataset, archive: Path) -> None:
+def test_the_job_counts_what_it_made(prepared: Dataset, collection: Path) -> None:
     assert read_dataset(prepared.uri) == prepared
     assert [prepared.num_tracks(split) for split in ("train", "validation", "test")] == [5, 5, 5]
     assert prepared.num_patches("train") == 25
@@ -96,14 +100,16 @@ def test_the_job_counts_what_it_made(prepared: Dataset, archive: Path) -> None:
     magnitudes = [rows.magnitudes for rows in read_rows([str(p) for p in Path(prepared.uri).glob("train/*.parquet")])]
     assert prepared.scale == pytest.approx(np.concatenate(magnitudes).max())
     assert prepared.seconds == pytest.approx(15 * 3.0, rel=0.02)
-    first = next((archive / "fma_music").rglob("*.mp3"))
+    first = next((collection / "fma_music").rglob("*.mp3"))
     assert decode(first.read_bytes())[0].shape[1] > 0
     assert pq.read_table(f"{prepared.uri}/rejected").num_rows == 0
 
 
 @pytest.mark.ray
-def test_a_second_run_has_nothing_to_do(prepared: Dataset, archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert prepare(_config(archive, Path(prepared.uri))) == prepared
+def test_a_second_run_has_nothing_to_do(
+    prepared: Dataset, collection: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert prepare(_config(collection, Path(prepared.uri))) == prepared
     assert "nothing to do" in capsys.readouterr().out
 
 
@@ -134,9 +140,9 @@ def _parquet() -> bytes:
     ],
 )
 def test_an_output_that_holds_something_else_is_left_alone(
-    archive: Path, tmp_path: Path, name: str, data: bytes
+    collection: Path, tmp_path: Path, name: str, data: bytes
 ) -> None:
-    config = _config(archive, tmp_path)
+    config = _config(collection, tmp_path)
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_bytes(data)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
@@ -146,27 +152,29 @@ def test_an_output_that_holds_something_else_is_left_alone(
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
 
-def test_a_link_to_a_disk_that_is_not_there_is_left_alone(archive: Path, tmp_path: Path) -> None:
+def test_a_link_to_a_disk_that_is_not_there_is_left_alone(collection: Path, tmp_path: Path) -> None:
     link = tmp_path / "shards/train/00000.parquet"
     link.parent.mkdir(parents=True)
     link.symlink_to(tmp_path / "disk/00000.parquet")
     with pytest.raises(UsageError, match="holds something else .train/00000.parquet"):
-        prepare(_config(archive, tmp_path / "shards"))
+        prepare(_config(collection, tmp_path / "shards"))
     assert link.is_symlink()
 
 
-def test_a_run_with_other_settings_leaves_what_a_killed_one_made(archive: Path, tmp_path: Path) -> None:
-    config = _config(archive, tmp_path)
+def test_a_run_with_other_settings_leaves_what_a_killed_one_made(collection: Path, tmp_path: Path) -> None:
+    config = _config(collection, tmp_path)
     claim("--output", str(tmp_path), FOLDER, config.identity())
-    make_shard(_plan(archive), config, str(tmp_path))
-    with pytest.raises(UsageError, match="holds what was made of dtype float32; give another folder"):
+    make_shard(_plan(collection), config, str(tmp_path))
+    with pytest.raises(UsageError, match="holds results of dtype float32; give another folder"):
         prepare(replace(config, dtype="float16"))
     assert (tmp_path / "train/00000.parquet").exists()
 
 
 @pytest.mark.ray
-def test_a_killed_run_is_finished_and_what_it_left_is_cleared(local_ray: None, archive: Path, tmp_path: Path) -> None:
-    config = _config(archive, tmp_path)
+def test_a_killed_run_is_finished_and_what_it_left_is_cleared(
+    local_ray: None, collection: Path, tmp_path: Path
+) -> None:
+    config = _config(collection, tmp_path)
     plans = plan_shards(list_fma(config.source, config.metadata, protocol="official").tracks, seed=0)
     claim("--output", str(tmp_path), FOLDER, config.identity())
     make_shard(plans[0], config, str(tmp_path))  # what a run that was killed had made, and what it had begun
@@ -187,25 +195,25 @@ def test_a_killed_run_is_finished_and_what_it_left_is_cleared(local_ray: None, a
 
 @pytest.mark.ray
 def test_what_a_dying_node_had_begun_is_cleared(
-    local_ray: None, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    local_ray: None, collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run(plans: list[ShardPlan], config: PrepareConfig, output: str) -> list[MadeShard]:
+    def run(plans: list[ShardPlan], config: PrepareConfig, output: str) -> list[ShardSummary]:
         made = _run(plans, config, output)
         (tmp_path / f"train/00000.parquet.{'a' * 32}.tmp").write_bytes(b"half")  # by a node that then died
         return made
 
     monkeypatch.setattr("inpaint_ray.prepare.run._run", run)
-    prepare(_config(archive, tmp_path))
+    prepare(_config(collection, tmp_path))
     assert not list(tmp_path.rglob("*.tmp"))
 
 
 @pytest.mark.ray
-def test_too_many_rejects_fail_the_job_after_writing(local_ray: None, archive: Path, tmp_path: Path) -> None:
+def test_too_many_rejects_fail_the_job_after_writing(local_ray: None, collection: Path, tmp_path: Path) -> None:
     source = tmp_path / "music"
     for number in range(3):
         target = source / "Rock" / f"{number}.mp3"
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(b"" if number == 0 else next((archive / "fma_music").rglob("*.mp3")).read_bytes())
+        target.write_bytes(b"" if number == 0 else next((collection / "fma_music").rglob("*.mp3")).read_bytes())
     config = PrepareConfig(source=str(source), output=str(tmp_path / "shards"), protocol="folders")
     with pytest.raises(JobFailedError, match="1 of 3 files gave no patches, more than --max-rejected 0.05"):
         prepare(config)
@@ -255,8 +263,8 @@ def test_a_track_that_is_no_audio_is_not_read_again(tmp_path: Path, monkeypatch:
         monkeypatch.setattr("inpaint_ray.prepare.plan.read_clip", None)  # from the second run on
 
 
-def test_long_tracks_go_on_in_further_files(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan, config = _plan(archive), _config(archive, tmp_path)
+def test_long_tracks_go_on_in_further_files(collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, config = _plan(collection), _config(collection, tmp_path)
     make_shard(plan, config, str(tmp_path / "one"))
     monkeypatch.setattr("inpaint_ray.prepare.plan.MOST_PATCHES", 6)
     metadata = make_shard(plan, config, str(tmp_path / "many"))
@@ -275,20 +283,20 @@ def test_long_tracks_go_on_in_further_files(archive: Path, tmp_path: Path, monke
     assert names == [f"00000-{fingerprint}-001.parquet", f"00000-{fingerprint}-002.parquet", "00000.parquet"]
 
 
-def test_a_track_that_has_gone_is_a_row_of_the_metadata(archive: Path, tmp_path: Path) -> None:
-    good = _plan(archive)
+def test_a_track_that_has_gone_is_a_row_of_the_metadata(collection: Path, tmp_path: Path) -> None:
+    good = _plan(collection)
     plan = ShardPlan(good.name, [Track(str(tmp_path / "gone.mp3"), 9, "Rock", "train"), *good.tracks])
-    metadata = make_shard(plan, _config(archive, tmp_path), str(tmp_path))
+    metadata = make_shard(plan, _config(collection, tmp_path), str(tmp_path))
     assert len(metadata.rejected) == 1 and "No such file" in metadata.rejected[0][1]
 
 
 @pytest.mark.ray
-def test_what_a_list_does_not_match_is_counted_and_named(local_ray: None, archive: Path, tmp_path: Path) -> None:
-    names = sorted(str(p.relative_to(archive / "fma_music")) for p in (archive / "fma_music").rglob("*.mp3"))
+def test_what_a_list_does_not_match_is_counted_and_named(local_ray: None, collection: Path, tmp_path: Path) -> None:
+    names = sorted(str(p.relative_to(collection / "fma_music")) for p in (collection / "fma_music").rglob("*.mp3"))
     (tmp_path / "list.csv").write_text(
         "uri,genre,split\n" + "".join(f"{name},Rock,train\n" for name in [*names[:3], "gone.mp3"])
     )
-    config = _config(archive, tmp_path / "shards", protocol="manifest", metadata=str(tmp_path / "list.csv"))
+    config = _config(collection, tmp_path / "shards", protocol="manifest", metadata=str(tmp_path / "list.csv"))
     dataset = prepare(config)
     assert (dataset.num_tracks("train"), dataset.absent, dataset.unlisted) == (3, 1, 12)
     lines = (tmp_path / "shards" / "unmatched.csv").read_text().splitlines()

@@ -160,7 +160,7 @@ def test_a_repair_that_there_is_not_fails_its_file_alone(
     before = (tmp_path / "out" / "a.wav").read_bytes()
     assert restore_here(replace(config, proof=proof)) == 3
     rows = {row.name: row for row in read_rows(tmp_path / "out")}
-    assert "decided on a repair that there is not" in rows["a.wav"].error
+    assert "a decision names a repair that does not exist" in rows["a.wav"].error
     assert (tmp_path / "out" / "a.wav").read_bytes() == before  # the earlier result still stands
 
 

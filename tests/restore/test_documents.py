@@ -1,4 +1,4 @@
-"""What archives are given beside the audio: a bag that the library of BagIt checks, and PREMIS."""
+"""Documents beside the audio: a bag that the library of BagIt checks, and PREMIS."""
 
 import os
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What the page plays: whatever the container, it is what came and what was written, to the 16 bits that are heard."""
+"""Excerpts on the page: in every container the original and the written sound, to the 16 bits that are played."""
 
 import base64
 import io
@@ -26,7 +26,7 @@ FORMATS = [("WAV", "PCM_16"), ("WAV", "PCM_U8"), ("WAV", "DOUBLE"), ("FLAC", "PC
 FORMATS += [("AIFF", "PCM_24"), ("W64", "FLOAT"), ("CAF", "PCM_32"), ("RF64", "PCM_16")]
 
 
-def heard(excerpt: Excerpt) -> tuple[np.ndarray, np.ndarray]:
+def decoded(excerpt: Excerpt) -> tuple[np.ndarray, np.ndarray]:
     """The damaged and the restored sound as integers of 16 bits, (channels, n)."""
     data = base64.b64decode(excerpt.flac)
     restored = soundfile.read(io.BytesIO(data), dtype="int16", always_2d=True)[0].T
@@ -71,7 +71,7 @@ def test_an_excerpt_has_what_came_and_what_was_written(tmp_path: Path, container
     for excerpt, (channels, start, stop) in zip(excerpts, places, strict=True):
         first, last = start - RATE // 2, min(stop + RATE // 2, 32_000)
         assert (excerpt.rate, excerpt.first_s, excerpt.gain_db) == (RATE, first / RATE, 0)
-        for found, whole in zip(heard(excerpt), wholes, strict=True):
+        for found, whole in zip(decoded(excerpt), wholes, strict=True):
             expected = to_integers(whole.to_float()[channels, first:last], "PCM_16") >> 16
             np.testing.assert_array_equal(found, expected)
         assert excerpt.patches
@@ -81,7 +81,7 @@ def test_of_a_long_gap_the_beginning_is_played(tmp_path: Path) -> None:
     sound = make_sound(10.0)
     sound[:, 20_000:60_000] = 0
     (excerpt,) = cut(restore_sound(tmp_path, sound, "WAV", "PCM_16"), ([0, 1], 20_000, 60_000))
-    assert heard(excerpt)[0].shape == (2, 3 * RATE) and excerpt.first_s == 2.0
+    assert decoded(excerpt)[0].shape == (2, 3 * RATE) and excerpt.first_s == 2.0
 
 
 def test_what_is_above_full_scale_is_played_lower_and_not_cut_off() -> None:
@@ -89,7 +89,7 @@ def test_what_is_above_full_scale_is_played_lower_and_not_cut_off() -> None:
     restored = Recording(samples=sound, sample_rate=8_000, container="WAV", subtype="FLOAT")
     damaged = Recording(samples=np.clip(sound, -1, 1), sample_rate=8_000, container="WAV", subtype="FLOAT")
     excerpt = make_excerpt(damaged, restored, [0], first=0)
-    before, after = heard(excerpt)
+    before, after = decoded(excerpt)
     assert excerpt.gain_db == pytest.approx(-6.02, abs=0.01)
     np.testing.assert_allclose(after / 2**14, sound, atol=2e-4)
     assert np.abs(before).max() == pytest.approx(2**14, abs=2)
@@ -100,7 +100,7 @@ def test_samples_that_are_no_numbers_are_played_as_silence_and_full_scale() -> N
     damaged = samples.copy()
     damaged[0, 10:13] = np.nan, np.inf, -np.inf
     pair = (Recording(samples=each, sample_rate=8_000, container="WAV", subtype="FLOAT") for each in (damaged, samples))
-    before, after = heard(make_excerpt(*pair, [0], first=0))
+    before, after = decoded(make_excerpt(*pair, [0], first=0))
     assert list(before[0, 9:14]) == [0, 0, 2**15 - 1, -(2**15), 0] and not after.any()
 
 
@@ -114,7 +114,7 @@ def test_rates_that_no_browser_plays_are_converted(rate: int, played: int) -> No
         Recording(samples=each, sample_rate=rate, container="WAV", subtype="PCM_24") for each in (damaged, restored)
     )
     excerpt = make_excerpt(*pair, [2, 1, 0], first=rate)
-    before, after = heard(excerpt)
+    before, after = decoded(excerpt)
     assert (excerpt.rate, after.shape, excerpt.first_s) == (played, (2, played), 1.0)
     differs = np.flatnonzero((before != after).any(axis=0))
     assert played / 2 - 25 < differs[0] and differs[-1] < played / 2 + 50 * played / rate + 25

@@ -28,7 +28,7 @@ UNKNOWN = ("a.wav.flac", "b.wav.flac", "new.wav.flac")  # whole, but of a block 
 
 @pytest.fixture(params=["each in a block", "all in one block"])
 def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """How the files are dealt."""
+    """Deal the files to blocks in several ways."""
     if request.param == "all in one block":
         monkeypatch.setattr("inpaint_ray.ledger.blocks.MANY_BLOCKS", 1)
 
@@ -88,7 +88,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def undisturbed(before: Path, tmp_path: Path, **options: Any) -> tuple[int, Results]:
-    """How many changes a run makes that nothing kills, and what it leaves."""
+    """Return the number of changes that an undisturbed run makes, and its results."""
     count = run(begin(before, tmp_path, **options))
     return count, results_of(tmp_path / "out")
 

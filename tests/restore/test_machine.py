@@ -1,4 +1,4 @@
-"""What the machine does to a restoration: a full disk, no rights, no memory. None of it is the file's fault."""
+"""Failures of the machine during a restoration: a full disk, no rights, no memory; no file is blamed for them."""
 
 import json
 from dataclasses import replace

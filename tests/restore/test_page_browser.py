@@ -77,7 +77,7 @@ def clock(page: Watched) -> dict[str, float]:
     return page.evaluate(script)
 
 
-def heard(page: Watched) -> list[float]:
+def loudness(page: Watched) -> list[float]:
     """Loudness of each version, as it is."""
     page.wait_for_timeout(60)
     return page.evaluate("VERSIONS.map((version) => Math.round(player.voices[version].gain.gain.value * 100) / 100)")
@@ -88,7 +88,7 @@ def chosen(page: Watched) -> int:
 
 
 def test_the_page_of_300_repairs_opens_from_its_folder_within_two_seconds(page: Watched, restored: Restored) -> None:
-    """By the browser's clock, so that its start and a busy machine count as little as they can: the best of three."""
+    """The best of three times by the browser's clock, so that its start and a busy machine count little."""
     assert page.locator("#count").inner_text() == f"{NUM_FILES * GAPS_EACH} of {NUM_FILES * GAPS_EACH} repairs"
     assert page.evaluate("data.repairs.filter((row) => row.at(-1) >= 0).length") == NUM_FILES * GAPS_EACH
     script = "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
@@ -134,7 +134,7 @@ def test_a_switch_changes_what_is_heard_and_not_where(page: Watched) -> None:
     before = clock(page)
     for key, loud in (("a", [1, 0, 0]), ("r", [0, 0, 1]), ("b", [0, 1, 0]), ("a", [1, 0, 0])):
         page.keyboard.press(key)
-        assert heard(page) == loud
+        assert loudness(page) == loud
         after = clock(page)
         moved = (after["place"] - before["place"]) % before["all"]
         elapsed = (after["now"] - before["now"]) % before["all"]

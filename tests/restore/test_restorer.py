@@ -20,9 +20,9 @@ from inpaint_ray.ledger.records import read_entries
 from inpaint_ray.restore import survey
 from inpaint_ray.restore.archive import SourceFile
 from inpaint_ray.restore.config import RestoreConfig
+from inpaint_ray.restore.dry_run import DryRunner
 from inpaint_ray.restore.formats import LOSSLESS, Target, choose_target
 from inpaint_ray.restore.gap_table import read_gaps
-from inpaint_ray.restore.look import Looker
 from inpaint_ray.restore.manifest import FOLDER, ManifestRow
 from tests.support.restoring import RECORD, restore_file, restore_here
 
@@ -32,7 +32,7 @@ LABELS = f"{GAP.start / RATE}\t{GAP.stop / RATE}\tdropout\n"
 
 
 def make_tones(channels: int = 1, seconds: float = 1.0) -> np.ndarray:
-    """(channels, n) float64 chords, nowhere zero for long."""
+    """Make float64 chords, (channels, n), nowhere zero for long."""
     time = np.arange(int(seconds * RATE)) / RATE
     chords = [
         0.3 * np.sin(2 * np.pi * (220 + 30 * c) * time) + 0.2 * np.sin(2 * np.pi * 331 * time + 1)
@@ -280,7 +280,9 @@ def test_a_short_file_is_decoded_once_and_a_long_one_twice(tmp_path: Path, monke
 def test_a_dry_run_writes_the_label_track_alone(tmp_path: Path) -> None:
     (tmp_path / "a.flac").write_bytes(make_damaged(2, "FLAC"))
     config = RestoreConfig(input=str(tmp_path), output=str(tmp_path / "out"), dry_run=True)
-    row = Looker(config, "").look(SourceFile(uri=str(tmp_path / "a.flac"), name="a.flac", size=9, fingerprint="f"))
+    row = DryRunner(config, "").examine(
+        SourceFile(uri=str(tmp_path / "a.flac"), name="a.flac", size=9, fingerprint="f")
+    )
     assert (row.status, row.gaps, row.output) == ("restored", 1, "")
     (written,) = (file for file in (tmp_path / "out").rglob("*") if file.is_file())
     assert written.name == "a.flac.txt"

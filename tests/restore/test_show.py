@@ -7,7 +7,7 @@ import pytest
 from inpaint_ray.audio.decode import read_recording
 from inpaint_ray.errors import UsageError
 from inpaint_ray.restore.config import RestoreConfig
-from inpaint_ray.restore.gap_table import SHOWN_SCHEMA
+from inpaint_ray.restore.gap_table import TABLE_SCHEMA
 from inpaint_ray.restore.show import ShowConfig, riskiest, show, to_table
 from tests.support.restoring import RATE, restore_here, write_damaged
 
@@ -41,14 +41,14 @@ def test_the_least_certain_come_first_and_channels_together() -> None:
         row("b", 950, 1.0, method=""),
         row("b", 300, -1.0),
     ]
-    found = riskiest(pa.Table.from_pylist(rows, SHOWN_SCHEMA), 20)
+    found = riskiest(pa.Table.from_pylist(rows, TABLE_SCHEMA), 20)
     assert [(each["name"], each["start"], each["channels"]) for each in found] == [
         ("b", 300, [0]),
         ("a", 500, [0, 1]),
         ("a", 0, [0]),
         ("b", 100, [0]),
     ]
-    assert len(riskiest(pa.Table.from_pylist(rows, SHOWN_SCHEMA), 2)) == 2
+    assert len(riskiest(pa.Table.from_pylist(rows, TABLE_SCHEMA), 2)) == 2
 
 
 def test_the_table_is_aligned() -> None:

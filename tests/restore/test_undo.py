@@ -278,7 +278,7 @@ def test_what_is_not_as_the_restoration_left_it_is_said_and_not_undone(
     assert [path.name for path in (tmp_path / "undone").rglob("*.wav")] == []
     said = capsys.readouterr().out
     assert "a/b.wav: failed: its record has 0 of its 1 gaps" in said
-    assert "c.wav: failed: is not what the restoration wrote" in said and "0 files as they came" in said
+    assert "c.wav: failed: differs from what the restoration wrote" in said and "0 files as they came" in said
 
 
 def test_undo_reads_the_records_alone_and_not_the_table_of_gaps(tmp_path: Path, restored: Path) -> None:

@@ -2,7 +2,7 @@ import pyarrow as pa
 import pytest
 
 from inpaint_ray.errors import UsageError
-from inpaint_ray.restore.gap_table import SHOWN_SCHEMA
+from inpaint_ray.restore.gap_table import TABLE_SCHEMA
 from inpaint_ray.restore.where import parse_condition
 
 ROWS = [
@@ -10,7 +10,7 @@ ROWS = [
     {"name": "a.wav", "channel": 1, "start": 20, "kind": "zeros", "confidence": 1.0, "expected_snr_db": 12.0},
     {"name": "b's.wav", "channel": 0, "start": 30, "kind": "clipped", "confidence": 0.9, "expected_snr_db": None},
 ]
-TABLE = pa.Table.from_pylist(ROWS, SHOWN_SCHEMA)
+TABLE = pa.Table.from_pylist(ROWS, TABLE_SCHEMA)
 
 
 @pytest.mark.parametrize(

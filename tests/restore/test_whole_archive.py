@@ -24,7 +24,7 @@ LOST = ((1000, 1080), (2000, 2050), (3000, 3120), (3500, 3510))
 HALF = (0, 2)  # of LOST, taken back
 
 
-def write_archive(folder: Path) -> dict[str, Recording]:
+def write_files(folder: Path) -> dict[str, Recording]:
     """Write a file of each container and subtype, stereo where it can be, and return what they hold."""
     time = np.arange(4000) / RATE
     sound = np.array(
@@ -54,7 +54,7 @@ def write_archive(folder: Path) -> dict[str, Recording]:
 @pytest.fixture(scope="module")
 def restored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Recording], dict[str, ManifestRow]]:
     folder = tmp_path_factory.mktemp("whole")
-    sources = write_archive(folder / "in")
+    sources = write_files(folder / "in")
     marks = [f"{name},{start / RATE},{stop / RATE}" for name in sources for start, stop in LOST]
     (folder / "gaps.csv").write_text("name,start,end\n" + "\n".join(marks) + "\n")
     config = RestoreConfig(

@@ -56,7 +56,7 @@ rgw dns name = localhost
 
 
 class CephMissing(Exception):
-    """The packages cannot be had here; the text says why."""
+    """An error where the packages cannot be had here; the text says why."""
 
 
 def unpack(folder: Path) -> Path:
@@ -108,7 +108,7 @@ class Ceph:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What a client needs in its environment; nothing about checksums, which is the project's own affair."""
+        """Return the environment variables of a client; none about checksums, which the project sets itself."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,

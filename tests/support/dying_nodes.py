@@ -44,7 +44,7 @@ BUDGET = Budget(epochs=2, patches_per_epoch=80, validation_patches=5)
 
 @dataclass(frozen=True)
 class Job:
-    """What runs, and how much of it stands before nodes die."""
+    """A job, and the progress after which nodes die."""
 
     run: Callable[[Any], object]
     config: Any
@@ -84,7 +84,7 @@ def jobs(work: Path) -> dict[str, Job]:
                 architecture="Gap_UNet",
                 optimisation=SMALL,
                 budget=BUDGET,
-                workers=Workers(num_workers=2, min_workers=1, cpus_per_worker=CPUS),  # then one, for lack of room
+                workers=Workers(num_workers=2, min_workers=1, cpus_per_worker=CPUS),  # then one, for lack of capacity
             ),
             f"*/{SAVED}",
             1,
@@ -107,7 +107,7 @@ def jobs(work: Path) -> dict[str, Job]:
 
 
 def busy_nodes() -> set[str]:
-    """Those that have given CPUs away."""
+    """List the nodes that have given CPUs away."""
     free = available_resources_per_node()
     return {
         node["NodeID"]

@@ -13,7 +13,7 @@ OF_THIS_HOP = {"connection", "transfer-encoding", "keep-alive"}
 
 
 class FaultyProxy:
-    """Listens on loopback and passes requests on to an endpoint; `fate(number)` decides what becomes of each."""
+    """A proxy on loopback that passes requests on to an endpoint; `fate(number)` decides the fate of each."""
 
     def __init__(self, endpoint: str, fate: Callable[[int], Fate]) -> None:
         target = urlsplit(endpoint).netloc

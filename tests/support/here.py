@@ -27,7 +27,7 @@ def here() -> Iterator[None]:
     with (
         patch("inpaint_ray.ledger.ledger.spread", spread),
         patch("inpaint_ray.ledger.ledger.spread_tables", spread_tables),
-        patch("inpaint_ray.restore.look.spread", spread),
+        patch("inpaint_ray.restore.dry_run.spread", spread),
         patch("inpaint_ray.restore.report.spread", spread),
         patch("inpaint_ray.evaluate.audio.run.spread", spread),
         patch("inpaint_ray.prepare.run.spread", spread),

@@ -12,11 +12,11 @@ from tests.support.here import here
 
 
 class Killed(BaseException):
-    """Ends a run as a power failure does: nothing in it catches this."""
+    """An end of a run as by a power failure: nothing in it catches this."""
 
 
 class Disk:
-    """Counts the files that appear or go below a folder, and dies instead of one such change and all that follow it.
+    """A disk that counts files that appear or go below a folder, and fails at one such change and all that follow.
 
     What was begun by then stays: no clean-up of the dying run reaches a dead disk.
     """

@@ -25,7 +25,7 @@ def forget_clients() -> None:
 
 @contextmanager
 def serve_bucket(name: str) -> Iterator[str]:
-    """Give the URI of an empty bucket, to which the standard variables point within the block."""
+    """Give the URI of an empty bucket, to which the standard variables point within the context."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()

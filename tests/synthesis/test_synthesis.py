@@ -1,4 +1,4 @@
-"""The synthetic archive: FMA's layout, kinds of sound that differ, and damage whose truth is known."""
+"""The synthetic collection: FMA's layout, kinds of sound that differ, and damage whose truth is known."""
 
 from collections import Counter
 from pathlib import Path
@@ -13,7 +13,7 @@ from inpaint_ray.audio.interpolation import interpolate_frames
 from inpaint_ray.audio.stft import spectrogram
 from inpaint_ray.errors import UsageError
 from inpaint_ray.fma.tracks import list_fma
-from inpaint_ray.synthesis.archive import write_archive
+from inpaint_ray.synthesis.collection import write_collection
 from inpaint_ray.synthesis.damaged import write_damaged_copy
 from inpaint_ray.synthesis.genres import synthesise
 
@@ -22,44 +22,46 @@ def _bytes(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def test_every_genre_is_in_every_split_and_every_listed_file_is_there(archive: Path) -> None:
-    listing = list_fma(str(archive / "fma_music"), str(archive / "fma_metadata" / "tracks.csv"), protocol="official")
+def test_every_genre_is_in_every_split_and_every_listed_file_is_there(collection: Path) -> None:
+    listing = list_fma(
+        str(collection / "fma_music"), str(collection / "fma_metadata" / "tracks.csv"), protocol="official"
+    )
     counts = Counter((track.split, track.genre) for track in listing.tracks)
     assert len(counts) == 15 and set(counts.values()) == {1}
     assert (listing.absent, listing.unlisted) == ([], [])
 
 
-def test_files_lie_where_fma_has_them(archive: Path) -> None:
-    for path in (archive / "fma_music").rglob("*.mp3"):
+def test_files_lie_where_fma_has_them(collection: Path) -> None:
+    for path in (collection / "fma_music").rglob("*.mp3"):
         assert len(path.stem) == 6 and path.parent.name == path.stem[:3]
 
 
-def test_rates_and_channels_differ_as_in_real_life(archive: Path) -> None:
-    recordings = [read_recording(path.read_bytes()) for path in (archive / "fma_music").rglob("*.mp3")]
+def test_rates_and_channels_differ_as_in_real_life(collection: Path) -> None:
+    recordings = [read_recording(path.read_bytes()) for path in (collection / "fma_music").rglob("*.mp3")]
     assert {recording.sample_rate for recording in recordings} == {22_050, 44_100, 48_000}
     assert {len(recording.samples) for recording in recordings} == {1, 2}
     peaks = [np.abs(recording.samples).max() for recording in recordings]
     assert 0.1 < min(peaks) and max(peaks) < 0.99
 
 
-def test_the_same_seed_makes_the_same_archive(archive: Path, tmp_path: Path) -> None:
-    write_archive(tmp_path, num_tracks=15, duration_s=3.0)
-    assert _bytes(tmp_path) == _bytes(archive)
+def test_the_same_seed_makes_the_same_archive(collection: Path, tmp_path: Path) -> None:
+    write_collection(tmp_path, num_tracks=15, duration_s=3.0)
+    assert _bytes(tmp_path) == _bytes(collection)
 
 
-def test_a_complete_archive_is_left_as_it_is(archive: Path) -> None:
-    before = {path: path.stat().st_mtime_ns for path in archive.rglob("*")}
-    write_archive(archive, num_tracks=15, duration_s=3.0)
-    assert {path: path.stat().st_mtime_ns for path in archive.rglob("*")} == before
+def test_a_complete_archive_is_left_as_it_is(collection: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in collection.rglob("*")}
+    write_collection(collection, num_tracks=15, duration_s=3.0)
+    assert {path: path.stat().st_mtime_ns for path in collection.rglob("*")} == before
 
 
 def test_too_few_tracks_for_every_split_are_refused(tmp_path: Path) -> None:
     with pytest.raises((UsageError, ValueError), match="15"):
-        write_archive(tmp_path, num_tracks=14)
+        write_collection(tmp_path, num_tracks=14)
 
 
 def _gain_of_interpolation(genre: str) -> float:
-    """How many dB interpolation is nearer than silence where every other group of four frames is lost."""
+    """Return the gain in dB of interpolation over silence where every other group of four frames is lost."""
     random = np.random.default_rng(0)
     samples = synthesise(genre, duration_s=3.0, sample_rate=16_000, num_channels=1, random=random)[0]
     magnitudes = spectrogram(torch.from_numpy(samples).float(), Grid()).unsqueeze(0)
@@ -76,8 +78,8 @@ def test_kinds_differ_and_none_is_solved_by_interpolation() -> None:
     assert all(0 < gain < 25 for gain in gains.values()), gains
 
 
-def test_a_damaged_copy_differs_from_the_clean_one_in_gaps_alone(archive: Path, tmp_path: Path) -> None:
-    write_damaged_copy(archive, tmp_path)
+def test_a_damaged_copy_differs_from_the_clean_one_in_gaps_alone(collection: Path, tmp_path: Path) -> None:
+    write_damaged_copy(collection, tmp_path)
     names = sorted(str(path.relative_to(tmp_path / "clean")) for path in (tmp_path / "clean").rglob("*.*"))
     assert len(names) == 5 and {Path(name).suffix for name in names} == {".wav", ".flac"}
     for name in names:

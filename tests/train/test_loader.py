@@ -1,4 +1,4 @@
-"""The feed: the patches and masks of every step, for any number of workers, from any step and any source."""
+"""The data loader: patches and masks of every step, for any number of workers, from any step and any source."""
 
 import hashlib
 from dataclasses import replace
@@ -18,7 +18,7 @@ from inpaint_ray.errors import JobFailedError
 from inpaint_ray.train import loader, sources
 from inpaint_ray.train.loader import BatchMaker, Prefetch, Step, training_steps, validation_steps
 from inpaint_ray.train.order import Order, count_lanes
-from inpaint_ray.train.sources import DeviceSource, HostSource, Source, windows_of
+from inpaint_ray.train.sources import DeviceSource, HostSource, Source, read_requests
 
 CPU = torch.device("cpu")
 EPOCHS = 2
@@ -44,7 +44,7 @@ def _source(dataset: Dataset, kind: str, folder: Path) -> Source:
 def _steps(
     dataset: Dataset, source: Source, maker: BatchMaker, workers: int = 1, first_step: int = 0
 ) -> list[list[list[Step]]]:
-    """By epoch, step and worker."""
+    """Load batches by epoch, step and worker."""
     order = _order(dataset)
     starts = [(epoch, first_step if epoch == 0 else 0) for epoch in range(EPOCHS)]
     by_worker = []
@@ -56,7 +56,7 @@ def _steps(
 
 
 def _digest(batches: list[Batch]) -> str:
-    """Of the patches and masks of a step, in the order of their identity."""
+    """Digest the patches and masks of a step, in the order of their identity."""
     rows = []
     for batch in batches:
         for number in range(len(batch)):
@@ -71,7 +71,7 @@ def _digests(steps: list[list[list[Step]]]) -> list[list[str]]:
 
 
 def _plainly(dataset: Dataset, maker: BatchMaker) -> list[list[str]]:
-    """The same, read and damaged patch by patch with numpy's own generator: no cache, no thread."""
+    """Return the same digests, read and damaged patch by patch with numpy's own generator: no cache, no thread."""
     from inpaint_ray.audio.damage import draw_lost_frames
 
     order = _order(dataset)
@@ -80,9 +80,9 @@ def _plainly(dataset: Dataset, maker: BatchMaker) -> list[list[str]]:
         lanes = []
         for lane in range(order.num_lanes):
             patches = []
-            for window in order.windows(lane, epoch):
-                rows = read_row_group(window.piece.uri, window.piece.row_group)
-                for row in window.order:
+            for request in order.requests(lane, epoch):
+                rows = read_row_group(request.span.uri, request.span.row_group)
+                for row in request.order:
                     who = int(rows.track_id[row]), int(rows.patch[row])
                     lost = torch.from_numpy(draw_lost_frames(maker.seed, *who, epoch, damage=maker.damage))
                     target = normalise(torch.from_numpy(rows.magnitudes[row].astype(np.float32)), dataset.scale)
@@ -146,8 +146,8 @@ def test_validation_has_each_patch_once_with_its_genre_whatever_the_size_of_batc
     shards = shard_rows(prepared, "validation")
     seen = []
     for at_once in (1, 3, 1_000):
-        windows = (window for uri, rows in shards.items() for window in windows_of(uri, rows))
-        steps = validation_steps(HostSource(shards, None, CPU), _maker(prepared, "frames"), windows, at_once)
+        requests = (request for uri, rows in shards.items() for request in read_requests(uri, rows))
+        steps = validation_steps(HostSource(shards, None, CPU), _maker(prepared, "frames"), requests, at_once)
         *batches, end = [step and step.batch for step in steps]
         assert end is None and all(len(batch) == at_once for batch in batches[:-1])
         assert sum(len(batch.genre) for batch in batches) == prepared.num_patches("validation")

@@ -26,9 +26,9 @@ def _taken(order: Order, epoch: int, first_step: int = 0) -> list[list[tuple[str
     lanes = []
     for lane in range(order.num_lanes):
         rows = [
-            (window.piece.uri, 128 * window.piece.row_group + int(row))
-            for window in order.windows(lane, epoch, first_step)
-            for row in window.order
+            (request.span.uri, 128 * request.span.row_group + int(row))
+            for request in order.requests(lane, epoch, first_step)
+            for row in request.order
         ]
         steps = []
         for size in _step_sizes(order, lane)[first_step:]:
@@ -92,7 +92,7 @@ def test_lanes_divide_the_batch_and_are_enough_for_the_workers(batch_size: int, 
 
 def test_what_is_skipped_is_not_read() -> None:
     order = _order(8)
-    assert len(list(order.windows(0, 0, first_step=order.num_steps - 1))) == 1
+    assert len(list(order.requests(0, 0, first_step=order.num_steps - 1))) == 1
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 58, 486])
@@ -110,8 +110,8 @@ def test_a_lane_costs_what_it_reads_and_two_numbers_a_row_group() -> None:
     order = Order(shards, 0, 100, 100, 4_640_000)
     tracemalloc.start()
     try:
-        windows = list(order.windows(7, 0, first_step=46_000))
-        assert sum(len(window.order) for window in windows) == order.lane_length(7) - 46_000 == 400
+        requests = list(order.requests(7, 0, first_step=46_000))
+        assert sum(len(request.order) for request in requests) == order.lane_length(7) - 46_000 == 400
         assert order.step_size(7, order.num_steps - 1) == 1
         assert order.patches_before(order.num_steps) == 4_640_000
         assert tracemalloc.get_traced_memory()[1] < 2e6
@@ -152,10 +152,10 @@ def test_the_order_is_that_of_the_first_version(
 ) -> None:
     """So that runs go on as they began, and published figures can be had again."""
     order = Order(shards, 3, batch_size, count_lanes(batch_size, num_workers, sum(shards.values())), patches)
-    told = hashlib.sha256()
+    digester = hashlib.sha256()
     for epoch in (0, 2):
         for lane in range(order.num_lanes):
-            told.update(repr(_step_sizes(order, lane)).encode())
-            for window in order.windows(lane, epoch):
-                told.update(f"{window.piece.uri} {window.piece.row_group} {window.order.tolist()}".encode())
-    assert told.hexdigest()[:16] == digest
+            digester.update(repr(_step_sizes(order, lane)).encode())
+            for request in order.requests(lane, epoch):
+                digester.update(f"{request.span.uri} {request.span.row_group} {request.order.tolist()}".encode())
+    assert digester.hexdigest()[:16] == digest

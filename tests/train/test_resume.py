@@ -1,4 +1,4 @@
-"""Which runs are taken up again under their name, and which are refused; without Ray, on runs that are complete."""
+"""Resuming of runs under their name, and refusals; without Ray, on runs that are complete."""
 
 import json
 import math

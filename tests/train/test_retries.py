@@ -1,4 +1,4 @@
-"""When a training is tried again, and when not."""
+"""Retries of trainings that fail, and failures that end them."""
 
 from collections.abc import Callable
 
@@ -13,8 +13,8 @@ from inpaint_ray.train import retries, worker
 from inpaint_ray.train.config import TrainConfig
 from inpaint_ray.train.retries import Place, fit_again
 
-OF_A_TASK = """ray::MapBatches(read_window)() (pid=5212)
-  File "feed.py", line 119, in read_window
+OF_A_TASK = """ray::MapBatches(read_span)() (pid=5212)
+  File "loader.py", line 119, in read_span
 FileNotFoundError: a.parquet
 
 The above exception was the direct cause of the following exception:
@@ -37,13 +37,13 @@ class Run:
                 place.reach((0, step))
             raise self.error
 
-    def await_room(self) -> None:
+    def await_capacity(self) -> None:
         self.waited += 1
 
 
 @pytest.fixture(autouse=True)
 def places(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Places in this process, not as actors of Ray."""
+    """Keep places in this process, not as actors of Ray."""
     monkeypatch.setattr(retries, "_make_place", Place)
     monkeypatch.setattr(retries, "_read", Place.reached)
 
@@ -53,7 +53,7 @@ def _of_workers(*failures: Exception) -> WorkerGroupError:
 
 
 def _fit(run: Run) -> None:
-    fit_again(run.fit, run.await_room, "training UNet")  # type: ignore[arg-type]
+    fit_again(run.fit, run.await_capacity, "training UNet")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -74,18 +74,18 @@ def test_the_third_failure_at_the_same_place_ends_a_run_with_its_reason(
     error: Exception, reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = Run(error, failures=100, steps=lambda tried: 1000)
-    said = f"^training UNet failed 3 times in epoch 1 after step 1000, at last by {reason}"
+    said = f"^training UNet failed 3 times in epoch 1 after step 1000; the last error: {reason}"
     with pytest.raises(JobFailedError, match=said):
         _fit(run)
     assert run.tried == run.waited == 3
-    assert capsys.readouterr().out.count("it goes on from where it was saved last\n") == 2
+    assert capsys.readouterr().out.count("it resumes from the last checkpoint\n") == 2
 
 
 def test_three_starts_that_fail_end_a_run() -> None:
     run = Run(ControllerError(WorkerGroupStartupTimeoutError(2)), failures=100, steps=lambda tried: None)
-    with pytest.raises(JobFailedError, match="^training UNet failed 3 times while it was started, at last by "):
+    with pytest.raises(JobFailedError, match="^training UNet failed 3 times while it was started; the last error: "):
         _fit(run)
-    assert run.tried == run.waited == 3  # it waited for room before each
+    assert run.tried == run.waited == 3  # it waited for capacity before each
 
 
 def test_a_run_that_gets_on_outlives_any_number_of_failures() -> None:
@@ -96,7 +96,9 @@ def test_a_run_that_gets_on_outlives_any_number_of_failures() -> None:
 
 def test_a_run_that_fails_here_and_there_and_gets_no_further_ends() -> None:
     run = Run(_of_workers(RayActorError()), failures=100, steps=lambda tried: 900 + 20 * (-tried % 3))
-    with pytest.raises(JobFailedError, match="^training UNet failed 10 times and got no further, at last by RayActor"):
+    with pytest.raises(
+        JobFailedError, match="^training UNet failed 10 times without getting further; the last error: RayActor"
+    ):
         _fit(run)
     assert run.tried == 11
 
@@ -112,11 +114,11 @@ def test_what_would_fail_again_is_not_tried_again(error: Exception) -> None:
 def test_a_cluster_that_has_no_room_any_more_ends_the_waiting() -> None:
     run = Run(_of_workers(RayActorError()), failures=100, steps=lambda tried: 100 * tried)
 
-    def await_room() -> None:
+    def await_capacity() -> None:
         if run.tried:
             raise UsageError("2 workers need 2 CPUs (the cluster has 1 CPUs)")
 
-    run.await_room = await_room  # type: ignore[method-assign]
+    run.await_capacity = await_capacity  # type: ignore[method-assign]
     with pytest.raises(UsageError, match="the cluster has 1 CPUs"):
         _fit(run)
     assert run.tried == 1

@@ -119,7 +119,7 @@ def _train(rank: int) -> dict[str, tuple[Tensor, Tensor]]:
 
 
 def _run_short_of_memory(rank: int) -> str:
-    """What the first rank says, that has six patches; the other waits for it until its connection ends."""
+    """Return the error of the first rank, which has six patches; the other waits for it until its connection ends."""
     learner = _learner(1, model=Hungry().double(), distribute=DistributedDataParallel)
     learner.train_mode()
     batch = _cut(_batches(0)[2], slice(6 if rank == 0 else 2))
@@ -139,7 +139,7 @@ def _rank(rank: int, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> Ranks:
-    """What each rank had after its steps, and said of its memory, from two processes that met over a file."""
+    """Return each rank's weights after its steps and its error of memory, from two processes joined by a file."""
     folder = tmp_path_factory.mktemp("ranks")
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=_rank, args=(rank, folder)) for rank in range(2)]

@@ -18,7 +18,7 @@ GENRES = ["Folk", "Jazz", "Rock"]
 
 
 class FailsOnLoud(nn.Module):
-    """Half the input's magnitudes, and what is not finite where a bin is above 0.5."""
+    """A network that halves magnitudes, and is not finite where a bin is above 0.5."""
 
     def __init__(self, output: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a search asks for: which trials, with which settings and budgets."""
+"""Settings of searches: trials, their settings and budgets."""
 
 from pathlib import Path
 

@@ -35,7 +35,7 @@ def config_of(prepared: Dataset, folder: Path, **changes: object) -> TuneConfig:
 @pytest.mark.ray
 @pytest.mark.faults
 def test_a_search_that_is_killed_goes_on_and_then_is_done(prepared: Dataset, tmp_path: Path) -> None:
-    """With three kills, beside a search that is left alone: python -m benchmarks.tune --kills 3."""
+    """A search with three kills, beside one that is left alone: python -m benchmarks.tune --kills 3."""
     config = config_of(prepared, tmp_path, architectures=("Gap_UNet", "UNet_Sun"))
     command = [sys.executable, "-m", "benchmarks.tune", "--search", json.dumps(asdict(config))]
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}

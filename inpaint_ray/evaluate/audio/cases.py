@@ -1,4 +1,4 @@
-"""A clean recording -> what is left of it: the two tasks on audio, which no number ever mixes.
+"""Damage of clean recordings for the two tasks on audio, whose scores are never mixed.
 
 Shapes: n = samples, T = frames.
 """
@@ -25,7 +25,7 @@ SHORTEST_S = 0.5
 
 @dataclass(frozen=True)
 class Excerpt:
-    """The stretch of a recording that is damaged, in mono."""
+    """The stretch of a recording that an evaluation damages, in mono."""
 
     name: str
     samples: NDArray[np.float64]  # (n,)
@@ -38,16 +38,16 @@ class Excerpt:
 
 @dataclass(frozen=True)
 class Case:
-    """An excerpt that was damaged in one way."""
+    """An excerpt damaged in one way."""
 
-    damaged: NDArray[np.float64]  # (n,) as it would be heard
+    damaged: NDArray[np.float64]  # (n,) with lost samples zero
     known: NDArray[np.float64]  # (n,) what a method is given: zero where samples are lost
     lost: NDArray[np.bool_]  # (n,) to be filled
     touched: NDArray[np.bool_]  # (n,) that the damage changed: where the score is taken
 
 
 def read_excerpt(name: str, data: bytes, seconds: float) -> Excerpt:
-    """The middle of a recording, at its own rate.
+    """Read the middle of a recording, at its own rate.
 
     Raises:
         AudioDecodeError: the bytes are not audio, or too short to lose anything.
@@ -62,7 +62,7 @@ def read_excerpt(name: str, data: bytes, seconds: float) -> Excerpt:
 
 
 def cut(excerpt: Excerpt, task: Task, damage: Damage, *, seed: int) -> Case:
-    """The excerpt without what the damage took; the same for the same name, seed and samples."""
+    """Damage an excerpt; the same name, seed and samples give the same damage."""
     identity = int.from_bytes(hashlib.sha256(excerpt.name.encode()).digest()[:8], "big") >> 1
     num_samples, sample_rate = len(excerpt.samples), excerpt.sample_rate
     if task == "samples":
@@ -101,7 +101,7 @@ def _resynthesise(signal: Tensor, grid: Grid, missing: Tensor) -> Tensor:
 
 
 def _draw_columns(grid: Grid, num_samples: int, damage: Damage, seed: int, identity: int) -> NDArray[np.bool_]:
-    """Lost frames, (T,): the reference's share of every 128, or those that begin in a lost stretch."""
+    """Draw lost frames, (T,): the reference's share of every 128, or those that begin in a lost stretch."""
     num_frames = grid.num_frames(num_samples)
     if damage.kind != "frames":
         lost = draw_lost_samples(num_samples, grid.sample_rate, seed, identity, damage=damage)

@@ -19,7 +19,7 @@ WHITE_NOISE = 1e-9  # share of the power that keeps the equations of a pure tone
 
 
 def fill_textbook(known: NDArray[np.float64], lost: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The signal with its gaps filled, one after the other; (n,)."""
+    """Fill the gaps of a signal, one after the other: (n,)."""
     filled = np.where(lost, 0.0, known)
     for start, stop in zip(*find_runs(lost), strict=True):
         first, last = max(start - CONTEXT, 0), min(stop + CONTEXT, len(filled))
@@ -28,7 +28,7 @@ def fill_textbook(known: NDArray[np.float64], lost: NDArray[np.bool_]) -> NDArra
 
 
 def _solve(window: NDArray[np.float64], start: int, stop: int) -> NDArray[np.float64]:
-    """The samples of one gap, (m,), from a window, (w,), in which they are zero."""
+    """Solve for the samples of one gap, (m,), from a window, (w,), in which they are zero."""
     window = window.copy()
     order = min(ORDER, 3 * (stop - start) + 2, len(window) // 3)
     known = np.concatenate([window[:start], window[stop:]])
@@ -47,7 +47,7 @@ def _solve(window: NDArray[np.float64], start: int, stop: int) -> NDArray[np.flo
 
 
 def _estimate(window: NDArray[np.float64], order: int) -> NDArray[np.float64]:
-    """Coefficients 1, a_1, ..., a_p by the autocorrelation method: (p + 1,)."""
+    """Estimate coefficients 1, a_1, ..., a_p by the autocorrelation method: (p + 1,)."""
     correlation = np.array([window[: len(window) - lag] @ window[lag:] for lag in range(order + 1)])
     correlation /= correlation[0]
     correlation[0] += WHITE_NOISE

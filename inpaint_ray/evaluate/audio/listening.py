@@ -1,4 +1,4 @@
-"""What the results page plays: the worst, the median and the best example of each folder, by every method."""
+"""Examples to play on the results page: the worst, the median and the best of each folder, by every method."""
 
 import json
 from collections import defaultdict
@@ -44,12 +44,12 @@ class Example:
 def choose_examples(scores: Sequence[AudioScore], method: str, labels: Sequence[str]) -> list[Example]:
     """Choose the worst, the median and the best case of each folder by a method's SNR in the gap.
 
-    A case in which any method failed cannot be heard by all of them, and is left out.
+    A case in which any method failed is left out.
 
     Args:
         scores: of one task.
         method: whose scores rank the cases.
-        labels: what is to be heard of each, methods included.
+        labels: of the sounds of each example, methods included.
     """
     failed = {(score.name, score.damage) for score in scores if score.error}
     folders: dict[str, list[AudioScore]] = defaultdict(list)
@@ -89,16 +89,16 @@ class ExampleMaker:
         self.model = load_model(config)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Make an example, as JSON, from the URI of its file; gives its number when sounds and picture are written."""
+        """Make an example, as JSON, from the URI of its file; returns its number once all is written."""
         example = Example(**json.loads(row["example"]))
         excerpt = read_excerpt(example.name, storage.read_bytes(row["uri"]), self.config.seconds)
         case = cut(excerpt, example.task, Damage.parse(example.damage), seed=self.config.seed)  # type: ignore[arg-type]
         part = _around_longest(case, excerpt)
-        heard = {}
+        sounds = {}
         for label, name in example.sounds:
-            heard[label] = self._restore(label, excerpt, case)[None, part]
-            storage.write_bytes(storage.join(self.config.output, name), to_flac(heard[label], excerpt.sample_rate))
-        drawn = draw_spectrograms(heard, case.lost[part], excerpt.sample_rate, reference="clean")
+            sounds[label] = self._restore(label, excerpt, case)[None, part]
+            storage.write_bytes(storage.join(self.config.output, name), to_flac(sounds[label], excerpt.sample_rate))
+        drawn = draw_spectrograms(sounds, case.lost[part], excerpt.sample_rate, reference="clean")
         storage.write_bytes(storage.join(self.config.output, example.picture), drawn)
         return {"number": example.number}
 

@@ -25,7 +25,7 @@ def restore(
     lost: NDArray[np.bool_],
     model: RestoreMagnitudes | None,
 ) -> NDArray[np.float64]:
-    """The signal with its gaps filled by a method.
+    """Fill the gaps of a signal by a method.
 
     Args:
         method: which.

@@ -1,4 +1,4 @@
-"""What an evaluation on audio leaves: results.json, results.md, results.html, scores.parquet and sounds to play."""
+"""Results of an evaluation on audio: results.json, results.md, results.html, scores.parquet and sounds to play."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,9 +15,9 @@ from inpaint_ray.evaluate.audio.table import (
     CaseTable,
     FolderRow,
     as_record,
+    format_scores,
     format_speed,
     gap_ms,
-    show_scores,
     tabulate_cases,
     tabulate_folders,
     to_markdown,
@@ -36,7 +36,7 @@ MOST_FAILED = 100  # on the page; scores.parquet has all
 
 @dataclass(frozen=True)
 class TaskResults:
-    """All of one task."""
+    """All results of one task."""
 
     task: str
     cases: list[CaseTable]
@@ -44,12 +44,12 @@ class TaskResults:
 
     @property
     def gaps(self) -> list[CaseTable]:
-        """The cases whose gaps have one length, the shortest first."""
+        """Return the cases whose gaps have one length, the shortest first."""
         return sorted((c for c in self.cases if gap_ms(c.damage) is not None), key=lambda c: gap_ms(c.damage) or 0.0)
 
 
 def gather(scores: Sequence[AudioScore]) -> list[TaskResults]:
-    """The tables of each task."""
+    """Tabulate the scores of each task."""
     cases, folders = tabulate_cases(scores), tabulate_folders(scores)
     return [
         TaskResults(task, [c for c in cases if c.task == task], [f for f in folders if f.task == task])
@@ -95,7 +95,7 @@ def write_audio_report(
         examples=examples,
         format_p=format_p,
         format_speed=format_speed,
-        show_scores=show_scores,
+        format_scores=format_scores,
         fewest_files=FEWEST_TRACKS,
     )
 
@@ -107,7 +107,7 @@ def _to_record(
     examples: Sequence[Example],
     architecture: str,
 ) -> dict[str, Any]:
-    """What results.json holds, its format apart.
+    """Return the content of results.json, without its format.
 
     `tasks`: samples, columns -> `cases`, one for each damage, and `folders`. A case has `methods`, whose `scores` are
     means over files with the low and high end of the 95 % interval (null for one that `failed` on some files), and
@@ -148,7 +148,7 @@ def _to_text(config: EvaluateConfig, tasks: list[TaskResults], failed: list[Audi
 
 
 def _draw_gaps(task: TaskResults) -> str:
-    """SNR and log-spectral distance against gap length; "" where there are not two lengths."""
+    """Draw SNR and log-spectral distance against gap length; "" where there are fewer than two lengths."""
     if len(task.gaps) < 2:
         return ""
     values = {

@@ -24,7 +24,7 @@ from inpaint_ray.storage import StoredFile
 from inpaint_ray.terminal import say
 
 
-def evaluate_archive(config: EvaluateConfig) -> list[TaskResults]:
+def evaluate_audio(config: EvaluateConfig) -> list[TaskResults]:
     """Cut gaps into clean audio, fill them by every method, and score.
 
     The tables are written before the sounds, and then again with them: an evaluation that is cut short leaves no sounds

@@ -31,12 +31,12 @@ from inpaint_ray.metrics import count
 
 HIGHEST_SNR = 100.0  # dB; above, a signal counts as recovered exactly, and a mean is not made of rounding errors
 MIN_POWER = 1e-8  # -80 dB: what is lost in silence has no ratio
-DAMAGED = "damaged"  # the row of the file as it would be heard without any method
+DAMAGED = "damaged"  # the row of the damaged file, without any method
 
 
 @dataclass(frozen=True, kw_only=True)
 class AudioScore:
-    """One method on one file, damaged in one way; or, with an error, why there is none.
+    """The scores of one method on one file, damaged in one way; or the error for which there are none.
 
     With an error and a method, it is the method that failed; without a method, the file or the case.
     """
@@ -59,7 +59,7 @@ class AudioScore:
 
     @property
     def folder(self) -> str:
-        """What stands for a genre: the first folder of the name."""
+        """Return the first folder of the name, which stands for a genre."""
         return self.name.split("/")[0] if "/" in self.name else "."
 
 
@@ -109,7 +109,7 @@ def load_model(config: EvaluateConfig) -> RestoreMagnitudes | None:
 
 
 def cases_of(config: EvaluateConfig) -> Iterator[tuple[Task, str]]:
-    """Every task with every damage that it knows."""
+    """Return every task with every kind of damage that it knows."""
     for task in config.tasks:
         for damage in config.damage:
             if not (task == "samples" and damage == "frames"):
@@ -119,7 +119,7 @@ def cases_of(config: EvaluateConfig) -> Iterator[tuple[Task, str]]:
 def score_excerpt(
     excerpt: Excerpt, config: EvaluateConfig, model: RestoreMagnitudes | None, visqol: Visqol | None = None
 ) -> Iterator[AudioScore]:
-    """The scores of every task, damage and method on an excerpt.
+    """Score every task, damage and method on an excerpt.
 
     Args:
         excerpt: clean.
@@ -164,7 +164,7 @@ def _score_case(
 
 
 class _Judge:
-    """What restorations of one case are compared with."""
+    """The reference that restorations of one case are scored against."""
 
     def __init__(self, excerpt: Excerpt, case: Case) -> None:
         self.grid = Grid(excerpt.sample_rate)
@@ -174,7 +174,7 @@ class _Judge:
         self.spectrum = self._spectrum(self.clean)
 
     def score(self, restored: NDArray[np.float64], visqol: Visqol | None) -> dict[str, Any]:
-        """The scores of `AudioScore` by name."""
+        """Compute the scores of `AudioScore` by name."""
         signal = torch.from_numpy(restored)
         spectrum = self._spectrum(signal)
         scores: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Scores of files -> a table for each task and damage, with intervals over files; tasks are never averaged."""
+"""Tables of scores for each task and damage, with intervals over files; tasks are never averaged."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -60,7 +60,7 @@ class CaseTable:
 
 @dataclass(frozen=True)
 class FolderRow:
-    """SNR in the gap over all damages of one task, in one folder."""
+    """The SNR in gaps over all kinds of damage of one task, in one folder."""
 
     task: str
     folder: str
@@ -88,7 +88,7 @@ def tabulate_cases(scores: Sequence[AudioScore]) -> list[CaseTable]:
 
 
 def tabulate_folders(scores: Sequence[AudioScore]) -> list[FolderRow]:
-    """SNR in the gap for each task and folder, a file counting once for each damage."""
+    """Tabulate the SNR in gaps for each task and folder; a file counts once for each kind of damage."""
     groups: dict[tuple[str, str], list[AudioScore]] = defaultdict(list)
     for score in scores:
         if score.method:
@@ -105,20 +105,20 @@ def tabulate_folders(scores: Sequence[AudioScore]) -> list[FolderRow]:
 
 
 def to_markdown(table: CaseTable) -> str:
-    """Every score of every method."""
+    """Format every score of every method."""
     taken = list(table.methods[0].scores)
     header = ["method", *(TITLES[name] for name in taken), "x real time"]
-    lines = [[row.method, *show_scores(row), format_speed(row.speed)] for row in table.methods]
+    lines = [[row.method, *format_scores(row), format_speed(row.speed)] for row in table.methods]
     return markdown_table(header, lines)
 
 
-def show_scores(row: MethodRow) -> list[str]:
-    """The scores of a method for people, or that it failed."""
+def format_scores(row: MethodRow) -> list[str]:
+    """Format the scores of a method, or that it failed."""
     return [f"failed on {row.failed}" if row.failed else str(interval) for interval in row.scores.values()]
 
 
 def verdicts_to_markdown(tables: Sequence[CaseTable]) -> str:
-    """Format the verdicts on all methods against the best baseline, for people."""
+    """Format the verdicts on all methods against the best baseline."""
     header = ["damage", "method", "score", "best baseline", "difference", "p (Wilcoxon)", "beats it"]
     lines = [
         [
@@ -137,12 +137,12 @@ def verdicts_to_markdown(tables: Sequence[CaseTable]) -> str:
 
 
 def format_speed(speed: float) -> str:
-    """For people: "3.2", or "-" where no time was taken."""
+    """Format a speed: "3.2", or "-" where no time was measured."""
     return f"{speed:.1f}" if np.isfinite(speed) and speed < 1000 else "> 1000" if speed >= 1000 else "-"
 
 
 def gap_ms(damage: str) -> float | None:
-    """The length of the gaps of a damage flag, where it has one and only gaps."""
+    """Return the length in ms of the gaps of a damage flag; None where it has no single one."""
     kind, _, length = damage.partition(":")
     return float(length) if kind == "gap" and length and "-" not in length else None
 
@@ -172,7 +172,7 @@ def _tabulate(task: str, damage: str, methods: list[str], whole: list[list[Audio
 
 
 def _judge(values: dict[str, NDArray[np.float64]]) -> list[Comparison]:
-    """Every method that is no baseline against the best one that is, by means over files, (N,) each."""
+    """Judge every method that is no baseline against the best baseline, by means over files, (N,) each."""
     baselines = [method for method in values if method in (*BASELINES, DAMAGED)]
     if not baselines:
         return []
@@ -185,12 +185,12 @@ def _judge(values: dict[str, NDArray[np.float64]]) -> list[Comparison]:
 
 
 def _value(score: AudioScore, name: str) -> float:
-    """A score by name; infinitely bad where the method failed."""
+    """Return a score by name; infinitely bad where the method failed."""
     return -_sign(name) * np.inf if score.error else float(getattr(score, name))
 
 
 def _sign(name: str) -> float:
-    """1 where more of a score is better, -1 where less is."""
+    """Return 1 where a higher score is better, -1 where a lower one is."""
     return -1.0 if name in LESS_IS_BETTER else 1.0
 
 
@@ -204,7 +204,7 @@ def _interval_by_file(scores: list[AudioScore], names: list[str]) -> Interval:
 
 
 def as_record(value: Any) -> Any:
-    """Rows as JSON values, nested ones too."""
+    """Convert rows to JSON values, nested ones too."""
     if isinstance(value, list | tuple):
         return [as_record(each) for each in value]
     if isinstance(value, dict):

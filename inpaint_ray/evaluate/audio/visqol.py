@@ -11,7 +11,7 @@ VISQOL_RATE = 48_000  # Hz, of its audio mode
 
 
 class Visqol:
-    """How alike two signals sound, as a predicted mean opinion from 1 to 5 (Chinen et al., 2020)."""
+    """A predictor of the mean opinion score of a signal beside its reference, from 1 to 5 (Chinen et al., 2020)."""
 
     def __init__(self) -> None:
         try:
@@ -22,7 +22,7 @@ class Visqol:
         self._api.create(mode="audio")
 
     def score(self, clean: NDArray[np.float64], restored: NDArray[np.float64], sample_rate: int) -> float:
-        """MOS-LQO of (n,) signals at a rate in Hz."""
+        """Predict the MOS-LQO of (n,) signals at a rate in Hz."""
         pair = torch.from_numpy(np.stack([clean, restored]))
         reference, degraded = torchaudio.functional.resample(pair, sample_rate, VISQOL_RATE).numpy()
         return float(self._api.measure_from_arrays(reference, degraded, sample_rate=VISQOL_RATE).moslqo)

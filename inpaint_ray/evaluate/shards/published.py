@@ -12,7 +12,7 @@ FMA_SOURCE = re.compile(r"fma_(small|medium|large|full)(\.zip)?/?$")  # the name
 
 @dataclass(frozen=True)
 class Published:
-    """What the reference reports of an architecture on one genre of FMA, beside what was measured here."""
+    """The reference's figures of an architecture on one genre of FMA, beside ours."""
 
     architecture: str
     genre: str
@@ -22,7 +22,7 @@ class Published:
 
 
 def published_figures(architecture: str, split: str) -> dict[str, Published]:
-    """Genre -> figures of an architecture; empty where nothing was published."""
+    """Return the published figures of an architecture by genre; empty where there are none."""
     figures = _read()
     genres = figures["architectures"].get(architecture, {}).get(split, {})
     damaged = figures["damaged"].get(split, {})
@@ -35,7 +35,7 @@ def published_figures(architecture: str, split: str) -> dict[str, Published]:
 
 
 def is_fma(source: str) -> bool:
-    """Whether audio came from one of FMA's own archives, going by the name of its folder."""
+    """Return True if audio came from one of FMA's own zips, judged by the name of its folder."""
     return FMA_SOURCE.search(source) is not None
 
 

@@ -1,4 +1,4 @@
-"""What an evaluation on shards leaves: results.json for programs, results.md and results.html for people."""
+"""Results of an evaluation on shards: results.json for programs, results.md and results.html for people."""
 
 import math
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ class Beside:
 
 @dataclass(frozen=True, kw_only=True)
 class ShardResults:
-    """All that was measured on shards, and on what."""
+    """All measurements on shards, and their settings."""
 
     dataset: Dataset
     split: str
@@ -64,7 +64,7 @@ class ShardResults:
         return is_fma(self.dataset.source)
 
     def verdicts(self) -> list[tuple[Answer, str]]:
-        """For each checkpoint, whether it beats the best baseline, and the sentence that says so."""
+        """Return, for each checkpoint, the verdict on it against the best baseline, and a sentence."""
         return [_verdict(name, self.total) for name in self.checkpoints]
 
 
@@ -77,7 +77,7 @@ def gather(
     checkpoints: dict[str, str],
     architectures: dict[str, str],
 ) -> ShardResults:
-    """Every table from the scores of the tracks.
+    """Make every table from the scores of the tracks.
 
     Args:
         tracks: of every shard, in any order.
@@ -120,7 +120,7 @@ def write_report(output: str, results: ShardResults) -> None:
 
 
 def _to_record(results: ShardResults) -> dict[str, Any]:
-    """What results.json holds, its format apart.
+    """Return the content of results.json, without its format.
 
     `rows`, `by_share`, `by_run`: a list of groups, `all` the last of the rows; in each `group`, `tracks`, `patches`
     that count, `silent` (patches left out: nothing but silence was lost), `failed` (method: patches for which its
@@ -219,7 +219,7 @@ def _draw_classes(rows: list[TableRow], methods: list[str], along: str) -> str:
 
 
 def _verdict(name: str, total: TableRow) -> tuple[Answer, str]:
-    """Judge a model against the best of the baselines; the answer, and a sentence for people."""
+    """Judge a model against the best of the baselines; returns the answer, and a sentence."""
     if total.failed[name]:
         return "NO", f"{name} FAILED: its output is not finite on {total.failed[name]} of {total.patches} patches."
     best = max((method for method in total.gains if method in BASELINE_TITLES), key=total.gain)

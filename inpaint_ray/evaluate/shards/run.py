@@ -69,7 +69,7 @@ def evaluate_shards(config: EvaluateConfig) -> list[TableRow]:
 
 
 def _items(dataset: Dataset, split: str, settings: list[Any]) -> list[Item]:
-    """Return the shards of a split; what was prepared anew in their place is another item."""
+    """Return the shards of a split as items; shards prepared anew in their place are other items."""
     files = {file.uri: file for file in storage.list_files(storage.join(dataset.uri, split))}
     items = []
     for uri in shard_uris(dataset, split):
@@ -82,7 +82,7 @@ def _items(dataset: Dataset, split: str, settings: list[Any]) -> list[Item]:
 
 
 def _split(config: EvaluateConfig, dataset: Dataset) -> str:
-    """The split to score: the one that is asked for, else test, else validation."""
+    """Choose the split to score: the requested one, else test, else validation."""
     splits = ("test", "validation") if config.split == "auto" else (config.split,)
     for split in splits:
         if dataset.num_patches(split):

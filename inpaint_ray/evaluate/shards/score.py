@@ -22,19 +22,19 @@ from inpaint_ray.ledger.records import Entry, RecordWriter
 from inpaint_ray.metrics import count
 from inpaint_ray.models.checkpoint import Checkpoint
 
-BASELINES = ("damaged", "interpolation", "wiener")  # what a network must beat: lines, and what each bin's past tells
+BASELINES = ("damaged", "interpolation", "wiener")  # for a network to beat
 RUN_EDGES = (1, 4, 8, 16, 32, 64)  # frames: where each class of the longest run of lost frames begins
-GPU_PATCHES = 1024  # that a GPU scores at once
+GPU_PATCHES = 1024  # scored at once on a GPU
 SHARE_STEPS = 10  # classes of the share of lost frames, of 10 % each
 
 
 @dataclass(frozen=True)
 class TrackScores:
-    """What became of those patches of one track in one shard that were damaged alike."""
+    """Sums of the scores of patches of one track in one shard that were damaged alike."""
 
     track_id: int
     genre: str
-    num_patches: int  # that count
+    num_patches: int  # scored
     num_silent: int  # left out: nothing but silence was lost in them
     sums: dict[str, float]  # "METHOD psnr", "METHOD nrmse" -> sum over the patches that count; "METHOD failed" -> those
     # of them for which its output is not finite
@@ -74,7 +74,7 @@ def score_shard(
     device: torch.device,
     damage: tuple[Damage, ...] = FRAMES,
 ) -> list[TrackScores]:
-    """Scores of every patch of a shard, by track; the damage is the same in every evaluation.
+    """Score every patch of a shard, by track; the damage is the same in every evaluation.
 
     Args:
         uri: of the shard.
@@ -116,7 +116,7 @@ def _score_wiener(batch: Batch) -> dict[str, torch.Tensor]:
 
 
 def classify(lost: NDArray[np.bool_]) -> tuple[int, int]:
-    """The classes of a patch's damage, (T,) bool: `share` and `run` of `TrackScores`."""
+    """Classify a patch's damage, (T,) bool: `share` and `run` of `TrackScores`."""
     starts, stops = find_runs(lost)
     longest = int((stops - starts).max(initial=0))
     share = SHARE_STEPS * int(lost.sum()) // len(lost)
@@ -163,7 +163,7 @@ class ShardScorer:
 
 
 def _column(name: str, score: str) -> str:
-    """Of a score of `score_patches`: "damaged psnr", "NAME psnr", "NAME network_psnr", ..."""
+    """Return the column of a score of `score_patches`: "damaged psnr", "NAME psnr", "NAME network_psnr", ..."""
     for baseline in BASELINES:
         if score.startswith(baseline):
             return f"{baseline} {score.removeprefix(baseline + '_')}"

@@ -1,4 +1,4 @@
-"""Sums of tracks -> tables: a row for each genre or class of damage, a column for each method, with intervals."""
+"""Tables from sums of tracks: a row for each genre or class of damage, a column for each method, with intervals."""
 
 import math
 from collections import defaultdict
@@ -24,7 +24,7 @@ class TableRow:
 
     group: str
     tracks: int
-    patches: int  # that count
+    patches: int  # scored
     silent: int  # left out: nothing but silence was lost in them
     failed: dict[str, int]  # method -> patches for which its output is not finite
     means: dict[str, float]  # "METHOD psnr", "METHOD nrmse" -> mean
@@ -32,87 +32,88 @@ class TableRow:
     comparisons: tuple[Comparison, ...]  # of each method with every one before it, in dB PSNR
 
     def gain(self, method: str) -> float:
-        """DB PSNR over the damaged input; minus infinity for a method that failed on some patch."""
+        """Return the gain in dB PSNR over the damaged input; minus infinity for a method that failed on some patch."""
         return self.gains[method].mean
 
-    def shown(self, method: str) -> str:
-        """The gain for people, or on how many patches there is none."""
+    def format_gain(self, method: str) -> str:
+        """Format the gain, or the number of patches on which the method failed."""
         return f"failed on {self.failed[method]}" if self.failed[method] else str(self.gains[method])
 
     def is_best(self, method: str) -> bool:
-        """Tell if no gain is larger; none is the best where there is no gain at all."""
+        """Return True if no gain is larger; False for all where there is no gain at all."""
         best = max((gain.mean for gain in self.gains.values() if math.isfinite(gain.mean)), default=math.nan)
         return self.gain(method) == best
 
 
 def tabulate(tracks: Sequence[TrackScores]) -> list[TableRow]:
-    """A row for each genre by name, and `all` last; the same whatever the order of the tracks."""
+    """Tabulate genres by name, and `all` last; the same whatever the order of the tracks."""
     return _rows(tracks, lambda track: track.genre, str) + [_row(ALL, tracks)]
 
 
 def tabulate_shares(tracks: Sequence[TrackScores]) -> list[TableRow]:
-    """A row for each class of the share of lost frames."""
+    """Tabulate classes of the share of lost frames."""
     return _rows(tracks, lambda track: track.share, share_label)
 
 
 def tabulate_runs(tracks: Sequence[TrackScores]) -> list[TableRow]:
-    """A row for each class of the longest run of lost frames: of the gap, where the damage is one gap."""
+    """Tabulate classes of the longest run of lost frames: of the gap, where the damage is one gap."""
     return _rows(tracks, lambda track: track.run, run_label)
 
 
 def share_label(share: int) -> str:
-    """Such as "10-20 %"."""
+    """Return the label of a class of shares, such as "10-20 %"."""
     step = 100 // SHARE_STEPS
     return f"{share * step}-{(share + 1) * step} %"
 
 
 def run_label(run: int) -> str:
-    """Such as "16-28 ms": lost frames of the longest run, times the hop."""
+    """Return the label of a class of runs, lost frames times the hop, such as "16-28 ms"."""
     hop_ms = round(1e3 * HOP_S)
     following = [edge for edge in RUN_EDGES if edge > run]
     return f"{run * hop_ms}-{(following[0] - 1) * hop_ms} ms" if following else f">= {run * hop_ms} ms"
 
 
 def methods_of(tracks: Sequence[TrackScores]) -> list[str]:
-    """Every method that was scored, the damaged input apart; baselines first."""
+    """Return every method that was scored, without the damaged input; baselines first."""
     names = [name.removesuffix(" psnr") for name in tracks[0].sums if name.endswith(" psnr")]
     return sorted((name for name in names if name != "damaged"), key=lambda name: name not in BASELINES)
 
 
 def to_markdown(rows: list[TableRow], methods: list[str], *, group: str = "genre") -> str:
-    """Damaged PSNR, and each method's gain in dB with its interval; the best gain of a row in bold.
+    """Format damaged PSNR and each method's gain in dB with its interval; the best gain of a row in bold.
 
     A method has no gain in a row where it failed on some patch.
     """
     header = [group, "tracks", "patches", "damaged PSNR", *(f"{method} gain" for method in methods)]
     lines = []
     for row in rows:
-        shown = [f"**{row.shown(method)}**" if row.is_best(method) else row.shown(method) for method in methods]
-        lines.append([row.group, str(row.tracks), str(row.patches), f"{row.means['damaged psnr']:.2f}", *shown])
+        texts = ((method, row.format_gain(method)) for method in methods)
+        gains = [f"**{text}**" if row.is_best(method) else text for method, text in texts]
+        lines.append([row.group, str(row.tracks), str(row.patches), f"{row.means['damaged psnr']:.2f}", *gains])
     return markdown_table(header, lines)
 
 
 def comparisons_to_markdown(comparisons: Sequence[Comparison]) -> str:
-    """Paired differences, with the p-value."""
+    """Format paired differences, with their p-values."""
     header = ["method", "against", "difference", "p (Wilcoxon)", "beats it"]
     lines = [[c.method, c.other, str(c.difference), format_p(c.p_value), c.answer] for c in comparisons]
     return markdown_table(header, lines, num_left=2)
 
 
 def format_p(p_value: float) -> str:
-    """For people: "0.03", "< 0.001", or "-" where there is none."""
+    """Format a p-value: "0.03", "< 0.001", or "-" where there is none."""
     if math.isnan(p_value):
         return "-"
     return f"{p_value:.3f}" if p_value >= 0.001 else "< 0.001"
 
 
 def to_json(rows: list[TableRow]) -> list[dict[str, Any]]:
-    """The table's rows as JSON values: what is not a number is null."""
+    """Convert the table's rows to JSON values, NaN to null."""
     return [finite(asdict(row)) for row in rows]
 
 
 def finite(value: Any) -> Any:
-    """The same with null for NaN and infinity, which JSON does not know."""
+    """Replace NaN and infinity, which JSON does not know, by null."""
     if isinstance(value, dict):
         return {name: finite(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
@@ -152,7 +153,7 @@ def _row(group: str, tracks: Sequence[TrackScores]) -> TableRow:
 
 
 def _sum_by_track(tracks: Sequence[TrackScores]) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
-    """Patches of each track, (N,), and the sums of each score, (N,) each, in an order that no worker decides."""
+    """Sum by track: patches, (N,), and each score, (N,) each, in an order that does not depend on workers."""
     names = list(tracks[0].sums)
     ordered = sorted(tracks, key=lambda track: (track.track_id, track.share, track.run, *track.sums.values()))
     numbers = {track_id: number for number, track_id in enumerate(dict.fromkeys(t.track_id for t in ordered))}

@@ -1,4 +1,4 @@
-"""Room on the cluster: waiting for it while the cluster grows, and saying what would fit where it does not."""
+"""The capacity of the cluster: waiting until it suffices, and the settings to change where it never will."""
 
 import os
 import time
@@ -21,17 +21,17 @@ Resources = dict[str, float]
 
 
 def can_grow() -> bool:
-    """Whether nodes may come: to a cluster, not to a private Ray."""
+    """Return True if nodes may be added: to a cluster, not to a private Ray."""
     return bool(os.environ.get("RAY_ADDRESS"))
 
 
 def resources_of_worker(workers: Workers) -> Resources:
-    """What a worker asks Ray for; the tasks that read for it run beside it and ask for nothing."""
+    """Return the resources of a worker; the tasks that read for it run beside it and ask for nothing."""
     return {"CPU": float(workers.cpus_per_worker or 1)} | ({"GPU": 1.0} if workers.use_gpu else {})
 
 
 def ways_to_fit(workers: Workers, having: Resources) -> list[str]:
-    """What lets a training begin on a cluster of given resources, in words."""
+    """Return the changes, in words, with which a training fits a cluster of given resources."""
     count = workers.min_workers or workers.num_workers
     lacking = {name for name, each in resources_of_worker(workers).items() if having.get(name, 0) < count * each}
     ways = {
@@ -42,21 +42,21 @@ def ways_to_fit(workers: Workers, having: Resources) -> list[str]:
     return [way for way, helps in ways.items() if helps] or ["take a larger cluster"]
 
 
-def await_room(
+def await_capacity(
     who: str, bundles: list[Resources], *, wait_s: float, grows: bool, use_gpu: bool, remedy: Callable[[Resources], str]
 ) -> None:
-    """Wait until the cluster has room for all bundles at once; asking for them lets an autoscaler add nodes.
+    """Wait until the cluster has capacity for all bundles at once; asking for them lets an autoscaler add nodes.
 
     Args:
-        who: needs the room, in words.
+        who: what needs the resources, in words.
         bundles: resources of each process.
-        wait_s: how long others may keep what is there, or the cluster may take to grow.
-        grows: whether it can; one that cannot and is too small is refused at once.
-        use_gpu: whether the room may be on nodes that are kept for GPUs.
-        remedy: what to do on a cluster of given resources.
+        wait_s: time for others to release resources, or for the cluster to grow.
+        grows: True if the cluster can grow; one that cannot and is too small is refused at once.
+        use_gpu: True if nodes reserved for GPU work may be used.
+        remedy: returns advice for a cluster of given resources.
 
     Raises:
-        UsageError: there is no room; says what is missing, and the remedy.
+        UsageError: the capacity does not suffice; says what is missing, and the remedy.
     """
     wanted = sum(map(Counter, bundles), Counter())
     selector = node_selector(use_gpu=use_gpu)

@@ -1,4 +1,4 @@
-"""The archive: tracks of five genres in three splits, as FMA lays them out."""
+"""A synthetic collection of music: tracks of five genres in three splits, as FMA lays them out."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from inpaint_ray import storage
 from inpaint_ray.errors import UsageError
 from inpaint_ray.synthesis.genres import GENRES, synthesise
 
-VERSION = 1  # of the sounds: another one makes archives of before unwelcome
+VERSION = 1  # of the sounds: another one refuses earlier collections
 PARAMETERS = "synthetic.json"
 FEWEST_TRACKS = 15  # one of each genre in each split
 MOST_TRACKS = 7_000  # six digits hold the ids
@@ -23,13 +23,13 @@ ANOTHER_RATE = {0: 48_000, 6: 22_050}  # of every seven tracks
 MONO = (2, 6)  # of every seven tracks
 
 
-def write_archive(
+def write_collection(
     folder: Path, *, num_tracks: int = 32, duration_s: float = 12.0, seed: int = 0, sample_rate: int = 44_100
 ) -> None:
     """Write FOLDER/fma_music/NNN/NNNNNN.mp3 and FOLDER/fma_metadata/tracks.csv, the list last.
 
     Genres follow each other in turn; about 15 % of each validate and 15 % test, at least one each. As in real life,
-    two of seven tracks are mono, one has 48 kHz and one 22.05 kHz. A complete archive of these parameters is left as
+    two of seven tracks are mono, one has 48 kHz and one 22.05 kHz. A complete collection of these parameters is left as
     it is, an unfinished one is written anew.
 
     Args:
@@ -41,7 +41,7 @@ def write_archive(
 
     Raises:
         ValueError: num_tracks is outside its range.
-        UsageError: the folder holds something else, or an archive of other parameters.
+        UsageError: the folder holds something else, or a collection of other parameters.
     """
     if not FEWEST_TRACKS <= num_tracks <= MOST_TRACKS:
         raise ValueError(f"num_tracks must be between {FEWEST_TRACKS} and {MOST_TRACKS}, got {num_tracks}")
@@ -63,7 +63,7 @@ def write_archive(
 
 
 def _holds(folder: Path, parameters: dict[str, int | float]) -> bool:
-    """Whether an archive of these parameters was begun here; False where there is nothing.
+    """Return True if a data set of these parameters was begun here; False where there is nothing.
 
     Raises:
         UsageError: there is something else.
@@ -71,15 +71,15 @@ def _holds(folder: Path, parameters: dict[str, int | float]) -> bool:
     path = folder / PARAMETERS
     if path.exists():
         if (found := json.loads(path.read_text())) != parameters:
-            raise UsageError(f"{folder}: holds a synthetic archive of {found}, not {parameters}; give another folder")
+            raise UsageError(f"{folder}: holds a collection of {found}, not {parameters}; give another folder")
         return True
     if (folder / "fma_music").exists() or (folder / "fma_metadata").exists():
-        raise UsageError(f"{folder}: holds an archive that is not synthetic; give another folder")
+        raise UsageError(f"{folder}: holds a collection that is not synthetic; give another folder")
     return False
 
 
 def _synthesise_number(number: int, duration_s: float, seed: int, sample_rate: int) -> tuple[NDArray, int]:
-    """The samples and rate of the track of this number, whatever the size of the archive."""
+    """Synthesise the samples and rate of a track by its number, whatever the size of the data set."""
     rate = ANOTHER_RATE.get(number % 7, sample_rate)
     samples = synthesise(
         _genre(number),
@@ -96,7 +96,7 @@ def _genre(number: int) -> str:
 
 
 def _split(number: int, num_tracks: int) -> str:
-    """A genre's last tracks test, those before them validate."""
+    """Assign a track to a split: a genre's last tracks test, those before them validate."""
     rank = number // len(GENRES)
     count = len(range(number % len(GENRES), num_tracks, len(GENRES)))  # of this genre
     held_out = max(1, round(HELD_OUT_SHARE * count))
@@ -119,7 +119,7 @@ def _encode_mp3(samples: NDArray, sample_rate: int) -> bytes:
 
 
 def _tracks_csv(num_tracks: int, duration_s: float) -> str:
-    """FMA's list: two header rows, a third that names the index, a row a track.
+    """Format FMA's list: two header rows, a third that names the index, a row a track.
 
     Test tracks are of the subset medium, the others of small, so that the reference's protocol finds the same splits
     (but for the genres that it draws from).

@@ -1,4 +1,4 @@
-"""A dry run: the gaps of every file as label tracks, and what would become of it."""
+"""Dry runs: the gaps of every file as label tracks, and its expected outcome."""
 
 import json
 from collections.abc import Sequence
@@ -20,22 +20,23 @@ from inpaint_ray.restore.restorer import MEMORY_GIB, start_row, try_file
 from inpaint_ray.restore.survey import describe, survey_file
 
 
-class Looker:
-    """Finds the gaps of files and writes them as label tracks; the state of a Ray Data actor."""
+class DryRunner:
+    """A worker that finds the gaps of files and writes label tracks; the state of a Ray Data actor."""
 
     def __init__(self, config: RestoreConfig, model: str) -> None:
         self.config, self.model = config, model
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Look at a block of files; gives their rows as JSON."""
-        rows = [asdict(self.look(source)) for source in items_of(row, SourceFile)]
+        """Search a block of files for gaps; returns their rows as JSON."""
+        rows = [asdict(self.examine(source)) for source in items_of(row, SourceFile)]
         return {"items": len(rows), "rows": json.dumps(rows)}
 
-    def look(self, source: SourceFile) -> ManifestRow:
+    def examine(self, source: SourceFile) -> ManifestRow:
+        """Find the gaps of a file, write its label track, and return the row that a restoration would give."""
         start = start_row(source, self.config, self.model)
-        return try_file(source, start, lambda path: self._look(path, source, start))[0]
+        return try_file(source, start, lambda path: self._examine(path, source, start))[0]
 
-    def _look(self, path: Path, source: SourceFile, start: ManifestRow) -> ManifestRow:
+    def _examine(self, path: Path, source: SourceFile, start: ManifestRow) -> ManifestRow:
         output_name(source)
         survey = survey_file(path, source.labels, self.config)
         if survey.gaps:
@@ -44,13 +45,13 @@ class Looker:
         return describe(start, survey)
 
 
-def look(config: RestoreConfig, files: Sequence[SourceFile], model: str) -> pa.Table:
-    """Look at files over the cluster, and return what would be their part of the manifest."""
+def dry_run(config: RestoreConfig, files: Sequence[SourceFile], model: str) -> pa.Table:
+    """Search files for gaps over the cluster, and return the rows of the manifest that they would get."""
     blocks = deal_rows(files)
     pool = config.actors.pool(len(blocks), memory_gib=MEMORY_GIB)
-    progress = Progress("look", len(files), "files")
+    progress = Progress("dry run", len(files), "files")
     rows: list[dict[str, Any]] = []
-    for result in spread(blocks, Looker, fn_constructor_kwargs={"config": config, "model": model}, **pool):
+    for result in spread(blocks, DryRunner, fn_constructor_kwargs={"config": config, "model": model}, **pool):
         rows += json.loads(result["rows"])
         progress.add(result["items"])
     return rows_table(rows)
