@@ -189,7 +189,8 @@ def test_decisions_reach_long_gaps_that_copies_gave_and_those_longer_than_a_piec
     assert merge_here(config) == 0
     made = soundfile.read(tmp_path / "out/a.wav", always_2d=True)[0].T
     np.testing.assert_array_equal(made[:, : 14 * RATE], music[:, : 14 * RATE])
-    np.testing.assert_array_equal(made[:, 14 * RATE :], damaged[:, 14 * RATE :])
+    assert not made[:, round(14.1 * RATE) : round(25.9 * RATE)].any()  # its edges die away
+    np.testing.assert_array_equal(made[:, 26 * RATE :], damaged[:, 26 * RATE :])
     gaps = pq.read_table(tmp_path / "out" / GAPS).to_pylist()
     first, second = (gap for gap in gaps if gap["copy"])
     decisions = tmp_path / "decisions.csv"
