@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/bash
 
-.PHONY: demo test faults check setup clean
+.PHONY: demo test faults check docs setup clean
 .DEFAULT_GOAL := help
 
 help:
@@ -11,6 +11,7 @@ help:
 	@echo "make test   run the test suite but for what make faults runs"
 	@echo "make faults kill drivers, actors and nodes of every job, and join two hosts: the rest of the tests"
 	@echo "make check  format, lint, types, import direction"
+	@echo "make docs   the documents as a site in build/site, with their links checked"
 	@echo "make setup  install everything into .venv"
 	@echo "make clean  remove the virtual environment and what the demo made"
 
@@ -20,7 +21,7 @@ setup: .venv/.complete
 	@started=$$(date +%s) && \
 	( test -x $(BIN)/pip || $(PYTHON) -m venv .venv || \
 	  { echo "no usable venv module: on Debian, apt-get install python3-venv" >&2; exit 1; } ) && \
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' && \
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs]' && \
 	$(BIN)/python cluster/mend_torchaudio.py && \
 	touch $@ && echo "set up in $$(( $$(date +%s) - started )) s"
 
@@ -39,6 +40,9 @@ check: setup
 	@$(BIN)/python -m tests.support.words
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+docs: setup
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet && echo "the documents: build/site/index.html"
 
 clean:
 	rm -rf .venv demo build *.egg-info

@@ -1,6 +1,6 @@
 """The expected SNR of fills: its coefficients and how far they hold, fitted on the tuning half, drawn on the test half.
 
-    python -m benchmarks.expectation scores.csv --plot docs/expected_snr.png
+    python -m benchmarks.expectation scores.csv --plot docs/results/expected_snr.png
 
 Scores are those of `python -m benchmarks.long_gaps --methods auto "auto + network" network --scores scores.csv`, of
 both halves.

@@ -1,6 +1,6 @@
 """Pictures of what is found and filled: confidence against truth, and spectrograms before and after.
 
-python -m benchmarks.local_damage_plots --results FILE.jsonl --reliability docs/reliability.png
+python -m benchmarks.local_damage_plots --results FILE.jsonl --reliability docs/results/reliability.png
 python -m benchmarks.local_damage_plots --music FOLDER --spectrograms FOLDER
 """
 

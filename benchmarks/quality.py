@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.quality --data SHARDS --checkpoint runs/Wiener_UNet/best runs/UNet_v2/best
 
-Gains are those of jobs/evaluate.py; milliseconds are of one patch on one thread. --docs writes the tables and two of
-the page's pictures into a folder.
+Gains are those of jobs/evaluate.py; milliseconds are of one patch on one thread. --docs writes the tables below the
+mark of FOLDER/quality.md, whose text above it stays, and two of the page's pictures beside it.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from inpaint_ray.models.table import PATCH, count_multiply_adds, time_patch
 from inpaint_ray.tables import markdown_table
 
 NUM_TIMED = 20
+MADE = "<!-- made by: python -m benchmarks.quality -->"  # what stands above it is written by hand
 
 
 def time_baselines() -> list[list[str]]:
@@ -53,7 +54,9 @@ def time_models(uris: list[str]) -> list[list[str]]:
 
 def write_docs(results: Path, costs: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "quality.md").write_text(f"{(results / 'results.md').read_text()}\n## Cost\n{costs}")
+    page = folder / "quality.md"
+    above = page.read_text().partition(MADE)[0] if page.exists() else ""
+    page.write_text(f"{above}{MADE}\n{(results / 'results.md').read_text()}\n## Cost\n{costs}")
     pictures = re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", (results / "results.html").read_text())
     for name, data in zip(("by_genre.png", "by_share.png"), pictures, strict=False):
         (folder / name).write_bytes(base64.b64decode(data))

@@ -3,7 +3,7 @@
 `level_db`: least squares loses the power that it cannot predict, so a fill's power over that of its surroundings
 tells how much it knows. `pseudo_db`: SNR of fills of gaps of the same length beside the gap, where the truth is
 known. `trust_db` (see `matching`): SNR on one side of a gap of what was fitted on the other. Coefficients are fitted on
-the tuning half of benchmarks.long_gaps by benchmarks.expectation, which also draws docs/expected_snr.png.
+the tuning half of benchmarks.long_gaps by benchmarks.expectation, which also draws docs/results/expected_snr.png.
 
 Shapes: n = samples.
 """

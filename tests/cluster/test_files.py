@@ -1,11 +1,9 @@
-"""The other files of cluster/: what travels with a job, the image, the dashboard; and every documented command."""
+"""The other files of cluster/: what travels with a job, the image, the dashboard."""
 
 import importlib.metadata
 import json
 import re
-import shlex
 from functools import cache
-from pathlib import Path
 
 import pytest
 import torch
@@ -15,22 +13,15 @@ from packaging.version import Version
 from ray.runtime_env import RuntimeEnv
 
 from cluster.check_torch import CUDA, check
-from inpaint_ray.command_line import parse
-from inpaint_ray.commands import COMMANDS
 from inpaint_ray.metrics import COUNTERS
-from tests.support.manifests import RAYJOBS, ROOT, load
+from tests.support.documents import code_blocks
+from tests.support.manifests import ROOT, load
 
 CLUSTER = ROOT / "cluster"
-COMMAND = re.compile(r"(?:python (?:/app/)?jobs/(?=\w+\.py)|inpaint-ray )([\w-]+)(?:\.py)?\b([^\n#]*)")
 SECRET = re.compile(
     r"AKIA[0-9A-Z]{16}|-----BEGIN|(?i:secret|password|token)\w*[\"']?\s*[:=]\s*[\"']?[A-Za-z0-9+/]{16,}"
 )
 BY_TORCH_FOR_CUDA = ("nvidia-", "cuda-", "triton")  # which torch itself pins
-
-
-def code_blocks(path: Path) -> list[str]:
-    """Return the blocks of code of a document."""
-    return re.findall(r"^```\w*\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL)
 
 
 def project_dependencies() -> list[str]:
@@ -56,27 +47,9 @@ def test_what_travels_by_pip_is_what_the_project_needs() -> None:
     assert set(by_pip[1:]) == {text.split(">")[0] for text in own if "ray[" not in text}
 
 
-def commands() -> list[tuple[str, str]]:
-    """Every (job, flags) of the documents, of the jobs' own usage lines and of the manifests."""
-    documents = [ROOT / "README.md", ROOT / "cluster" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    texts = [block for document in documents for block in code_blocks(document)]
-    texts += [path.read_text().split('"""')[1] for path in sorted((ROOT / "jobs").glob("*.py"))]
-    texts += [f"inpaint-ray {command.name} {command.example}" for command in COMMANDS.values()]
-    texts += [load(path)["spec"].get("entrypoint", "") for path in RAYJOBS]
-    joined = [re.sub(r"\\\n\s*", "", text) for text in texts]
-    found = [(name.replace("_", "-"), flags) for text in joined for name, flags in COMMAND.findall(text)]
-    return [(name, flags) for name, flags in dict.fromkeys(found) if "--help" not in flags and name in COMMANDS]
-
-
-@pytest.mark.parametrize(("name", "flags"), commands(), ids=lambda text: text.strip() or "none")
-def test_every_documented_command_is_one_that_is_there(name: str, flags: str) -> None:
-    settings = COMMANDS[name].load_settings()
-    assert isinstance(parse(settings, shlex.split(flags), None), settings)
-
-
 def test_each_of_the_five_jobs_has_a_recipe() -> None:
     text = "\n".join(code_blocks(CLUSTER / "README.md"))
-    assert set(re.findall(r"ray job submit .*?jobs/(\w+)\.py", text.replace("\\\n", ""))) >= {
+    assert set(re.findall(r"ray job submit .*?jobs/(\w+)\.py", text)) >= {
         "prepare", "train", "tune", "evaluate", "restore"
     }  # fmt: skip
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.documents import DOCUMENTS, ROOT
+
 README = (ROOT / "README.md").read_text()
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
 
@@ -37,7 +38,7 @@ def test_it_has_at_most_150_lines() -> None:
     assert len(README.splitlines()) <= 150
 
 
-@pytest.mark.parametrize("document", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_to_files_and_headings(document: Path) -> None:
     for name, heading in LINK.findall(document.read_text()):
         target = document.parent / name if name else document
