@@ -15,7 +15,7 @@ from inpaint_ray.aligning.coarse import MOST_SPEED, SLACK_S, Place, find_chain
 from inpaint_ray.aligning.features import highest_hz, make_features
 from inpaint_ray.aligning.sampling import Blocks, gather
 
-THRESHOLD = 0.3  # of the score; benchmarks.merge refuse: wrong copies of the tuning half had up to 0.21
+THRESHOLD = 0.3  # of the score; benchmarks.merge refuse: takes of the tuning half had up to 0.15
 FEWEST_ANCHORS = 5  # that agree
 EVERY_S = (0.5, 4.0)  # an anchor, in the shortest and in long recordings
 NUM_ANCHORS = 400  # that are wanted
