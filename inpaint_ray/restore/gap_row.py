@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from inpaint_ray.audio.decode import Recording
 from inpaint_ray.filling.expectation import in_a_word
 from inpaint_ray.filling.waveform import Fill
-from inpaint_ray.merging.offers import Taken
+from inpaint_ray.merging.offers import CopyFill
 from inpaint_ray.restore.decisions import UNDO, Part
 from inpaint_ray.restore.formats import Target, convert
 from inpaint_ray.restore.gap_table import FilledGap
@@ -48,7 +48,7 @@ def make_row(
 
 def _origin(note: Fill) -> dict[str, Any]:
     """Return the columns that tell from where in a copy the samples came; none for other fills."""
-    if not isinstance(note, Taken):
+    if not isinstance(note, CopyFill):
         return {}
     return {
         "copy": note.copy,

@@ -19,7 +19,7 @@ from inpaint_ray.audio.runs import Event, mark_gaps
 from inpaint_ray.filling.choice import MAX_FOUND_S, MAX_GAP_S
 from inpaint_ray.filling.waveform import Effort, Fill, Method, RestoreMagnitudes, Sources
 from inpaint_ray.ledger.records import RecordWriter
-from inpaint_ray.merging.offers import Offer, Taken, put_and_fill
+from inpaint_ray.merging.offers import CopyFill, Offer, fill_with_offers
 from inpaint_ray.repairing import fill_events
 from inpaint_ray.restore.decisions import KEEP, UNDO, Decided, Part, Repair, decide, parts_of
 from inpaint_ray.restore.difference import DifferenceWriter, Removed
@@ -218,7 +218,7 @@ def fill_piece(
             sources=sources,
         )
 
-    filled, fills = put_and_fill(window.to_float(), piece.gaps, offers, fill, first=first)
+    filled, fills = fill_with_offers(window.to_float(), piece.gaps, offers, fill, first=first)
     if window.samples.dtype == np.int32 and any(gap.kind == "clipped" for gap in piece.gaps):
         return replace(window, samples=filled, subtype="DOUBLE" if filled.dtype == np.float64 else "FLOAT"), fills
     lost = mark_gaps(piece.gaps, len(window.samples), first, first + window.num_samples)
@@ -251,7 +251,7 @@ def _is_silent(part: Part, parts: Sequence[Part], survey: Survey) -> bool:
     if part.note.method == "silence":
         return True
     longest_filled = min(MAX_FOUND_S * survey.sound.sample_rate, survey.num_samples - 1)
-    taken = any(isinstance(each.note, Taken) for each in parts if each.gap == part.gap)
+    taken = any(isinstance(each.note, CopyFill) for each in parts if each.gap == part.gap)
     return not taken and part.gap.stop - part.gap.start > longest_filled
 
 
