@@ -97,7 +97,7 @@ def repair_file(
     with closing(survey.read_again(path)) as blocks:
         pairs = (_convert_pair(pair, target) for pair in fill_blocks(blocks, pieces, filler.fill_window))
         difference = _write(written, removed, pairs, sound)
-    if unknown := decided.keys() - filler.applied:
+    if unknown := decided.keys() - filler.repairs:
         raise ValueError(f"a decision names a repair that does not exist: {min(unknown)}; see the gap table")
     return Outcome(
         num_rows=filler.num_rows,
@@ -126,7 +126,7 @@ class _WindowFiller:
     num_rows: int = 0
     num_clamped: int = 0
     silent: list[Event] = field(default_factory=list)
-    applied: set[Repair] = field(default_factory=set)  # repairs of the pieces so far, on which decisions may be
+    repairs: set[Repair] = field(default_factory=set)  # of the pieces so far; not noted if there are no decisions
 
     def fill_window(self, window: Recording, piece: Piece, searched: Recording) -> Recording:
         """Fill the window of a piece, apply decisions, and add a row for each repair; see `pieces.fill_blocks`."""
@@ -150,7 +150,7 @@ class _WindowFiller:
         parts = parts_of(piece, fills)
         if self.decided:
             parts = decide(window, piece, restored, parts, self.decided, refill)
-            self.applied.update(part.repair for part in parts)
+            self.repairs.update(part.repair for part in parts)
         if self.target.subtype in INTEGER_SUBTYPES:
             self.num_clamped += _count_above(restored, piece, 10 ** (self.target.headroom_db / 20))
         for part in parts:
