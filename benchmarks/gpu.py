@@ -11,8 +11,6 @@ and UNet_v2 by the paper's for the same time, saving every minute. OUT has gpu.m
 """
 
 import argparse
-import csv
-import io
 import itertools
 import json
 import os
@@ -21,74 +19,15 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SAMPLE_RATE = 16_000
-COMPRESSION = 0.94  # of libsndfile's Opus: some 23 kbit/s
-MOST_BYTES = 60_000_000
-WHEELS = (
-    *("safetensors", "soundfile", "cffi", "pycparser", "boto3", "botocore", "s3transfer", "jmespath", "urllib3"),
-    *("python-dateutil", "six", "pytest", "iniconfig", "pluggy", "packaging", "pygments"),
-)
+from benchmarks.gpu_measuring import Plan, throughput, train
+from benchmarks.gpu_packing import SAMPLE_RATE, pack
+
 TRACKS_IN_SHARD = 32
-MEASURE_S = 5.0  # of each row of throughput
 SHARES = {"tests": 0.25, "throughput": 0.5}  # of the time, after which the next part begins; trainings get the rest
-SAVE_EVERY_S = 60.0
-DAMAGE = ("frames", "frames", "frames", "frames", "packets:20", "gap:5-400")
-
-
-def pack(music: Path, folder: Path) -> None:
-    """Pack music and wheels into a folder.
-
-    Args:
-        music: CSV with columns uri, genre, split.
-        folder: made where it is absent.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder / "wheels")]
-        + ["--only-binary=:all:", "--python-version", "3.12", "--platform", "manylinux2014_x86_64"]
-        + ["--platform", "manylinux_2_28_x86_64", *WHEELS],
-        check=True,
-    )
-    pack_music(music, folder, MOST_BYTES - sum(path.stat().st_size for path in (folder / "wheels").iterdir()))
-
-
-def pack_music(music: Path, folder: Path, limit: int) -> None:
-    """Pack as much music as fits into a number of bytes."""
-    with music.open() as file:
-        tracks = sorted(csv.DictReader(file), key=lambda row: row["split"], reverse=True)  # validation first
-    total, seconds = 0, 0.0
-    with zipfile.ZipFile(folder / "music.zip", "w") as zipped, ProcessPoolExecutor() as pool:
-        encoded = pool.map(_encode, [track["uri"] for track in tracks])
-        for number, (track, (data, length)) in enumerate(zip(tracks, encoded, strict=True)):
-            if total + len(data) > limit:
-                pool.shutdown(cancel_futures=True)
-                break
-            if data:
-                zipped.writestr(f"{track['split']}/{track['genre']}/{number}.opus", data)
-                total, seconds = total + len(data), seconds + length
-    print(f"packed {seconds / 3600:.2f} hours of music in {total / 1e6:.1f} MB: {folder}")
-
-
-def _encode(path: str) -> tuple[bytes, float]:
-    import soundfile
-
-    from inpaint_ray.audio.decode import decode
-    from inpaint_ray.errors import AudioDecodeError
-
-    try:
-        samples, rate = decode(Path(path).read_bytes(), mono=True, sample_rate=SAMPLE_RATE, longest_s=600.0)
-    except AudioDecodeError as error:
-        print(f"{path}: {error}: left out", file=sys.stderr)
-        return b"", 0.0
-    target = io.BytesIO()
-    soundfile.write(target, samples[0], rate, format="OGG", subtype="OPUS", compression_level=COMPRESSION)
-    return target.getvalue(), samples.shape[1] / rate
 
 
 def _unpack_wheels(folder: Path) -> None:
@@ -102,28 +41,6 @@ def _unpack_wheels(folder: Path) -> None:
             zipfile.ZipFile(wheel).extractall(target)
     sys.path.append(str(target))
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", ""), str(target)])
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The extent of a run."""
-
-    minutes: float
-    smoke: bool
-    num_tracks: int | None
-    architectures: tuple[str, str]  # of throughput: ours, the paper's
-    batch_sizes: tuple[int, ...]
-    measure_s: float
-    ours: str
-    ours_batch: int
-    papers: str
-
-    @classmethod
-    def of(cls, minutes: float, smoke: bool) -> "Plan":
-        if smoke:
-            return cls(1.0, True, 6, ("Wiener_UNet", "FastARCNN"), (4, 8), 1.0, "Wiener_Tower", 4, "FastARCNN")
-        names = ("Wiener_UNet", "UNet_v2")
-        return cls(minutes, False, None, names, (64, 256, 1024), MEASURE_S, "Wiener_Tower_large", 128, "UNet_v2")
 
 
 def run(folder: Path, output: Path, plan: Plan) -> None:
@@ -266,111 +183,6 @@ def _run_tests(output: Path, plan: Plan, seconds: float) -> str:
     lines = (output / "tests.txt").read_text().strip().splitlines() or ["nothing"]
     done = [sum(f" {result}" in line for line in lines if "::" in line) for result in ("PASSED", "FAILED")]
     return lines[-1].strip("= ") if "=" in lines[-1] else f"NOT FINISHED: {done[0]} passed, {done[1]} failed"
-
-
-def throughput(
-    dataset: Any, name: str, batch_size: int, seconds: float, device: Any, *, compiled: bool
-) -> list[dict[str, Any]]:
-    """Measure patches a second of the steps alone, and of the loop of jobs/train.py from either cache; returns rows."""
-    import torch
-
-    from benchmarks.clocked import endless_steps, train_for
-    from inpaint_ray.data.cache import PatchCache
-    from inpaint_ray.data.shards import shard_rows
-    from inpaint_ray.train.loader import Prefetch
-    from inpaint_ray.train.sources import DeviceSource, HostSource, Source
-
-    shards = shard_rows(dataset, "train")
-    host = HostSource(shards, PatchCache(str(Path(dataset.uri) / "cache"), dataset, "train"), device)
-    sources: dict[str, Source] = {"folder": host, "device": DeviceSource(shards, host, device)}
-    learner = _learner(name, "ours", device, None, compiled=compiled)
-
-    def steps_from(kind: str) -> Iterator[Any]:
-        return endless_steps(dataset, sources[kind], batch_size, DAMAGE, device, reverse=True)
-
-    with Prefetch(steps_from("device"), device) as ahead:
-        ready = [step for step, _ in zip(ahead, range(4), strict=False)]
-    for _ in range(3):
-        learner.step(ready[0].batch)
-
-    def measure(steps: Iterator[Any]) -> tuple[float, float]:
-        began = time.monotonic()
-        sums = train_for(learner, steps, seconds, lambda _: None)
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        return sums.num_patches / (time.monotonic() - began), sums.wait_s / max(sums.seconds, 1e-9)
-
-    bare, _ = measure(itertools.cycle(ready))
-    rows = []
-    for kind in sources:
-        rate, waiting = measure(steps_from(kind))
-        found = {"bare": bare, "job": rate, "share": rate / bare, "waiting": waiting}
-        rows.append({"architecture": name, "batch": batch_size, "cache": kind} | found)
-    return rows
-
-
-def _learner(name: str, role: str, device: Any, seconds: float | None, *, compiled: bool) -> Any:
-    """Make a learner by our recipe, whose learning rate follows the clock, or by the paper's: Adam at 0.001 and MSE."""
-    import torch
-
-    from benchmarks.clocked import learner_of
-    from inpaint_ray.models.registry import build_model, find_architecture
-    from inpaint_ray.train.config import Optimisation, Precision
-    from inpaint_ray.train.learner import Learner
-    from inpaint_ray.train.muon import FEWEST
-
-    torch.manual_seed(0)
-    torch._dynamo.reset()  # else a size after another is compiled for any size
-    model, loss = build_model(name), find_architecture(name).loss
-    precision = Precision(bf16=True, channels_last=True, compile=compiled and device.type == "cuda")
-    if role != "ours":
-        return Learner(model, Optimisation(), precision, loss, device, total_steps=1)
-    muon = any(weight.ndim > 1 and min(weight.shape[:2]) >= FEWEST for weight in model.parameters())
-    optimisation = Optimisation(optimizer="muon" if muon else "adamw", learning_rate=0.015, clip_norm=1.0)
-    return learner_of(model, optimisation, loss, device, seconds, precision)
-
-
-def train(
-    dataset: Any, name: str, role: str, plan: Plan, seconds: float, output: Path, device: Any, *, compiled: bool
-) -> dict[str, Any]:
-    """Train for some seconds, saving every minute; returns the last validation gain in dB."""
-    from benchmarks.clocked import endless_steps, train_for, validation_scores
-    from inpaint_ray.data.shards import shard_rows
-    from inpaint_ray.models.checkpoint import Checkpoint, save_checkpoint
-    from inpaint_ray.train.sources import DeviceSource, HostSource
-
-    shards = shard_rows(dataset, "train")
-    source = DeviceSource(shards, HostSource(shards, None, device), device)
-    learner = _learner(name, role, device, seconds, compiled=compiled)
-    batch_size = plan.ours_batch if role == "ours" or plan.smoke else 58
-    curve: list[dict[str, float]] = []
-    began = saved = time.monotonic()
-
-    def keep(sums: Any) -> dict[str, float]:
-        scores = validation_scores(learner.best_guess, dataset, device)
-        learner.train_mode()
-        row = {"seconds": time.monotonic() - began, "patches": float(sums.num_patches), "gain": scores["gain"]}
-        curve.append(row)
-        print(json.dumps({name: row}), flush=True)
-        training = row | {"scores": scores, "role": role}
-        model = learner.best_guess
-        save_checkpoint(Checkpoint(model=model, architecture=name, scale=dataset.scale, training=training), output)
-        return scores
-
-    def after_read(sums: Any) -> None:
-        nonlocal saved
-        if time.monotonic() - saved > (3.0 if plan.smoke else SAVE_EVERY_S):
-            keep(sums)
-            saved = time.monotonic()
-
-    steps = endless_steps(dataset, source, batch_size, DAMAGE, device, reverse=role == "ours")
-    sums = train_for(learner, steps, seconds, after_read)
-    scores = keep(sums)
-    return {
-        "role": role, "seconds": round(time.monotonic() - began, 1), "patches": sums.num_patches,
-        "parameters": sum(weight.numel() for weight in learner.model.parameters()),
-        "gain": scores["gain"], "interpolation": scores["interpolation_gain"], "curve": curve,
-    }  # fmt: skip
 
 
 def _to_markdown(report: dict[str, Any]) -> str:

@@ -32,7 +32,7 @@ from inpaint_ray.audio.runs import Event
 from inpaint_ray.filling.expectation import MOST_EXPECTED_DB
 from inpaint_ray.filling.waveform import fill_with_notes
 from inpaint_ray.merging.calls import Transfer as Given
-from inpaint_ray.merging.offers import Taken
+from inpaint_ray.merging.offers import CopyFill
 
 LENGTHS_MS = (100, 20, 100, 20)
 EDGE_S = 1.5
@@ -117,7 +117,7 @@ def score_condition(recording: Damaged, condition: str) -> Iterator[dict[str, ob
     for start, stop in gaps:
         part = (slice(None), slice(start, stop))
         notes = [note for note in merged.notes if note.channel == 0 and start <= note.start < stop]
-        taken = [note for note in notes if isinstance(note, Taken)]
+        taken = [note for note in notes if isinstance(note, CopyFill)]
         yield {
             "recording": name,
             "condition": condition,
@@ -150,7 +150,7 @@ def _had(transfer: Transfer, lost: NDArray[np.bool_], start: int, stop: int) -> 
     return float(np.mean(inside & ~lost[0, np.clip(nearest, 0, lost.shape[1] - 1)]))
 
 
-def _time_error(taken: list[Taken], transfer: Transfer) -> float:
+def _time_error(taken: list[CopyFill], transfer: Transfer) -> float:
     """Error of the place of a gap in the copy, in samples of the copy."""
     if not taken:
         return np.nan

@@ -32,7 +32,7 @@ Spans = Sequence[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Alignment:
-    """The knowledge of a copy: the places of the recording's moments in it."""
+    """The places of a recording's moments in a copy."""
 
     score: float  # 0 to 1
     reference_s: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))  # moments, in order
@@ -45,7 +45,7 @@ class Alignment:
         return self.score >= THRESHOLD and len(self.reference_s) >= FEWEST_ANCHORS
 
     def places(self, reference_s: float) -> list[tuple[float, float]]:
-        """The place of a moment in the copy, in seconds, and the speed there: by the moments before and after.
+        """Return the place of a moment in the copy, in seconds, and the speed there: by the moments before and after.
 
         Where both agree, one place; two at a passage that only one of the two has.
         """
@@ -101,7 +101,7 @@ def align(
     spans = [guess.spans(reference_rate, copy_rate) for guess in guesses]
 
     def lower_own(number: int, sound: NDArray[np.float32]) -> NDArray[np.float64] | None:
-        """The recording around a moment; None where it is lost or says nothing."""
+        """Return the recording around a moment; None where it is lost or says nothing."""
         unknown = _blank(sound, spans[number][0], reference_lost)
         audible = np.sqrt(np.mean(sound.astype(np.float64) ** 2)) > QUIET * own.loudness
         return lower_reference(guesses[number], sound, reference_rate) if unknown <= MOST_LOST and audible else None
@@ -145,7 +145,7 @@ def _guesses(chain: list[Place], duration: float) -> list[Guess]:
 
 
 def _speed(reference_s: NDArray[np.float64], copy_s: NDArray[np.float64]) -> float:
-    """The speed of a chain: the median of all its pairs, weighted by the time between them (Theil and Sen)."""
+    """Return the speed of a chain: the median of all its pairs, weighted by the time between them (Theil and Sen)."""
     step = reference_s[None] - reference_s[:, None]
     moved = copy_s[None] - copy_s[:, None]
     steady = (step > 0) & (np.abs(moved - step) <= MOST_SPEED * step + SLACK_S)
@@ -172,7 +172,7 @@ def _blank(excerpt: NDArray[np.float32], span: tuple[int, int], lost: Spans) -> 
 
 
 def _agreed(tried: dict[float, list[Anchor]]) -> Alignment:
-    """The anchors that neighbours agree on, one a moment: of several the one whose neighbours are most alike."""
+    """Return the anchors that neighbours agree on, one a moment: of several the one whose neighbours are most alike."""
     anchors = [anchor for found in tried.values() for anchor in found if anchor.likeness >= LEAST_LIKENESS]
     moments = np.array([anchor.reference_s for anchor in anchors])
     chosen: dict[float, tuple[float, Anchor]] = {}

@@ -30,7 +30,7 @@ class Guess:
     speed: float  # seconds of the copy in one of the recording, less 1
 
     def spans(self, reference_rate: int, copy_rate: int) -> tuple[tuple[int, int], tuple[int, int]]:
-        """The stretches of both that are needed, in samples."""
+        """Return the stretches of both that are needed, in samples."""
         own = WINDOW_S / 2 + 0.01
         other = (WINDOW_S / 2 + REACH_S) * (1 + 2 * MOST_SPEED) + 0.01
         return _span(self.reference_s, own, reference_rate), _span(self.copy_s, other, copy_rate)
@@ -47,14 +47,14 @@ class Anchor:
 
 
 def lower_reference(guess: Guess, sound: NDArray[np.float32], rate: int) -> Signal:
-    """The recording around a moment at the low rate, (n,), of the stretch that `guess.spans` tells, zero where lost."""
+    """Convert the recording around a moment, the first of `guess.spans`, to the low rate: (n,), zero where lost."""
     (own, _), _ = guess.spans(rate, rate)
     positions = np.asarray((guess.reference_s + _times()) * rate - own, np.float64)
     return _emphasised(sample_at(sound[None], positions, lowering(rate, LOW_RATE), FEW_ZEROS)[0])
 
 
 def lower_copy(guess: Guess, sound: NDArray[np.float32], rate: int) -> Signal:
-    """The copy around the place of a moment at the low rate, (1, n), of the stretch that `guess.spans` tells."""
+    """Convert the copy around the place of a moment, the second of `guess.spans`, to the low rate: (1, n)."""
     _, (other, _) = guess.spans(rate, rate)
     first = _first(guess)
     num_low = round(2 * (guess.copy_s - first) * LOW_RATE * (1 + MOST_SPEED))
@@ -85,13 +85,13 @@ def find_anchor(guess: Guess, reference: Signal, copy: Signal) -> Anchor:
 
 
 def _times() -> Signal:
-    """The samples of a window at the low rate, in seconds from its middle."""
+    """Return the samples of a window at the low rate, in seconds from its middle."""
     length = round(WINDOW_S * LOW_RATE)
     return np.asarray((np.arange(length) - (length - 1) / 2) / LOW_RATE)
 
 
 def _first(guess: Guess) -> float:
-    """The beginning of the copy at the low rate, in seconds of the copy."""
+    """Return the beginning of the copy at the low rate, in seconds of the copy."""
     return float(guess.copy_s - _times()[-1] - REACH_S - FEW_ZEROS / LOW_RATE)
 
 
@@ -110,7 +110,7 @@ def _emphasised(signal: Signal) -> Signal:
 
 
 def _likeness(target: Signal, other: Signal) -> Signal:
-    """The normalised correlation of (n,) with every place in (n + l - 1,): (l,)."""
+    """Compute the normalised correlation of (n,) with every place in (n + l - 1,): (l,)."""
     size = scipy.fft.next_fast_len(len(other), real=True)
     crossed = scipy.fft.irfft(scipy.fft.rfft(target, size).conj() * scipy.fft.rfft(other, size), size)
     count = len(other) - len(target) + 1

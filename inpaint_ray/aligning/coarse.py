@@ -36,24 +36,24 @@ class Place:
 
 
 def find_chain(reference: Features, copy: Features) -> list[Place]:
-    """The places of excerpts of the recording in the copy, in order; empty where there is none."""
+    """Find the places of excerpts of the recording in the copy, in order; empty where there is none."""
     duration = reference.values.shape[1] / reference.rate
     length = round(min(EXCERPT_S, duration / 2) * reference.rate)
-    room = reference.values.shape[1] - length
-    if length < 2 or room < 0 or copy.values.shape[1] < length:
+    last_first = reference.values.shape[1] - length  # frame that the last excerpt begins with
+    if length < 2 or last_first < 0 or copy.values.shape[1] < length:
         return []
     count = int(np.clip(duration / EVERY_S, *NUM_EXCERPTS))
-    haystack = _Haystack(copy, int(length * 1.02) + 2)
+    search = _Search(copy, int(length * 1.02) + 2)
     nodes: list[list[Place]] = []
-    for first in np.unique(np.linspace(0, room, count).astype(int)):
+    for first in np.unique(np.linspace(0, last_first, count).astype(int)):
         excerpt = reference.values[:, first : first + length]
         middle = (first + (length + 1) / 2) / reference.rate
-        nodes.append(haystack.places(excerpt, middle))
+        nodes.append(search.places(excerpt, middle))
     return _chain([place for places in nodes for place in places])
 
 
-class _Haystack:
-    """The features of a copy, whose spectra serve every search."""
+class _Search:
+    """A search for excerpts in the features of a copy, whose spectra are computed once."""
 
     def __init__(self, copy: Features, longest: int) -> None:
         self._rate, self._length = copy.rate, copy.values.shape[1]
@@ -68,7 +68,7 @@ class _Haystack:
         self._energy = np.concatenate([[0.0], np.cumsum(energy)])
 
     def places(self, excerpt: NDArray[np.float32], middle_s: float) -> list[Place]:
-        """The likely places of an excerpt, best first."""
+        """Return the likely places of an excerpt, best first."""
         found: list[Place] = []
         for speed in SPEEDS:
             length = round(excerpt.shape[1] * (1 + speed))
@@ -86,7 +86,7 @@ class _Haystack:
         return [place for place in kept[:NUM_PLACES] if place.likeness > LEAST_LIKENESS]
 
     def _likeness(self, excerpt: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The normalised correlation with every place."""
+        """Compute the normalised correlation with every place."""
         kernel = scipy.fft.rfft(excerpt, self._block, axis=-1).conj()
         product = np.einsum("bkf,bf->kf", self._spectra, kernel)
         length = excerpt.shape[1]
@@ -108,7 +108,7 @@ def _peaks(likeness: NDArray[np.float64], apart: int) -> list[int]:
 
 
 def _chain(places: list[Place]) -> list[Place]:
-    """The chain of the greatest likeness, jumps taken off."""
+    """Return the chain of the greatest likeness less the costs of its jumps."""
     if not places:
         return []
     reference = np.array([place.reference_s for place in places])

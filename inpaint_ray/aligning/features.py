@@ -31,7 +31,7 @@ class Features:
 
 
 def highest_hz(*sample_rates: int) -> float:
-    """The upper end of the bands that recordings of these rates share."""
+    """Return the upper end of the bands that recordings of these rates share."""
     return min(HIGHEST_HZ, 0.4 * min(sample_rates))
 
 
@@ -70,7 +70,7 @@ def make_features(
 
 
 def _bands(frame: int, sample_rate: int, top_hz: float) -> NDArray[np.float32]:
-    """The membership of bins in bands: (bins, b)."""
+    """Return the membership of bins in bands: (bins, b)."""
     edges = np.geomspace(min(LOWEST_HZ, top_hz / 10), top_hz, NUM_BANDS + 1)
     bins = np.fft.rfftfreq(frame, 1 / sample_rate)
     return ((bins[:, None] >= edges[:-1]) & (bins[:, None] < edges[1:])).astype(np.float32)

@@ -63,7 +63,7 @@ def cut(samples: NDArray, start: int, stop: int) -> Signal:
 
 
 def lowering(rate: float, wanted_rate: float) -> float:
-    """The cutoff for another rate."""
+    """Return the cutoff for another rate."""
     return min(1.0, PASSED * wanted_rate / rate) if wanted_rate < rate else 1.0
 
 

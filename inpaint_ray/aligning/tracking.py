@@ -134,7 +134,7 @@ def _delays(
 
 
 def _power(spectra: NDArray[np.complex128], inside_band: NDArray[np.bool_], size: int) -> Signal:
-    """The power of windows within the band, (k,): bass below it must not hide that they are alike."""
+    """Return the power of windows within the band, (k,): bass below it must not hide that they are alike."""
     return np.asarray(2 / size * np.sum(np.abs(spectra) ** 2 * inside_band, axis=1))
 
 

@@ -18,7 +18,7 @@ from inpaint_ray.ledger.items import Item
 from inpaint_ray.merging.calls import spans_of
 from inpaint_ray.merging.copies import Copy
 from inpaint_ray.merging.offers import Offer
-from inpaint_ray.merging.taking import Taker
+from inpaint_ray.merging.taking import OfferFinder
 from inpaint_ray.names import one_line
 from inpaint_ray.restore.archive import SourceFile
 from inpaint_ray.restore.pieces import Piece
@@ -59,10 +59,10 @@ class Merger(Restorer):
                 else:
                     notes.append(_refusal(file, copy.alignment))
             bits = INTEGER_SUBTYPES.get(survey.sound.subtype)
-            taker = Taker(accepted, survey.sound.sample_rate, step=2.0 ** (1 - bits) if bits else None)
+            finder = OfferFinder(accepted, survey.sound.sample_rate, step=2.0 ** (1 - bits) if bits else None)
 
             def find_offers(window: Recording, piece: Piece) -> list[Offer]:
-                return taker.offers(window.to_float(), piece.gaps, piece.window[0], piece.start, piece.stop)
+                return finder.offers(window.to_float(), piece.gaps, piece.window[0], piece.start, piece.stop)
 
             yield OtherCopies(find_offers if accepted else None, scores, notes)
 

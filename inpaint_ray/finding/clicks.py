@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 WEIGHTS = Path(__file__).parent / "pretrained" / "clicks.safetensors"
 HOP = 2**16  # samples that are decided at a time
-MARGIN = 2**13
+MARGIN = 2**13  # samples on either side of these, which the network is given, too
 LOW = 1.5  # logit of the samples of an event
 
 
 class Calibration(NamedTuple):
-    """Logit of an event's confidence: bias + by_peak * highest + by_mean * mean + by_length * ln(length)."""
+    """The fit of confidence, whose logit is bias + by_peak * highest + by_mean * mean + by_length * ln(length)."""
 
     bias: float
     by_peak: float
@@ -45,14 +45,15 @@ class Clicks:
         self._windows = Windows(HOP, MARGIN)
 
     def look(self, block: NDArray) -> list[Event]:
-        """Events that the next block, (channels, n), decides of."""
+        """Take the next block, (channels, n); returns the events that it decides."""
         return [event for window in self._windows.push(block) for event in self._decide(window)]
 
     def finish(self) -> list[Event]:
-        """Events that the end of the stream decides of."""
+        """Return the events that the end of the stream decides."""
         return [event for window in self._windows.finish() for event in self._decide(window)]
 
     def _decide(self, window: Window) -> list[Event]:
+        """Return the events that begin in the stretch that a window decides."""
         events = []
         for channel, logits in enumerate(click_logits(window.samples, self.sample_rate)):
             for start, stop, confidence in _events_of(logits):
@@ -62,9 +63,9 @@ class Clicks:
 
 
 def click_logits(samples: NDArray, sample_rate: int) -> NDArray[np.float32]:
-    """Logits that something was added to a sample: (channels, n) -> (channels, n).
+    """Compute the logits of the chance that something was added to a sample: (channels, n) -> (channels, n).
 
-    They are the mean of the network's for the sound and for its negative, whose damage is the same.
+    Each is the mean of two outputs of the network: of the sound, and of the sound negated, whose damage is the same.
     """
     import torch  # here: most recordings are asked for dropouts alone
 
@@ -72,21 +73,21 @@ def click_logits(samples: NDArray, sample_rate: int) -> NDArray[np.float32]:
 
     num_samples = samples.shape[1]
     sound = np.nan_to_num(samples.astype(np.float64), posinf=0.0, neginf=0.0)
-    known = features(sound, sample_rate)
-    padded = np.pad(known, ((0, 0), (0, 0), (0, -num_samples % UNIT)))
+    inputs = features(sound, sample_rate)
+    padded = np.pad(inputs, ((0, 0), (0, 0), (0, -num_samples % UNIT)))
     with torch.inference_mode():
         logits = [_network()(torch.from_numpy(np.stack([each, each * SIGNS]))).mean(dim=0).numpy() for each in padded]
     return np.stack(logits)[:, :num_samples]
 
 
 def runs_above(logits: NDArray[np.float32], low: float) -> list[tuple[int, int]]:
-    """Starts and stops of the runs of logits above a threshold, each a sample wider on either side; near ones join."""
+    """Return starts and stops of runs of logits above a threshold, a sample wider on either side; near ones join."""
     starts, stops = find_runs(scipy.ndimage.binary_dilation(logits > low))
     return list(zip(starts.tolist(), stops.tolist(), strict=True))
 
 
 def _events_of(logits: NDArray[np.float32]) -> list[tuple[int, int, float]]:
-    """Start, stop and confidence of the events of one channel."""
+    """Return start, stop and confidence of the events of one channel."""
     events, fit = [], _calibration()
     for start, stop in runs_above(logits, LOW):
         part = logits[start:stop]

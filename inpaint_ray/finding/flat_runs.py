@@ -60,12 +60,12 @@ class FlatRuns:
         events = []
         for channel, samples in enumerate(window.samples):
             sound = np.nan_to_num(samples.astype(np.float64), posinf=0.0, neginf=0.0)
-            for start, stop, kind, confidence in self._look_at(sound):
+            for start, stop, kind, confidence in self._find_events(sound):
                 if window.start <= start < window.stop:
                     events.append(Event(channel, window.first + start, window.first + stop, kind, confidence))
         return events
 
-    def _look_at(self, sound: Signal) -> list[tuple[int, int, Kind, float]]:
+    def _find_events(self, sound: Signal) -> list[tuple[int, int, Kind, float]]:
         """Return start, stop, kind and confidence of the events of one channel of a window."""
         if len(sound) < 2 * MIN_LENGTH + 2:
             return []

@@ -1,8 +1,8 @@
 """The ledger of a job: the results of its items, and the run that does what is left.
 
-A run lists the output once, reads all entries in parallel, and deals to blocks the items whose latest entry is not of
-the same fingerprint or whose output does not stand. The driver sees names and counts; rows stay in the records. Every
-table of results is a view of the records, which can be made again at any time.
+A run lists the output once, reads the entries of all records in parallel, and deals the items that are not done (see
+`items`) to blocks. The driver sees names and counts; rows stay in the records. Every table of results is a view of the
+records, which can be made again at any time.
 """
 
 import json
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from inpaint_ray import storage
 from inpaint_ray.ledger.actors import Actors
 from inpaint_ray.ledger.claims import claim
-from inpaint_ray.ledger.items import Chosen, Item, Known, Past
+from inpaint_ray.ledger.items import Chosen, Item, Past, PastEntry
 from inpaint_ray.ledger.records import DamagedRecord, Entry, open_rows, read_entries
 from inpaint_ray.ledger.spread import spread, spread_tables
 from inpaint_ray.ledger.worker import Work, Worker, deal_rows
@@ -26,14 +26,15 @@ from inpaint_ray.progress import Progress
 from inpaint_ray.storage import StoredFile
 from inpaint_ray.terminal import say
 
-READERS = 16  # records at a time, in a task
-MOST_RECORDS = 100  # in a task that reads them
-FEWEST_TASKS = 16
-FEW_RECORDS = 64  # read by the driver, before processes would have started
+READERS = 16  # threads that read records, in the driver or in a task
+FEW_RECORDS = 64  # no more than these are read by the driver, sooner than a task would have started
+FEWEST_TASKS = 16  # that read more
+MOST_RECORDS = 100  # that one task reads
 
+# The ledger, a record, and the names of the items that count in it (None: all) -> a table of them.
 MakeTable = Callable[["Ledger", str, list[str] | None], pa.Table]
 
-LATEST = pa.schema(
+ENTRY_SCHEMA = pa.schema(  # an item's name, and the fields of `PastEntry`
     {
         "name": pa.string(),
         "record": pa.string(),
@@ -83,12 +84,13 @@ class Ledger:
                 records.append(file.name.removeprefix(prefix).removesuffix(".parquet"))
             else:
                 past.outputs[file.name] = file.size
-        shared = {name: name for name in records}  # one string each
-        for table in self.tables(dict.fromkeys(records), _latest):
+        # Of a million items the same names are held once: the record's, and an output's that is the item's.
+        shared = {name: name for name in records}
+        for table in self.tables(dict.fromkeys(records), _read_past):
             for row in table.to_pylist():
                 name = row.pop("name")
                 output = name if row["output"] == name else row["output"]
-                past.add(name, Known(**row | {"record": shared[row["record"]], "output": output}))
+                past.add(name, PastEntry(**row | {"record": shared[row["record"]], "output": output}))
         for name in past.leftovers():
             storage.delete_file(storage.join(self.output, name))
         return past
@@ -98,13 +100,20 @@ class Ledger:
         return {file.name.removesuffix(".parquet") for file in storage.list_files(self.records)}
 
     def complete(
-        self, items: Sequence[Item], work: Callable[..., Work], *, retry_failed: bool, verb: str, unit: str, **how: Any
+        self,
+        items: Sequence[Item],
+        work: Callable[..., Work],
+        *,
+        retry_failed: bool,
+        verb: str,
+        unit: str,
+        **options: Any,
     ) -> Chosen:
-        """Do the items that are left (see `run`), and return the entries that count of all records."""
+        """Do the items that earlier runs left, with the options of `run`; return all entries that count."""
         todo, done = self.read().split(items, retry_failed=retry_failed)
         if done:
             say(f"{verb}  {len(items) - len(todo)} of {len(items)} {unit} are done already")
-        return done | self.run(todo, work, verb=verb, unit=unit, **how)
+        return done | self.run(todo, work, verb=verb, unit=unit, **options)
 
     def run(
         self,
@@ -120,16 +129,16 @@ class Ledger:
         """Do the items over the cluster.
 
         Args:
-            todo: those that are left.
-            work: is made in each actor, with the settings.
-            verb: of the lines of progress.
-            unit: of items in them.
-            actors: how many.
+            todo: the items.
+            work: makes the work on an item from the settings, once in each actor.
+            verb: for the lines of progress.
+            unit: of the items, in these lines.
+            actors: their number and hardware.
             memory_gib: of an actor.
-            settings: of the work.
+            settings: keyword arguments of `work`.
 
         Returns:
-            The records, all of whose entries count.
+            The new records, all of whose entries count.
         """
         if not todo:
             return {}
@@ -142,31 +151,31 @@ class Ledger:
             fn_constructor_kwargs={"output": self.output, "records": self.records, "work": work, "settings": settings},
             **actors.pool(num_blocks, memory_gib=memory_gib),
         )
-        del todo, rows
+        del todo, rows  # large, and in Ray's object store by now
         progress = Progress(verb, num_items, unit)
         num_failed = 0
         for result in results:
             num_failed += result["failed"]
             progress.add(result["items"], f"{num_failed} failed" if num_failed else "")
-        storage.delete_unfinished(self.output)  # of nodes that died
+        storage.delete_unfinished(self.output)  # files of nodes that died
         return dict.fromkeys(names)
 
     def entries(self, record: str, counting: list[str] | None) -> list[Entry]:
-        """Read the entries of a record, of these items only, where they are named."""
+        """Read the entries of a record; of the counting items alone, unless None."""
         return read_entries(self.records, record, counting)
 
     def tables(self, chosen: Chosen, make: MakeTable) -> Iterator[pa.Table]:
-        """Make tables, a view of the results, from records; many records are read over the cluster.
+        """Make the tables of a view from records; many records are read over the cluster, few by the driver.
 
         Args:
-            chosen: which records, and what counts in them.
-            make: a table from the ledger, and one record and what counts in it.
+            chosen: the records, and the items that count in them.
+            make: makes the table of one record.
         """
         ordered = sorted(chosen.items())
-        size = min(max(len(ordered) // FEWEST_TASKS, 1), MOST_RECORDS)
         if len(ordered) <= FEW_RECORDS:
             with ThreadPoolExecutor(READERS) as pool:
                 return iter(list(pool.map(lambda each: make(self, *each), ordered)))
+        size = min(len(ordered) // FEWEST_TASKS, MOST_RECORDS)
         groups = [ordered[start : start + size] for start in range(0, len(ordered), size)]
         return spread_tables([{"records": json.dumps(group)} for group in groups], partial(_make_tables, self, make))
 
@@ -177,22 +186,23 @@ class Ledger:
 
 def _make_tables(ledger: Ledger, make: MakeTable, rows: pa.Table) -> pa.Table:
     """Make the tables of a group of records; runs in a task."""
-    groups = [group for text in rows["records"].to_pylist() for group in json.loads(text)]
+    pairs = [pair for text in rows["records"].to_pylist() for pair in json.loads(text)]  # record, items that count
     with ThreadPoolExecutor(READERS) as pool:
-        return pa.concat_tables(pool.map(lambda group: make(ledger, *group), groups))
+        return pa.concat_tables(pool.map(lambda pair: make(ledger, *pair), pairs))
 
 
 def _read_rows(ledger: Ledger, record: str, counting: list[str] | None, *, columns: list[str] | None) -> pa.Table:
+    """Read the rows of the items that count in a record."""
     with open_rows(ledger.records, record) as file:
         table = file.read(columns)
     return table if counting is None else table.filter(pc.is_in(table["name"], pa.array(counting, pa.string())))
 
 
-def _latest(ledger: Ledger, record: str, counting: list[str] | None) -> pa.Table:
-    """Return `Known` for the entries of a record; none of a damaged one, so that its items are done again."""
+def _read_past(ledger: Ledger, record: str, counting: list[str] | None) -> pa.Table:
+    """Read the entries of a record as fields of `PastEntry`; none if it is damaged: its items are done again."""
     try:
         entries = ledger.entries(record, counting)
     except DamagedRecord as error:
         say(str(error))
-        return LATEST.empty_table()
-    return pa.Table.from_pylist([{"record": record} | asdict(entry) for entry in entries], LATEST)
+        return ENTRY_SCHEMA.empty_table()
+    return pa.Table.from_pylist([{"record": record} | asdict(entry) for entry in entries], ENTRY_SCHEMA)

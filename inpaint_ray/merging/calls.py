@@ -14,8 +14,8 @@ from inpaint_ray.filling.calls import restorer_of
 from inpaint_ray.filling.waveform import Effort, Fill, Method
 from inpaint_ray.finding.registry import SENSITIVITY
 from inpaint_ray.merging.copies import Copy
-from inpaint_ray.merging.offers import put_and_fill
-from inpaint_ray.merging.taking import Taker
+from inpaint_ray.merging.offers import fill_with_offers
+from inpaint_ray.merging.taking import OfferFinder
 from inpaint_ray.models.checkpoint import load_checkpoint
 from inpaint_ray.repairing import BLOCK, fill_events, find
 
@@ -35,7 +35,7 @@ class Merged:
     """A recording with its lost stretches taken over or filled."""
 
     samples: NDArray  # the shape and dtype of the recording
-    notes: list[Fill]  # `Taken` of what a copy had, by channel and start
+    notes: list[Fill]  # `CopyFill` of what a copy had, by channel and start
     alignments: dict[str, Alignment]  # of every copy by name, refused ones too
 
 
@@ -95,18 +95,18 @@ def merge(
         if alignments[name].accepted:
             copy = Copy(name, partial(_blocks, other), transfer.sample_rate, join_events(own), alignments[name])
             accepted.append(copy)
-    offers = Taker(accepted, sample_rate).offers(rows, found, 0, 0, rows.shape[1])
+    offers = OfferFinder(accepted, sample_rate).offers(rows, found, 0, 0, rows.shape[1])
     model = None if checkpoint is None else restorer_of(load_checkpoint(checkpoint))
 
     def fill(taken: NDArray, left: list[Event]) -> tuple[NDArray, list[Fill]]:
         return fill_events(taken, sample_rate, left, method=method, effort=effort, restore_magnitudes=model)
 
-    merged, notes = put_and_fill(rows, found, offers, fill)
+    merged, notes = fill_with_offers(rows, found, offers, fill)
     return Merged(merged.reshape(samples.shape), notes, alignments)
 
 
 def spans_of(events: Sequence[Event]) -> list[tuple[int, int]]:
-    """The stretches in which any channel is damaged, in order."""
+    """Return the stretches in which any channel is damaged, in order."""
     return [(event.start, event.stop) for event in join_events(event._replace(channel=0) for event in events)]
 
 

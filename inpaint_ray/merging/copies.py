@@ -77,7 +77,7 @@ class CopyReader:
         margin = round(MARGIN_S * self.copy.sample_rate)
         start, stop = int(positions[0]) - margin, int(positions[-1]) + margin
         sound, there = self._window.read(start, stop)
-        lost = ~there | self._lost(start, stop)
+        lost = ~there | self._mark_lost(start, stop)
         cutoff = lowering(self.copy.sample_rate, sample_rate)
         unsure = _widened(lost, int(np.ceil(ZEROS / cutoff)))
         mono = np.where(lost, 0.0, sound).mean(axis=0, keepdims=True)
@@ -98,8 +98,8 @@ class CopyReader:
             missing = _look_up(unsure, found.positions - start)
         return Stretch(self.copy, values, missing, found)
 
-    def _lost(self, start: int, stop: int) -> NDArray[np.bool_]:
-        """Samples in which any channel of the copy is damaged: (stop - start,)."""
+    def _mark_lost(self, start: int, stop: int) -> NDArray[np.bool_]:
+        """Return the mask of samples in which any channel of the copy is damaged: (stop - start,)."""
         lost = np.zeros(stop - start, dtype=bool)
         first = int(np.searchsorted(self._reached, start, side="right"))
         last = int(np.searchsorted(self._starts, stop))
@@ -138,14 +138,14 @@ class _Window:
 
 
 def _widened(lost: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
-    """Samples near a lost one."""
+    """Return the mask of samples near a lost one."""
     count = np.concatenate([[0], np.cumsum(lost)])
     place = np.arange(len(lost))
     return np.asarray(count[np.minimum(place + reach + 1, len(lost))] > count[np.maximum(place - reach, 0)])
 
 
 def _look_up(mask: NDArray[np.bool_], positions: Signal) -> NDArray[np.bool_]:
-    """The mask at positions; True outside."""
+    """Return the mask at positions; True outside."""
     nearest = np.rint(np.nan_to_num(positions, nan=-1.0)).astype(np.int64)
     inside = (nearest >= 0) & (nearest < len(mask))
     return np.where(inside, mask[np.clip(nearest, 0, len(mask) - 1)], True)

@@ -13,7 +13,7 @@ FillEvents = Callable[[NDArray, list[Event]], tuple[NDArray, list[Fill]]]  # (c,
 
 
 @dataclass(frozen=True)
-class Taken(Fill):
+class CopyFill(Fill):
     """A note on a gap, or a part of one, that a copy has filled."""
 
     copy: str = ""  # its name; of two, joined by " + "
@@ -23,7 +23,7 @@ class Taken(Fill):
 
     @property
     def trust_db(self) -> float:
-        """The lesser of both sides."""
+        """Return the lesser SNR of both sides."""
         return min(self.before_db, self.after_db)
 
 
@@ -31,12 +31,12 @@ class Taken(Fill):
 class Offer:
     """The samples that a copy offers for a part of a gap."""
 
-    note: Taken
+    note: CopyFill
     values: NDArray[np.float64]  # (stop - start,)
     is_sure: bool  # no ordinary fill needs to be compared
 
 
-def put_and_fill(
+def fill_with_offers(
     samples: NDArray, events: Sequence[Event], offers: Sequence[Offer], fill: FillEvents, *, first: int = 0
 ) -> tuple[NDArray, list[Fill]]:
     """Put sure offers in their places, fill what is left, and put other offers where more is expected of them.
@@ -72,13 +72,13 @@ def _gap(note: Fill) -> Gap:
     return Gap(note.channel, note.start, note.stop)
 
 
-def _is_better(taken: Taken, note: Fill) -> bool:
-    """Tell if no ordinary fill that an offer would replace is expected to be nearer."""
+def _is_better(taken: CopyFill, note: Fill) -> bool:
+    """Return True if no ordinary fill that an offer would replace is expected to be nearer."""
     meet = taken.channel == note.channel and taken.start < note.stop and note.start < taken.stop
     return not meet or bool(np.isnan(note.expected_snr_db) or taken.expected_snr_db > note.expected_snr_db)
 
 
 def _without(note: Fill, offers: Sequence[Offer]) -> list[Fill]:
-    """The parts of a note in which no offer was put."""
+    """Return the parts of a note in which no offer was put."""
     parts = leave_out([Event(*_gap(note))], [_gap(offer.note) for offer in offers])
     return [replace(note, start=part.start, stop=part.stop) for part in parts]

@@ -19,7 +19,7 @@ from inpaint_ray.filling.expectation import expected_db
 from inpaint_ray.filling.matching import Match, Surroundings
 from inpaint_ray.merging.copies import Copy, CopyReader, Stretch
 from inpaint_ray.merging.mono import TURNS, add_other_row
-from inpaint_ray.merging.offers import Offer, Taken
+from inpaint_ray.merging.offers import CopyFill, Offer
 
 CONTEXT_S = 0.5  # of sound on either side of a gap that is compared
 LONGEST_S = 5.0  # a longer gap is not taken over
@@ -60,8 +60,8 @@ class Brought:
     is_better: bool = False  # than any fill without copies, whatever is expected of that
 
 
-class Taker:
-    """Takes lost stretches of a recording from its copies, in about the order of time."""
+class OfferFinder:
+    """A finder of what copies offer for the gaps of a recording; the gaps are asked for in about the order of time."""
 
     def __init__(self, copies: Sequence[Copy], sample_rate: int, *, step: float | None = None) -> None:
         """Prepare to read copies.
@@ -99,7 +99,7 @@ class Taker:
     def _group(
         self, samples: NDArray, lost: Mask, events: Sequence[Event], first: int, begin: int, end: int
     ) -> list[Offer]:
-        """The offers for the gaps of a group, which lies from `begin` to `end` in the samples."""
+        """Return the offers for the gaps of a group, which lies from `begin` to `end` in the samples."""
         context = round(CONTEXT_S * self._rate)
         low, high = max(begin - context, 0), min(end + context, samples.shape[1])
         window, missing = samples[:, low:high].astype(np.float64), lost[:, low:high]
@@ -125,7 +125,7 @@ class Taker:
         return self._offers(window, gaps, first + low, brought)
 
     def _is_equal(self, window: NDArray, missing: Mask, stretch: Stretch, begin: int, end: int) -> bool:
-        """Tell if the copy is bit for bit the recording on every side that there is."""
+        """Return True if the copy is bit for bit the recording on every side that there is."""
         if not stretch.track.whole or len(stretch.values) != len(window):
             return False
         values = self._rounded(stretch.values)
@@ -222,7 +222,7 @@ class Taker:
                 seconds = (part.stop - part.start) / self._rate
                 equal = trust >= EXACT_DB
                 expected = EXACT_DB if equal else expected_db("copy", seconds, 0.0, trust, -np.inf)
-                note = Taken(
+                note = CopyFill(
                     gap.channel,
                     first + part.start,
                     first + part.stop,

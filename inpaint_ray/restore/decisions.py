@@ -30,7 +30,7 @@ DECLIPPED = Fill(0, 0, 0, "declip", np.nan)  # the note on clipped samples, whos
 
 
 class Repair(NamedTuple):
-    """A repair of a file: a row of its gaps."""
+    """The place of a repair in a file, by which a row of the gap table is named."""
 
     channel: int  # from 0
     start: int  # samples
@@ -72,7 +72,7 @@ def read_decisions(flag: str, uri: str) -> dict[str, Decided]:
         if decision not in DECISIONS:
             raise UsageError(f"{where}: decision {decision!r} is none of {', '.join(DECISIONS)}")
         if decided[row["name"]].setdefault(repair, decision) != decision:
-            raise UsageError(f"{where}: {printable(row['name'])}, {repair}has two different decisions")
+            raise UsageError(f"{where}: {printable(row['name'])}, {repair} has two different decisions")
     return dict(decided)
 
 
@@ -98,13 +98,14 @@ def from_text(text: str) -> Decided:
 
 
 class Part(NamedTuple):
-    """A repair: a gap of a piece, or a part of one that was filled by itself."""
+    """A gap of a piece, or a part of one that was filled by itself, with the note on its fill."""
 
     repair: Repair
-    gap: Event  # the gap that is repaired
-    note: Fill  # on what is there
+    gap: Event  # the whole of it, which other pieces may share
+    note: Fill
 
 
+# A piece, a method, and the repairs that no copy may fill -> the filled window, and its notes in samples of it.
 Refill = Callable[[Piece, Method, set[Repair]], tuple[Recording, list[Fill]]]
 
 
@@ -115,16 +116,19 @@ def decide(
 
     Args:
         window: of the piece, as it came.
-        piece: whose repairs are looked for among those that are decided.
+        piece: that the window is of.
         restored: the window as the run's method and copies fill it; its samples are changed.
         parts: the repairs of the piece; those that are taken back keep their notes.
-        decided: of the file.
-        refill: fills the window of a piece by another method, and these repairs from no copy.
+        decided: the decisions on all repairs of the file.
+        refill: fills the window again, by the method of a decision.
+
+    Returns:
+        The parts; those that were done again have the notes on their new fills.
     """
     first = piece.window[0]
     for decision in sorted({decided.get(part.repair, KEEP) for part in parts} - {KEEP}):
         chosen = {part.repair for part in parts if decided.get(part.repair) == decision}
-        marked = _marked(piece, {part.gap for part in parts if part.repair in chosen})
+        marked = _as_marked(piece, {part.gap for part in parts if part.repair in chosen})
         again, notes = (window, None) if decision == UNDO else refill(marked, cast(Method, decision), chosen)
         values = again.samples if again.samples.dtype == restored.samples.dtype else again.to_float()
         for channel, start, stop in chosen:
@@ -167,6 +171,6 @@ def _note_at(part: Part, notes: Sequence[Fill], first: int) -> Fill:
     return next(found, DECLIPPED)
 
 
-def _marked(piece: Piece, chosen: set[Event]) -> Piece:
-    """Return the piece with chosen gaps as marked ones, as a named method fills clipped samples, too."""
+def _as_marked(piece: Piece, chosen: set[Event]) -> Piece:
+    """Return the piece with chosen gaps as of kind `marked`, so that a named method fills clipped samples, too."""
     return replace(piece, gaps=[gap._replace(kind="marked") if gap in chosen else gap for gap in piece.gaps])

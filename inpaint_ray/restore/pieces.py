@@ -26,13 +26,15 @@ class Piece:
 
     start: int
     stop: int
-    window: tuple[int, int]  # with the sound around it
+    window: tuple[int, int]  # the piece and the sound around it; may reach beyond the end
     gaps: list[Event]  # all that reach into the window
-    searched: tuple[int, int]  # held at least: the window, or minutes around a long gap
-    lost: list[Event]  # all that reach into it
+    searched: tuple[int, int]  # the stretch held in memory: the window, or minutes around a long gap
+    searched_gaps: list[Event]  # all that reach into the stretch that is searched
 
 
-FillWindow = Callable[[Recording, Piece, Recording], Recording]
+FillWindow = Callable[
+    [Recording, Piece, Recording], Recording
+]  # window, piece, sound that is searched -> filled window
 
 
 def plan_pieces(gaps: list[Event], sample_rate: int, num_channels: int = 1) -> list[Piece]:
@@ -50,22 +52,22 @@ def plan_pieces(gaps: list[Event], sample_rate: int, num_channels: int = 1) -> l
             spans[-1] = (spans[-1][0], max(spans[-1][1], stop))
         else:
             spans.append((start, stop))
-    reaching = _Reaching(gaps)
+    index = _GapIndex(gaps)
     far = min(round(SEARCH_S * sample_rate), MOST_SEARCHED // num_channels)
     pieces: list[Piece] = []
     for start, stop in reversed(spans):
         window = (max(start - context, 0), stop + context)
-        inside = reaching.into(*window)
+        inside = index.overlapping(*window)
         searched = window
         if any(SHORTEST_RETRIEVAL_S < (gap.stop - gap.start) / sample_rate <= MAX_FOUND_S for gap in inside):
             searched = (min(max(start - far, 0), window[0]), max(stop + far, window[1]))
-        if pieces:  # samples that the next one needs are kept
+        if pieces:  # what the next one searches is kept: planned from the last piece to the first
             searched = (min(searched[0], pieces[-1].searched[0]), searched[1])
-        pieces.append(Piece(start, stop, window, inside, searched, reaching.into(*searched)))
+        pieces.append(Piece(start, stop, window, inside, searched, index.overlapping(*searched)))
     return pieces[::-1]
 
 
-class _Reaching:
+class _GapIndex:
     """A search for gaps by the stretches that they overlap."""
 
     def __init__(self, gaps: list[Event]) -> None:
@@ -73,7 +75,7 @@ class _Reaching:
         self._starts, stops = (np.array([getattr(gap, name) for gap in gaps], np.int64) for name in ("start", "stop"))
         self._reached = np.maximum.accumulate(stops)  # of several channels, an earlier gap may end later
 
-    def into(self, start: int, stop: int) -> list[Event]:
+    def overlapping(self, start: int, stop: int) -> list[Event]:
         """Return the gaps that overlap a stretch."""
         first, last = np.searchsorted(self._reached, start, side="right"), np.searchsorted(self._starts, stop)
         return [gap for gap in self._gaps[first:last] if gap.stop > start]
@@ -91,7 +93,8 @@ def fill_blocks(
             piece, and all that is held of what is searched.
     """
     held = next(blocks)
-    first = given = 0  # of what is held; of what is still to be given
+    first = 0  # sample of the recording that `held` begins with
+    given = 0  # samples of the recording that were yielded
     for piece in pieces:
         while first + held.num_samples < piece.searched[1]:
             passed = min(piece.searched[0] - first, held.num_samples)

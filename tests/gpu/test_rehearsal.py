@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from benchmarks.gpu import pack_music
+from benchmarks.gpu_packing import pack_music
 
 REPOSITORY = Path(__file__).parents[2]
 

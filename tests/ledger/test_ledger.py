@@ -16,7 +16,7 @@ from inpaint_ray import storage
 from inpaint_ray.errors import StorageError, UnreadableError
 from inpaint_ray.ledger import records
 from inpaint_ray.ledger.actors import Actors
-from inpaint_ray.ledger.items import Chosen, Item, Known, Past, digest
+from inpaint_ray.ledger.items import Chosen, Item, Past, PastEntry, digest
 from inpaint_ray.ledger.ledger import Ledger
 from inpaint_ray.ledger.records import DamagedRecord, Entry, RecordWriter
 from inpaint_ray.ledger.worker import deal_rows, items_of
@@ -570,7 +570,7 @@ def test_a_digest_is_of_what_counts_and_not_of_its_order() -> None:
 def test_a_hundred_thousand_items_are_split_though_one_replaces_an_output() -> None:
     """A copy of a set of all names, for each item, takes minutes."""
     names = [f"folder/{number}.mp3" for number in range(100_000)]
-    known = Known("r", 1, "old", False, f"{names[0]}.flac", 10)
+    known = PastEntry("r", 1, "old", False, f"{names[0]}.flac", 10)
     past = Past({names[0]: known}, Counter({"r": 1}), {known.output: known.output_size})
     items = [Item(uri=f"in/{name}", name=name, size=10, fingerprint="new") for name in names]
     todo, done = past.split(items, retry_failed=False)

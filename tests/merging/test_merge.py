@@ -4,7 +4,7 @@ import pytest
 import inpaint_ray
 from inpaint_ray.audio.runs import Event
 from inpaint_ray.merging.calls import Transfer
-from inpaint_ray.merging.offers import Taken
+from inpaint_ray.merging.offers import CopyFill
 from tests.support.copies import RATE, lose, play_notes, snr_db, transfer
 
 LENGTH = RATE // 10
@@ -18,7 +18,7 @@ def test_a_digital_copy_gives_back_every_sample_bit_for_bit() -> None:
     np.testing.assert_array_equal(merged.samples, music[:, 800:].astype(np.float32))
     assert len(merged.notes) == len(events)
     for note in merged.notes:
-        assert isinstance(note, Taken) and note.copy == "copy 1" and note.trust_db > 100
+        assert isinstance(note, CopyFill) and note.copy == "copy 1" and note.trust_db > 100
         assert note.copy_start_s * RATE == pytest.approx(note.start + 800)
 
 
@@ -36,7 +36,7 @@ def test_a_transfer_at_another_speed_gives_what_no_fill_can(speed: float, wow: f
     filled = inpaint_ray.repair(damaged, RATE, events=events)
     assert snr_db(music[lost], merged.samples[lost]) > snr_db(music[lost], filled[lost]) + 15
     for note in merged.notes:
-        assert isinstance(note, Taken)
+        assert isinstance(note, CopyFill)
         assert note.copy_start_s * RATE == pytest.approx(float(to_copy(np.array(note.start))), abs=1.0)
 
 
@@ -45,7 +45,7 @@ def test_what_both_have_lost_is_filled_and_noted() -> None:
     damaged, events = lose(music, STARTS, LENGTH)
     copy, others = lose(music, [STARTS[1] + LENGTH // 2], 2 * LENGTH)
     merged = inpaint_ray.merge(damaged, RATE, [Transfer(copy, RATE, events=others, name="b")], events=events)
-    parts = [(note.start, note.stop, isinstance(note, Taken)) for note in merged.notes]
+    parts = [(note.start, note.stop, isinstance(note, CopyFill)) for note in merged.notes]
     middle = STARTS[1] + LENGTH // 2
     assert parts == [
         (STARTS[0], STARTS[0] + LENGTH, True),
@@ -96,7 +96,7 @@ def test_a_passage_that_a_copy_lacks_and_another_leader_harm_no_gap_beside_them(
     starts = [round(second * RATE) for second in (5, 8.8, 13, 17.2, 21)]
     damaged, events = lose(music, starts, LENGTH)
     merged = inpaint_ray.merge(damaged, RATE, [Transfer(copy, RATE, events=[])], events=events)
-    assert [isinstance(note, Taken) for note in merged.notes] == [True, True, False, True, True]
+    assert [isinstance(note, CopyFill) for note in merged.notes] == [True, True, False, True, True]
     filled = inpaint_ray.repair(damaged, RATE, events=events)
     for number, start in enumerate(starts):
         gap = (0, slice(start, start + LENGTH))
@@ -122,7 +122,7 @@ def test_what_is_taken_and_what_is_filled_join_without_a_step() -> None:
     copy, others = lose(0.5 * music, [STARTS[1] + LENGTH], 2 * LENGTH)
     copy += 1e-5 * np.random.default_rng(0).standard_normal(copy.shape)
     merged = inpaint_ray.merge(damaged, RATE, [Transfer(copy, RATE, events=others)], events=events)
-    (join,) = (note.stop for note in merged.notes if isinstance(note, Taken) and note.start == STARTS[1])
+    (join,) = (note.stop for note in merged.notes if isinstance(note, CopyFill) and note.start == STARTS[1])
     assert STARTS[1] + LENGTH - 50 <= join <= STARTS[1] + LENGTH
     usual = np.abs(np.diff(music[0, join - LENGTH : join + LENGTH])).max()
     for place in (STARTS[1], join, STARTS[1] + 2 * LENGTH):

@@ -9,7 +9,7 @@ from inpaint_ray import storage
 from inpaint_ray.checkpoints import identify
 from inpaint_ray.errors import UsageError
 from inpaint_ray.ledger.blocks import deal
-from inpaint_ray.ledger.items import Known, Past
+from inpaint_ray.ledger.items import Past, PastEntry
 from inpaint_ray.models.checkpoint import Checkpoint
 from inpaint_ray.restore.archive import list_archive, output_name, source_files
 from inpaint_ray.restore.config import RestoreConfig
@@ -24,10 +24,12 @@ def fingerprint_of(file: StoredFile = FILE, config: RestoreConfig = CONFIG, mode
     return source.fingerprint
 
 
-FINISHED = Known("first", 1, fingerprint_of(), failed=False, output="a.wav", output_size=90)
+FINISHED = PastEntry("first", 1, fingerprint_of(), failed=False, output="a.wav", output_size=90)
 
 
-def names_to_do(known: Known, present: dict[str, int], config: RestoreConfig = CONFIG, model: str = "") -> list[str]:
+def names_to_do(
+    known: PastEntry, present: dict[str, int], config: RestoreConfig = CONFIG, model: str = ""
+) -> list[str]:
     past = Past({"a.wav": known}, Counter({known.record: 1}), present)
     sources = source_files(config, [FILE], model=model, marks=None)
     todo, done = past.split(sources, retry_failed=config.retry_failed)
@@ -55,7 +57,7 @@ def test_the_same_bytes_do_not_fail_twice() -> None:
     ],
     ids=["source longer", "source changed", "output gone", "output cut off", "could not be read", "other settings"],
 )
-def test_a_file_is_done_again(known: Known, present: dict[str, int]) -> None:
+def test_a_file_is_done_again(known: PastEntry, present: dict[str, int]) -> None:
     assert names_to_do(known, present) == ["a.wav"]
 
 

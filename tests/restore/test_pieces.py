@@ -8,7 +8,7 @@ from inpaint_ray.audio.encode import to_integers
 from inpaint_ray.audio.runs import Event, join_events, mark_gaps
 from inpaint_ray.filling.waveform import fill
 from inpaint_ray.restore.pieces import CONTEXT_S, MOST_SEARCHED, PIECE_S, SEARCH_S, Piece, fill_blocks, plan_pieces
-from inpaint_ray.restore.repair import fill_lost
+from inpaint_ray.restore.repair import fill_piece
 
 RATE = 100  # Hz: many seconds in few samples
 
@@ -64,7 +64,7 @@ def test_filling_by_pieces_is_filling_the_whole(method: str) -> None:
     samples[lost] = 0
 
     def fill_window(window: Recording, piece: Piece, searched: Recording) -> Recording:
-        return fill_lost(window, piece, searched, method=method)[0]  # type: ignore[arg-type]
+        return fill_piece(window, piece, searched, method=method)[0]  # type: ignore[arg-type]
 
     blocks = (recording(part, rate) for part in np.split(samples, [1, 20_000, 20_001, 50_000], axis=1))
     pairs = fill_blocks(blocks, plan_pieces(gaps, rate), fill_window)
@@ -86,7 +86,7 @@ def test_a_long_gap_is_filled_from_the_same_music_far_from_its_window() -> None:
 
     def fill_window(window: Recording, piece: Piece, searched: Recording) -> Recording:
         held.append(searched.num_samples)
-        filled, fills = fill_lost(window, piece, searched, method="auto")
+        filled, fills = fill_piece(window, piece, searched, method="auto")
         noted.extend(fills)
         return filled
 
