@@ -3,7 +3,9 @@
 import hashlib
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import soundfile
 import torch
 import torchaudio
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
+from scipy.ndimage import map_coordinates
 from scipy.signal import resample_poly, sosfilt
 
 from benchmarks.long_gaps import half_of
@@ -20,10 +22,11 @@ from inpaint_ray.errors import AudioDecodeError
 
 SECONDS = 24.0
 FIRST_S = 8.0  # of a recording that is passed over
+SIZE = 2048  # samples of a frame of the phase vocoder
 OVERSAMPLING = 4  # before cubic interpolation: errors 70 dB down below half of the Nyquist frequency
 
 Signal = NDArray[np.float64]
-ToCopy = Callable[[Signal], Signal]  # samples of the recording -> samples of the copy
+ToCopy = Callable[[Signal], Signal]  # samples of the recording -> samples of the copy, not a number where it has none
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,9 @@ class Transfer:
     samples: Signal  # (c, n)
     sample_rate: int
     to_copy: ToCopy
-    digital: bool = False  # bit for bit the recording
+
+
+Make = Callable[[Signal, int, np.random.Generator], Transfer]  # (c, n) and rate
 
 
 def list_recordings(folders: list[Path], half: str, limit: int) -> Iterator[tuple[str, Signal, int]]:
@@ -68,35 +73,28 @@ def rounded(samples: Signal, bits: int) -> Signal:
     return np.asarray(np.clip(np.rint(samples * top), -top, top - 1) / top)
 
 
-def transfers(clean: Signal, rate: int, random: np.random.Generator) -> Iterator[tuple[str, Transfer]]:
-    """Every condition: its name, and the transfer."""
-    late = int(random.integers(rate // 2, rate))
-
-    def moved(at: Signal) -> Signal:
-        return at - late
-
-    whole = rounded(clean, 16)
-    yield "digital copy, other start", Transfer(whole[:, late:], rate, moved, digital=True)
-    yield "24 bits against 16", Transfer(clean[:, late:], rate, moved)
-    yield "noise -55 dB, equalised", Transfer(_worn(clean[:, late:], rate, random, -55), rate, moved)
-    yield "MP3 of it", _mp3(clean, rate)
-    yield "mono of stereo", Transfer(clean.mean(axis=0, keepdims=True)[:, late:], rate, moved)
+def conditions(rate: int) -> dict[str, Make]:
+    """Every condition, by its name: what makes a transfer of a recording of this rate."""
     other = 48_000 if rate != 48_000 else 44_100
-    common = np.gcd(rate, other)
-    sampled = resample_poly(clean, other // common, rate // common, axis=1)
-    yield f"{other / 1000:g} kHz against {rate / 1000:g}", Transfer(sampled, other, lambda at: at * other / rate)
-    for speed in (0.002, -0.01, 0.02):
-        played = play(clean, rate, speed=speed)
-        noisy = _worn(played.samples, rate, random, -60, equalise=False)
-        yield f"speed {100 * speed:+g} %", Transfer(noisy, rate, played.to_copy)
-    for depth in (0.001, 0.002):
-        played = play(clean, rate, speed=0.004, wow=depth)
-        noisy = _worn(played.samples, rate, random, -60, equalise=False)
-        yield f"speed +0.4 %, wow {100 * depth:g} %", Transfer(noisy, rate, played.to_copy)
-    played = play(clean, rate, speed=-0.006, wow=0.0005, flutter=0.0002)
-    worn = _worn(played.samples, rate, random, -50)
-    yield "tape: speed, wow, flutter, noise -50 dB, equalised", Transfer(worn, rate, played.to_copy)
-    yield "5 s missing, 0.3 % faster", _cut(play(clean, rate, speed=0.003), rate)
+    made: dict[str, Make] = {
+        "digital copy, other start": lambda clean, rate, random: _late(clean, rounded(clean, 16), random, rate),
+        "24 bits against 16": lambda clean, rate, random: _late(clean, clean, random, rate),
+        "noise -55 dB, equalised": lambda clean, rate, random: _late(
+            clean, _worn(clean, rate, random, -55), random, rate
+        ),
+        "MP3 of it": lambda clean, rate, _: _mp3(clean, rate),
+        "mono of stereo": lambda clean, rate, random: _late(clean, clean.mean(axis=0, keepdims=True), random, rate),
+        f"{other / 1000:g} kHz against {rate / 1000:g}": lambda clean, rate, _: _at_rate(clean, rate, other),
+    }
+    for speed, wow in ((0.002, 0.0), (-0.01, 0.0), (0.02, 0.0), (0.004, 0.001), (0.004, 0.002)):
+        name = f"speed {100 * speed:+g} %" + (f", wow {100 * wow:g} %" if wow else "")
+        made[name] = partial(_played, speed=speed, wow=wow)
+    made["tape: speed, wow, flutter, noise -50 dB, equalised"] = partial(
+        _played, speed=-0.006, wow=0.0005, flutter=0.0002, noise_db=-50.0, equalise=True
+    )
+    made["5 s missing, 0.3 % faster"] = lambda clean, rate, _: _cut(play(clean, rate, speed=0.003), rate)
+    made["7 s of another leader, 6 s missing, noise -60 dB"] = _other_leader
+    return made
 
 
 def play(clean: Signal, rate: int, *, speed: float, wow: float = 0.0, flutter: float = 0.0) -> Transfer:
@@ -107,35 +105,64 @@ def play(clean: Signal, rate: int, *, speed: float, wow: float = 0.0, flutter: f
         swing = 2 * np.pi * frequency / rate
         position = position + depth / swing * np.sin(swing * place)
     dense = resample_poly(clean, OVERSAMPLING, 1, axis=1)
-    at = np.arange(dense.shape[1]) / OVERSAMPLING
-    samples = np.stack([CubicSpline(at, channel)(np.clip(position, 0, at[-1])) for channel in dense])
+    samples = np.stack([map_coordinates(each, [position * OVERSAMPLING], order=3, mode="nearest") for each in dense])
     return Transfer(samples, rate, lambda moments: np.interp(moments, position, place))
 
 
-def other_key(clean: Signal, rate: int, semitones: int) -> Signal:
-    """The same in another key, as long as before."""
-    shifted = torchaudio.functional.pitch_shift(torch.from_numpy(clean.astype(np.float32)), rate, semitones)
-    return shifted.numpy().astype(np.float64)
+def other_key(clean: Signal, semitones: int) -> Signal:
+    """The same in another key, as long as before: a phase vocoder's, sampled anew (within 0.01 % of the key)."""
+    ratio = Fraction(2 ** (semitones / 12)).limit_denominator(100)
+    return np.asarray(resample_poly(_stretched(clean, 1 / float(ratio)), ratio.denominator, ratio.numerator, axis=1))
 
 
 def other_take(clean: Signal, rate: int, random: np.random.Generator) -> Signal:
-    """The same in the same key in another tempo, which changes every 2 s by up to 3 %: a phase vocoder's."""
-    parts = []
-    for first in range(0, clean.shape[1], 2 * rate):
-        sound = torch.from_numpy(clean[:, first : first + 2 * rate].astype(np.float32))
-        size = 2048
-        if sound.shape[1] < 2 * size:
-            continue
-        window = torch.hann_window(size)
-        spectrum = torch.stft(sound, size, size // 4, window=window, return_complex=True)
-        advance = torch.linspace(0, np.pi * size / 4, spectrum.shape[1])[:, None]
-        played = torchaudio.functional.phase_vocoder(spectrum, 1 + float(random.uniform(-0.03, 0.03)), advance)
-        parts.append(torch.istft(played, size, size // 4, window=window).numpy())
-    return np.concatenate(parts, axis=1).astype(np.float64)
+    """The same in the same key in another tempo, which changes every 2 s by up to 3 %: a phase vocoder's.
+
+    It is nearer to the recording than any real take: each 2 s begin with its very waveform.
+    """
+    parts = (clean[:, first : first + 2 * rate] for first in range(0, clean.shape[1], 2 * rate))
+    tempos = ((part, 1 + float(random.uniform(-0.03, 0.03))) for part in parts)
+    return np.concatenate([_stretched(part, tempo) for part, tempo in tempos if part.shape[1] > 2 * SIZE], axis=1)
+
+
+def _stretched(clean: Signal, tempo: float) -> Signal:
+    """A recording at another tempo in its own key."""
+    window = torch.hann_window(SIZE)
+    sound = torch.from_numpy(clean.astype(np.float32))
+    spectrum = torch.stft(sound, SIZE, SIZE // 4, window=window, return_complex=True)
+    advance = torch.linspace(0, np.pi * SIZE / 4, spectrum.shape[1])[:, None]
+    played = torchaudio.functional.phase_vocoder(spectrum, tempo, advance)
+    return np.asarray(torch.istft(played, SIZE, SIZE // 4, window=window).numpy(), np.float64)
 
 
 def _files(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix not in (".csv", ".txt", ".md")]
+
+
+def _late(clean: Signal, copy: Signal, random: np.random.Generator, rate: int) -> Transfer:
+    """A copy that begins up to a second later."""
+    late = int(random.integers(rate // 2, rate))
+    return Transfer(copy[:, late:], rate, lambda at: np.where(at < late, np.nan, at - late))
+
+
+def _at_rate(clean: Signal, rate: int, other: int) -> Transfer:
+    common = int(np.gcd(rate, other))
+    return Transfer(resample_poly(clean, other // common, rate // common, axis=1), other, lambda at: at * other / rate)
+
+
+def _played(
+    clean: Signal,
+    rate: int,
+    random: np.random.Generator,
+    *,
+    speed: float,
+    wow: float = 0.0,
+    flutter: float = 0.0,
+    noise_db: float = -60.0,
+    equalise: bool = False,
+) -> Transfer:
+    played = play(clean, rate, speed=speed, wow=wow, flutter=flutter)
+    return replace(played, samples=_worn(played.samples, rate, random, noise_db, equalise=equalise))
 
 
 def _worn(samples: Signal, rate: int, random: np.random.Generator, noise_db: float, *, equalise: bool = True) -> Signal:
@@ -176,3 +203,17 @@ def _cut(played: Transfer, rate: int) -> Transfer:
         return np.where(place < first, place, np.where(place < first + length, np.nan, place - length))
 
     return Transfer(samples, rate, to_copy)
+
+
+def _other_leader(clean: Signal, rate: int, random: np.random.Generator) -> Transfer:
+    """A copy that begins with 7 s of noise, has none of the first second, and lacks 6 s from 13 s on."""
+    lead, first, begin, end = 7 * rate, rate, 13 * rate, 19 * rate
+    level = np.sqrt(np.mean(clean**2))
+    leader = 0.3 * level * random.standard_normal((len(clean), lead))
+    samples = np.concatenate([leader, clean[:, first:begin], clean[:, end:]], axis=1)
+
+    def to_copy(at: Signal) -> Signal:
+        moved = np.where(at < begin, at - first + lead, at - first + lead - (end - begin))
+        return np.where((at < first) | ((at >= begin) & (at < end)), np.nan, moved)
+
+    return Transfer(_worn(samples, rate, random, -60, equalise=False), rate, to_copy)

@@ -10,19 +10,20 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint_ray.aligning.anchors import Anchor, Guess, find_anchor
+from inpaint_ray.aligning.anchors import Anchor, Guess, find_anchor, lower_copy, lower_reference
 from inpaint_ray.aligning.coarse import MOST_SPEED, SLACK_S, Place, find_chain
 from inpaint_ray.aligning.features import highest_hz, make_features
 from inpaint_ray.aligning.sampling import Blocks, gather
 
-THRESHOLD = 0.3  # of the score; benchmarks.merge refuse: wrong copies of the tuning half had up to 0.21
+THRESHOLD = 0.3  # of the score; benchmarks.merge refuse: takes of the tuning half had up to 0.15
 FEWEST_ANCHORS = 5  # that agree
 EVERY_S = (0.5, 4.0)  # an anchor, in the shortest and in long recordings
 NUM_ANCHORS = 400  # that are wanted
 QUIET = 0.03  # of the recording's RMS: what is below says nothing
 MOST_LOST = 0.3  # share of an anchor's stretch
-APART_S = 0.05  # two guesses that are no nearer are both tried
-NEIGHBOURS = 3  # to either side, half of which must agree
+APART_S = 0.05  # guesses that are no nearer are all tried
+BESIDE = 2  # places of the chain before and after a moment that expect it somewhere
+NEIGHBOURS = 8  # to either side, half of which must agree: a take that keeps tempo for 2 s does not count
 LEAST_LIKENESS = 0.3  # of an anchor that counts
 TOLERANCE_S, TOLERANCE = 0.002, 0.0015  # of neighbours: constant, and of the time between them
 
@@ -98,20 +99,33 @@ def align(
     duration = own.num_samples / reference_rate
     guesses = _guesses(chain, duration)
     spans = [guess.spans(reference_rate, copy_rate) for guess in guesses]
-    excerpts = gather(reference(), [span for span, _ in spans])
-    others = gather(copy(), [span for _, span in spans])
+
+    def lower_own(number: int, sound: NDArray[np.float32]) -> NDArray[np.float64] | None:
+        """The recording around a moment; None where it is lost or says nothing."""
+        unknown = _blank(sound, spans[number][0], reference_lost)
+        audible = np.sqrt(np.mean(sound.astype(np.float64) ** 2)) > QUIET * own.loudness
+        return lower_reference(guesses[number], sound, reference_rate) if unknown <= MOST_LOST and audible else None
+
+    def lower_other(number: int, sound: NDArray[np.float32]) -> NDArray[np.float64] | None:
+        if mine[number] is None:
+            return None
+        _blank(sound, spans[number][1], copy_lost)
+        return lower_copy(guesses[number], sound, copy_rate)
+
+    mine = gather(reference(), [span for span, _ in spans], lower_own)
+    theirs = gather(copy(), [span for _, span in spans], lower_other)
     tried: dict[float, list[Anchor]] = {}
-    for guess, (span, other_span), mine, theirs in zip(guesses, spans, excerpts, others, strict=True):
-        unknown = _blank(mine, span, reference_lost)
-        _blank(theirs, other_span, copy_lost)
-        if unknown <= MOST_LOST and np.sqrt(np.mean(mine.astype(np.float64) ** 2)) > QUIET * own.loudness:
-            anchor = find_anchor(guess, mine, reference_rate, theirs, copy_rate)
-            tried.setdefault(guess.reference_s, []).append(anchor)
+    for guess, one, two in zip(guesses, mine, theirs, strict=True):
+        if one is not None and two is not None:
+            tried.setdefault(guess.reference_s, []).append(find_anchor(guess, one, two))
     return _agreed(tried)
 
 
 def _guesses(chain: list[Place], duration: float) -> list[Guess]:
-    """Moments all over the recording and where the chain expects them: in two places where it jumps."""
+    """Moments all over the recording and where the chain expects them: in several places where it jumps.
+
+    A bar that comes again may be a step of the chain where the copy has not begun yet; its neighbours know better.
+    """
     rough = Alignment(
         1.0, np.array([place.reference_s for place in chain]), np.array([place.copy_s for place in chain])
     )
@@ -120,11 +134,13 @@ def _guesses(chain: list[Place], duration: float) -> list[Guess]:
     guesses = []
     for moment in np.arange(every / 2, duration, every):
         after = int(np.searchsorted(rough.reference_s, moment))
-        near = [number for number in (after - 1, after) if 0 <= number < len(chain)]
-        places = [rough.copy_s[number] + (1 + speed) * (moment - rough.reference_s[number]) for number in near]
-        if len(places) == 2 and abs(places[1] - places[0]) <= APART_S:
-            places = [sum(places) / 2]
-        guesses += [Guess(float(moment), float(place), speed) for place in places]
+        near = np.arange(max(after - BESIDE, 0), min(after + BESIDE, len(chain)))
+        nearest = near[np.argsort(np.abs(rough.reference_s[near] - moment))]
+        places: list[float] = []
+        for place in rough.copy_s[nearest] + (1 + speed) * (moment - rough.reference_s[nearest]):
+            if all(abs(place - other) > APART_S for other in places):
+                places.append(float(place))
+        guesses += [Guess(float(moment), place, speed) for place in places]
     return guesses
 
 
@@ -156,27 +172,27 @@ def _blank(excerpt: NDArray[np.float32], span: tuple[int, int], lost: Spans) -> 
 
 
 def _agreed(tried: dict[float, list[Anchor]]) -> Alignment:
-    """The anchors that neighbours agree on, one a moment."""
+    """The anchors that neighbours agree on, one a moment: of several the one whose neighbours are most alike."""
     anchors = [anchor for found in tried.values() for anchor in found if anchor.likeness >= LEAST_LIKENESS]
     moments = np.array([anchor.reference_s for anchor in anchors])
-    chosen: dict[float, Anchor] = {}
+    chosen: dict[float, tuple[float, Anchor]] = {}
     ordered = sorted(tried)
     rank = {moment: number for number, moment in enumerate(ordered)}
     ranks = np.array([rank[moment] for moment in moments], dtype=np.int64)
     for anchor in anchors:
         near = np.flatnonzero(np.abs(ranks - rank[anchor.reference_s]) <= NEIGHBOURS)
-        agreeing = {
-            anchors[number].reference_s
-            for number in near
-            if anchors[number].reference_s != anchor.reference_s and _agree(anchor, anchors[number])
-        }
-        other = chosen.get(anchor.reference_s)
+        agreeing: dict[float, float] = {}  # the likeness of moments nearby
+        for other in (anchors[number] for number in near):
+            if other.reference_s != anchor.reference_s and _agree(anchor, other):
+                agreeing[other.reference_s] = max(min(other.likeness, 1.0), agreeing.get(other.reference_s, 0.0))
         around = min(rank[anchor.reference_s], NEIGHBOURS) + min(
             len(ordered) - 1 - rank[anchor.reference_s], NEIGHBOURS
         )
-        if 2 * len(agreeing) >= around and (other is None or other.likeness < anchor.likeness):
-            chosen[anchor.reference_s] = anchor
-    kept = [chosen[moment] for moment in sorted(chosen)]
+        support = min(anchor.likeness, 1.0) + sum(agreeing.values())
+        best, _ = chosen.get(anchor.reference_s, (0.0, anchor))
+        if 2 * len(agreeing) >= around and support > best:
+            chosen[anchor.reference_s] = support, anchor
+    kept = [chosen[moment][1] for moment in sorted(chosen)]
     return Alignment(
         len(kept) / len(tried) if tried else 0.0,
         np.array([anchor.reference_s for anchor in kept]),

@@ -46,38 +46,53 @@ class Anchor:
     likeness: float  # normalised correlation, 0 to 1; of either polarity
 
 
-def find_anchor(
-    guess: Guess, reference: NDArray[np.float32], reference_rate: int, copy: NDArray[np.float32], copy_rate: int
-) -> Anchor:
+def lower_reference(guess: Guess, sound: NDArray[np.float32], rate: int) -> Signal:
+    """The recording around a moment at the low rate, (n,), of the stretch that `guess.spans` tells, zero where lost."""
+    (own, _), _ = guess.spans(rate, rate)
+    positions = np.asarray((guess.reference_s + _times()) * rate - own, np.float64)
+    return _emphasised(sample_at(sound[None], positions, lowering(rate, LOW_RATE), FEW_ZEROS)[0])
+
+
+def lower_copy(guess: Guess, sound: NDArray[np.float32], rate: int) -> Signal:
+    """The copy around the place of a moment at the low rate, (1, n), of the stretch that `guess.spans` tells."""
+    _, (other, _) = guess.spans(rate, rate)
+    first = _first(guess)
+    num_low = round(2 * (guess.copy_s - first) * LOW_RATE * (1 + MOST_SPEED))
+    positions = np.asarray((first + np.arange(num_low) / LOW_RATE) * rate - other, np.float64)
+    return sample_at(sound[None], positions, lowering(rate, LOW_RATE), FEW_ZEROS)
+
+
+def find_anchor(guess: Guess, reference: Signal, copy: Signal) -> Anchor:
     """Find a moment in the copy.
 
     Args:
         guess: where it is expected.
-        reference: what `guess.spans` says of the recording, zero where it is lost.
-        reference_rate: Hz.
-        copy: the same of the copy.
-        copy_rate: Hz.
+        reference: from `lower_reference`.
+        copy: from `lower_copy`.
     """
-    (own, _), (other, _) = guess.spans(reference_rate, copy_rate)
     length, reach = round(WINDOW_S * LOW_RATE), round(REACH_S * LOW_RATE)
-    times = (np.arange(length) - (length - 1) / 2) / LOW_RATE
-    positions = np.asarray((guess.reference_s + times) * reference_rate - own, np.float64)
-    target = _emphasised(sample_at(reference[None], positions, lowering(reference_rate, LOW_RATE), FEW_ZEROS)[0])
-    target *= np.hanning(length)
-    first = guess.copy_s - times[-1] - REACH_S - FEW_ZEROS / LOW_RATE
-    num_low = round(2 * (guess.copy_s - first) * LOW_RATE * (1 + MOST_SPEED))
-    low_positions = (first + np.arange(num_low) / LOW_RATE) * copy_rate - other
-    low = sample_at(copy[None], low_positions, lowering(copy_rate, LOW_RATE), FEW_ZEROS)
+    target = reference * np.hanning(length)
     best = Anchor(guess.reference_s, guess.copy_s, guess.speed, 0.0)
-    lags = np.arange(-reach, length + reach) - (length - 1) / 2
+    lags = np.asarray(np.arange(-reach, length + reach) - (length - 1) / 2, np.float64)
     for speed in _speeds(guess.speed):
-        at = (guess.copy_s - first) * LOW_RATE + lags * (1 + speed)
-        likeness = _likeness(target, _emphasised(sample_at(low, at, zeros=FEW_ZEROS)[0]))
+        at = (guess.copy_s - _first(guess)) * LOW_RATE + lags * (1 + speed)
+        likeness = _likeness(target, _emphasised(sample_at(copy, at, zeros=FEW_ZEROS)[0]))
         lag, value = _peak(likeness)
         if value > best.likeness:
             copy_s = guess.copy_s + (1 + speed) * (lag - reach) / LOW_RATE
             best = Anchor(guess.reference_s, copy_s, speed, value)
     return best
+
+
+def _times() -> Signal:
+    """The samples of a window at the low rate, in seconds from its middle."""
+    length = round(WINDOW_S * LOW_RATE)
+    return np.asarray((np.arange(length) - (length - 1) / 2) / LOW_RATE)
+
+
+def _first(guess: Guess) -> float:
+    """The beginning of the copy at the low rate, in seconds of the copy."""
+    return float(guess.copy_s - _times()[-1] - REACH_S - FEW_ZEROS / LOW_RATE)
 
 
 def _span(middle_s: float, half_s: float, rate: int) -> tuple[int, int]:

@@ -5,6 +5,7 @@ Shapes: c = channels, n = samples, m = positions.
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +16,12 @@ ZEROS = 32  # of the sinc on either side, where samples are taken over
 FEW_ZEROS = 12  # where delays are measured
 BETA = 9.0  # of the Kaiser window: side lobes 90 dB down
 PHASES = 512  # of the table, which is interpolated linearly: errors 100 dB down
-AT_ONCE = 2**13  # positions
+AT_ONCE = 2**10  # positions: their weights stay in the cache
 PASSED = 0.95  # share of the lower Nyquist frequency that a lowered rate keeps
 
 Signal = NDArray[np.float64]
+Made = TypeVar("Made")
+Finish = Callable[[int, NDArray[np.float32]], Made]
 
 
 def sample_at(samples: NDArray, positions: Signal, cutoff: float = 1.0, zeros: int = ZEROS) -> Signal:
@@ -64,33 +67,42 @@ def lowering(rate: float, wanted_rate: float) -> float:
     return min(1.0, PASSED * wanted_rate / rate) if wanted_rate < rate else 1.0
 
 
-def gather(blocks: Iterator[NDArray], spans: Sequence[tuple[int, int]]) -> list[NDArray[np.float32]]:
-    """The mean of the channels in stretches of a stream, which is read once: (stop - start,) each, zero outside.
+def gather(blocks: Iterator[NDArray], spans: Sequence[tuple[int, int]], finish: Finish[Made]) -> list[Made]:
+    """Make something of the mean of the channels in each of many stretches of a stream, which is read once.
 
     Args:
         blocks: consecutive (c, n) float blocks.
-        spans: in samples, in any order; they may overlap and lie outside.
+        spans: in samples, in any order; they may overlap and lie outside, where they are zero.
+        finish: is given the number of a stretch and its sound, (stop - start,), of which only what it makes is kept.
     """
-    made = [np.zeros(stop - start, dtype=np.float32) for start, stop in spans]
+    made: dict[int, Made] = {}
     waiting = sorted(range(len(spans)), key=lambda number: spans[number][0], reverse=True)
-    active: list[int] = []
+    active: dict[int, NDArray[np.float32]] = {}
     first = 0
     for block in blocks:
         last = first + block.shape[1]
         while waiting and spans[waiting[-1]][0] < last:
-            active.append(waiting.pop())
+            active[waiting[-1]] = _silence(spans[waiting[-1]])
+            waiting.pop()
         if active:
             mono = np.nan_to_num(block.mean(axis=0), posinf=0.0, neginf=0.0)
-            for number in active:
+            for number, sound in list(active.items()):
                 start, stop = spans[number]
                 begin, end = max(start, first), min(stop, last)
                 if begin < end:
-                    made[number][begin - start : end - start] = mono[begin - first : end - first]
-            active = [number for number in active if spans[number][1] > last]
+                    sound[begin - start : end - start] = mono[begin - first : end - first]
+                if stop <= last:
+                    made[number] = finish(number, active.pop(number))
         if not active and not waiting:
             break
         first = last
-    return made
+    for number in (*active, *waiting):
+        made[number] = finish(number, active.get(number, _silence(spans[number])))
+    return [made[number] for number in range(len(spans))]
+
+
+def _silence(span: tuple[int, int]) -> NDArray[np.float32]:
+    return np.zeros(span[1] - span[0], dtype=np.float32)
 
 
 @lru_cache(maxsize=16)

@@ -108,7 +108,8 @@ def _delays(
     size = scipy.fft.next_fast_len(width + reach, real=True)
     own, others = scipy.fft.rfft(mine, size, axis=1), scipy.fft.rfft(theirs, size, axis=1)
     frequency = scipy.fft.rfftfreq(size, 1 / sample_rate)
-    cross = own.conj() * others * (frequency >= LOWEST_HZ) * (frequency <= HIGHEST_HZ)
+    inside_band = (frequency >= LOWEST_HZ) & (frequency <= HIGHEST_HZ)
+    cross = own.conj() * others * inside_band
     magnitude = np.abs(own) * np.abs(others) + 1e-20
     crossed = scipy.fft.irfft(cross / magnitude**WHITENING, size, axis=1)
     near = np.concatenate([crossed[:, -reach:], crossed[:, : reach + 1]], axis=1)
@@ -122,7 +123,7 @@ def _delays(
     shift = np.where(bend < 0, 0.5 * (before - after) / np.where(bend < 0, bend, 1.0), 0.0)
     plain = scipy.fft.irfft(cross, size, axis=1)
     plain = np.concatenate([plain[:, -reach:], plain[:, : reach + 1]], axis=1)[row, best] * polarity
-    likeness = plain / np.sqrt(np.sum(mine**2, axis=1) * np.sum(theirs**2, axis=1) + 1e-20)
+    likeness = plain / np.sqrt(_power(own, inside_band, size) * _power(others, inside_band, size) + 1e-20)
     middle = np.sum(both[inside] * window**2 * inside, axis=1) / np.sum(both[inside] * window**2, axis=1)
     good = (likeness >= LEAST_LIKENESS) & (best > 1) & (best < near.shape[1] - 2)
     if not good.any():
@@ -130,6 +131,11 @@ def _delays(
     delay = (best + np.clip(shift, -1, 1) - reach) / sample_rate
     middle, number = np.unique(middle[good] / sample_rate, return_index=True)
     return middle, delay[good][number], likeness[good][number]
+
+
+def _power(spectra: NDArray[np.complex128], inside_band: NDArray[np.bool_], size: int) -> Signal:
+    """The power of windows within the band, (k,): bass below it must not hide that they are alike."""
+    return np.asarray(2 / size * np.sum(np.abs(spectra) ** 2 * inside_band, axis=1))
 
 
 def _smooth(times: Signal, values: Signal, weights: Signal, smoothness: tuple[float, ...]) -> Curve:

@@ -8,6 +8,7 @@ Shapes: c = channels, n = samples, w = samples of a gap and its surroundings.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from inpaint_ray.filling.auto import fill_from_source
 from inpaint_ray.filling.expectation import expected_db
 from inpaint_ray.filling.matching import Match, Surroundings
 from inpaint_ray.merging.copies import Copy, CopyReader, Stretch
+from inpaint_ray.merging.mono import TURNS, add_other_row
 from inpaint_ray.merging.offers import Offer, Taken
 
 CONTEXT_S = 0.5  # of sound on either side of a gap that is compared
@@ -35,6 +37,27 @@ LEAST_TRUST_DB = 0.0
 SURE_DB, SURE_S = 12.0, 0.02  # taken without a look at the ordinary fill: so good, in gaps from this length on
 
 Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Copies from which a window is filled, with the filters that lead from them."""
+
+    match: Match
+    surroundings: Surroundings
+    reach: int  # of the filters to either side, in samples
+    used: tuple[Stretch, ...]
+
+
+@dataclass(frozen=True)
+class Brought:
+    """A window filled from copies."""
+
+    values: NDArray[np.float64]  # (c, w)
+    known: Mask  # (w,) what the copies have
+    used: tuple[Stretch, ...]
+    sides_db: tuple[float, float]  # SNR before and after the gap, by what was fitted on the other side
+    is_better: bool = False  # than any fill without copies, whatever is expected of that
 
 
 class Taker:
@@ -68,7 +91,7 @@ class Taker:
         offers: list[Offer] = []
         for group in join_events(widened):
             begin, end = group.start - first, group.stop - apart - first
-            if start <= group.start < stop and end - begin <= LONGEST_S * self._rate and end < samples.shape[1]:
+            if start <= group.start < stop and end - begin <= LONGEST_S * self._rate and end <= samples.shape[1]:
                 inside = [event for event in events if group.start <= event.start < group.stop - apart]
                 offers += self._group(samples, lost, inside, first, max(begin, 0), end)
         return offers
@@ -87,10 +110,19 @@ class Taker:
         gaps = [Gap(event.channel, event.start - first - low, event.stop - first - low) for event in events]
         for stretch in stretches:
             if self._is_equal(window, missing, stretch, begin - low, end - low):
-                return self._offers(window, gaps, first + low, stretch.values, ~stretch.lost, (stretch,), None)
+                values = np.resize(self._rounded(stretch.values), window.shape)
+                equal = Brought(values, ~stretch.lost, (stretch,), (EXACT_DB, EXACT_DB))
+                return self._offers(window, gaps, first + low, equal)
         if not stretches or begin == low or end == high:
             return []
-        return self._matched(window, missing, gaps, first + low, stretches, begin - low, end - low)
+        place = begin - low, end - low
+        if len(window) == 2 and all(len(stretch.values) == 1 for stretch in stretches):
+            brought = self._bring_mono(window, missing, stretches, *place)
+        else:
+            brought = self._bring(window, missing, self._choose(window, missing, stretches, *place))
+        if brought is None:
+            return []
+        return self._offers(window, gaps, first + low, brought)
 
     def _is_equal(self, window: NDArray, missing: Mask, stretch: Stretch, begin: int, end: int) -> bool:
         """Tell if the copy is bit for bit the recording on every side that there is."""
@@ -109,17 +141,10 @@ class Taker:
     def _rounded(self, values: NDArray) -> NDArray:
         return values if self._step is None else np.rint(values / self._step) * self._step
 
-    def _matched(
-        self,
-        window: NDArray,
-        missing: Mask,
-        gaps: list[Gap],
-        first: int,
-        stretches: list[Stretch],
-        begin: int,
-        end: int,
-    ) -> list[Offer]:
-        """The offers of the copy, or the two, that are nearest to the surroundings after filtering.
+    def _choose(
+        self, window: NDArray, missing: Mask, stretches: Sequence[Stretch], begin: int, end: int
+    ) -> Chosen | None:
+        """Choose the copy, or the two, that are nearest to the surroundings after filtering.
 
         The copies are put behind the window, as if the same music came again, for `Surroundings` to choose from.
         """
@@ -136,24 +161,25 @@ class Taker:
         whole, lost = np.concatenate(parts, axis=1), np.concatenate(losses, axis=1)
         shifts = {2 * apart * number: owner for number, owner in enumerate(owners, start=1)}
         straight = [shift for shift, (turn, _) in shifts.items() if not turn]
-        found: list[tuple[Match, Surroundings, float]] = []
+        found: list[Chosen] = []
         for reach_s, ridge in FILTERS:
             surroundings = Surroundings(whole, lost, begin, end, self._rate, reach_s=reach_s, ridge=ridge)
             match = surroundings.best(list(shifts) if found else straight, 0)
             if match is not None:
-                found.append((match, surroundings, reach_s))
+                used = tuple(shifts[shift][1] for shift in match.shifts)
+                found.append(Chosen(match, surroundings, max(round(reach_s * self._rate), 1), used))
             if match is None or match.trust_db >= ENOUGH_DB:
                 break
-        if not found:
-            return []
-        match, surroundings, reach_s = max(found, key=lambda each: each[0].trust_db)
-        if match.trust_db < LEAST_TRUST_DB:
-            return []
-        used = tuple(shifts[shift][1] for shift in match.shifts)
-        source = surroundings.source(match, 0, apart)
-        reach = max(round(reach_s * self._rate), 1)
-        unknown = np.logical_or.reduce([stretch.lost for stretch in used])
-        known = np.convolve(unknown, np.ones(2 * reach + 1), mode="same") < 0.5
+        best = max(found, key=lambda each: each.match.trust_db, default=None)
+        return None if best is None or best.match.trust_db < LEAST_TRUST_DB else best
+
+    def _bring(self, window: NDArray, missing: Mask, chosen: Chosen | None) -> Brought | None:
+        """Fill the window from the chosen copies, and what they leave as any gap."""
+        if chosen is None:
+            return None
+        source = chosen.surroundings.source(chosen.match, 0, window.shape[1])
+        unknown = np.logical_or.reduce([stretch.lost for stretch in chosen.used])
+        known = np.convolve(unknown, np.ones(2 * chosen.reach + 1), mode="same") < 0.5
         filled = window.copy()
         unsure = missing | ~known
         for channel in range(len(window)):
@@ -161,31 +187,41 @@ class Taker:
                 Gap(channel, int(start), int(stop)) for start, stop in zip(*find_runs(unsure[channel]), strict=True)
             ]
             fill_from_source(filled, np.where(known, source, 0.0), 0, holes, self._rate)
-        sides = surroundings.sides_db(match.shifts)
-        return self._offers(window, gaps, first, filled, known, used, (match, sides))
+        values = np.where(missing, filled, window)
+        return Brought(values, known, chosen.used, chosen.surroundings.sides_db(chosen.match.shifts))
 
-    def _offers(
-        self,
-        window: NDArray,
-        gaps: list[Gap],
-        first: int,
-        values: NDArray,
-        known: Mask,
-        used: tuple[Stretch, ...],
-        match: tuple[Match, tuple[float, float]] | None,
-    ) -> list[Offer]:
-        """Values of the parts of gaps that a copy has, with notes in samples of the recording."""
-        before, after = (EXACT_DB, EXACT_DB) if match is None else match[1]
-        if match is None:
-            values = np.resize(self._rounded(values), window.shape)
-        names = list(dict.fromkeys(stretch.copy.name for stretch in used))
+    def _bring_mono(
+        self, window: NDArray, missing: Mask, stretches: Sequence[Stretch], begin: int, end: int
+    ) -> Brought | None:
+        """Fill a window of two channels from mono copies."""
+        lost: Mask = np.logical_or.reduce(missing, axis=0, keepdims=True)
+        rows = [turn[:1] @ window * ~lost for turn in TURNS]
+        tried = [self._choose(row, lost, stretches, begin, end) for row in rows]
+        trusts = [-np.inf if each is None else each.match.trust_db for each in tried]
+        best = int(np.argmax(trusts))
+        brought = self._bring(rows[best], lost, tried[best])
+        if brought is None:
+            return None
+        values, sides_db = add_other_row(
+            window, missing, TURNS[best], brought.values[0], brought.sides_db, begin, end, self._rate
+        )
+        is_better = min(brought.sides_db) >= SURE_DB  # of two rows that a fill would guess it guesses one
+        return replace(brought, values=values, sides_db=sides_db, is_better=is_better)
+
+    def _offers(self, window: NDArray, gaps: list[Gap], first: int, brought: Brought) -> list[Offer]:
+        """Values of the parts of gaps that copies have, with notes in samples of the recording."""
+        before, after = brought.sides_db
+        trust = min(brought.sides_db)
+        names = list(dict.fromkeys(stretch.copy.name for stretch in brought.used))
+        best = brought.used[0]
         offers = []
         for gap in gaps:
             start, stop = max(gap.start, 0), min(gap.stop, window.shape[1])
-            for begin, end in zip(*find_runs(known[start:stop]), strict=True):
+            for begin, end in zip(*find_runs(brought.known[start:stop]), strict=True):
                 part = slice(start + int(begin), start + int(end))
                 seconds = (part.stop - part.start) / self._rate
-                expected = EXACT_DB if match is None else expected_db("copy", seconds, 0.0, match[0].trust_db, -np.inf)
+                equal = trust >= EXACT_DB
+                expected = EXACT_DB if equal else expected_db("copy", seconds, 0.0, trust, -np.inf)
                 note = Taken(
                     gap.channel,
                     first + part.start,
@@ -193,10 +229,10 @@ class Taker:
                     "copy",
                     expected,
                     copy=" + ".join(names),
-                    copy_start_s=float(used[0].track.positions[part.start]) / used[0].copy.sample_rate,
+                    copy_start_s=float(best.track.positions[part.start]) / best.copy.sample_rate,
                     before_db=before,
                     after_db=after,
                 )
-                sure = match is None or (expected >= SURE_DB and seconds >= SURE_S)
-                offers.append(Offer(note, values[gap.channel, part], sure))
+                sure = equal or (seconds >= SURE_S and (brought.is_better or expected >= SURE_DB))
+                offers.append(Offer(note, brought.values[gap.channel, part], sure))
         return offers

@@ -53,6 +53,16 @@ def test_other_music_is_refused() -> None:
     assert max(scores) < THRESHOLD / 2
 
 
+def test_a_copy_that_agrees_for_no_more_than_2_s_at_a_time_is_refused() -> None:
+    music = play_notes(24, seed=7)
+    random = np.random.default_rng(7)
+    parts = []
+    for first in range(0, music.shape[1], 2 * RATE):
+        parts += [music[:, first : first + 2 * RATE], np.zeros((1, int(random.integers(RATE // 30, RATE // 12))))]
+    found = align(in_blocks(music), RATE, in_blocks(np.concatenate(parts, axis=1)), RATE)
+    assert found.score < THRESHOLD / 2
+
+
 def test_silence_and_a_moment_are_refused() -> None:
     music = play_notes(10, seed=9)
     assert not align(in_blocks(music), RATE, in_blocks(np.zeros_like(music)), RATE).accepted

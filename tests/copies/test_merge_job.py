@@ -177,3 +177,26 @@ def test_what_a_copy_gave_is_taken_back_or_done_by_a_method_as_people_decide(tmp
         assert differs[channel, start:stop].any()
         differs[channel, start:stop] = False
     assert not differs.any()
+
+
+def test_decisions_reach_long_gaps_that_copies_gave_and_those_longer_than_a_piece_stay(tmp_path: Path) -> None:
+    music = np.rint(0.9 * play_notes(30, seed=3) * 2**15) / 2**15
+    damaged, _ = lose(music, [3 * RATE, 8 * RATE], 3 * RATE)
+    damaged[:, 14 * RATE : 26 * RATE] = 0
+    write(tmp_path / "in/a.wav", damaged)
+    write(tmp_path / "b/a.wav", music)
+    config = MergeConfig(input=f"{tmp_path}/in", output=f"{tmp_path}/out", copies=(f"{tmp_path}/b",))
+    assert merge_here(config) == 0
+    made = soundfile.read(tmp_path / "out/a.wav", always_2d=True)[0].T
+    np.testing.assert_array_equal(made[:, : 14 * RATE], music[:, : 14 * RATE])
+    assert not made[:, round(14.1 * RATE) : round(25.9 * RATE)].any()  # its edges die away
+    np.testing.assert_array_equal(made[:, 26 * RATE :], damaged[:, 26 * RATE :])
+    gaps = pq.read_table(tmp_path / "out" / GAPS).to_pylist()
+    first, second = (gap for gap in gaps if gap["copy"])
+    decisions = tmp_path / "decisions.csv"
+    line = f"a.wav,0,{first['start']},{first['stop']},undo"
+    decisions.write_text(f"name,channel,start,stop,decision\n{line}\n")
+    assert merge_here(replace(config, proof=Proof(decisions=str(decisions)))) == 0
+    made = soundfile.read(tmp_path / "out/a.wav", always_2d=True)[0].T
+    assert not made[:, first["start"] : first["stop"]].any()
+    np.testing.assert_array_equal(made[:, second["start"] : second["stop"]], music[:, second["start"] : second["stop"]])

@@ -187,7 +187,7 @@ def test_what_cannot_be_read_is_a_line_without_keys(server: ZipServer) -> None:
     server.files["/empty.zip"] = b""
     for name, fault, said in (
         ("none", "", "404: no such file"),
-        ("fma_small", "403", "no right"),
+        ("fma_small", "403", "no permission"),
         ("empty", "", "empty"),
     ):
         server.faults.append(fault)

@@ -54,7 +54,7 @@ def test_results_of_other_settings_are_refused_by_what_differs(tmp_path: Path) -
     before = files_of(tmp_path)
     with pytest.raises(UsageError, match="^--output .* holds results of input tapes; give another folder"):
         claim("--output", str(tmp_path), JOB, MADE_FROM | {"input": "discs"})
-    with pytest.raises(UsageError, match="made of input tapes, method linear;"):
+    with pytest.raises(UsageError, match="holds results of input tapes, method linear;"):
         claim("--output", str(tmp_path), JOB, {"input": "discs", "method": "auto"})
     assert files_of(tmp_path) == before
 

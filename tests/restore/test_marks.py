@@ -134,7 +134,7 @@ def test_labels_that_cannot_be_meant_fail_their_file_alone_by_name_and_line(tape
 def test_a_list_may_name_files_by_uri_or_with_dots_and_each_in_one_way(tapes: Path) -> None:
     marks = _read(tapes, _write_list(tapes, f"{tapes}/b.wav,0.1,0.2", "./sub/../sub/c.wav,0.3,0.4"))
     assert not marks.unmatched and all(mark.labels for mark in marks.of.values())
-    with pytest.raises(UsageError, match="b.wav is written in two ways"):
+    with pytest.raises(UsageError, match="b.wav is listed under two names"):
         _read(tapes, _write_list(tapes, "b.wav,0.1,0.2", "./b.wav,0.3,0.4"))
 
 
