@@ -42,7 +42,7 @@ check: setup
 	@$(BIN)/lint-imports
 
 docs: setup
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet && echo "the documents: build/site/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict && echo "the documents: build/site/index.html"
 
 clean:
 	rm -rf .venv demo build *.egg-info

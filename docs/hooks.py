@@ -23,6 +23,7 @@ PAGES = {source: page for page, source in ELSEWHERE.items()}
 LINK = re.compile(r"(\]\()(?!\w+:|#)([^)#\s]+)((?:#[^)]*)?\))")
 FETCHED = re.compile(
     r"<(?:script|img|source|iframe)[^>]+src=[\"']?(?:https?:)?//|<link(?![^>]+canonical)[^>]+href=[\"']?(?:https?:)?//"
+    r"|(?:url\(|@import )\s*[\"']?(?:https?:)?//"
 )
 
 
@@ -52,6 +53,6 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def on_post_build(config: MkDocsConfig) -> None:
     """Refuse a site that fetches anything from elsewhere."""
-    for path in Path(config.site_dir).rglob("*.html"):
-        if found := FETCHED.search(path.read_text()):
+    for path in sorted(Path(config.site_dir).rglob("*")):
+        if path.suffix in (".html", ".css") and (found := FETCHED.search(path.read_text())):
             raise PluginError(f"{path.name} fetches from elsewhere: {found[0]}")
