@@ -152,7 +152,7 @@ def test_an_output_of_another_archive_is_refused(tmp_path: Path) -> None:
         write_damaged(tmp_path / name / "a.wav")
     config = RestoreConfig(input=str(tmp_path / "one"), output=str(tmp_path / "out"))
     assert restore_here(config) == 0 and restore_here(config) == 0
-    with pytest.raises(UsageError, match=f"what was made of input {tmp_path}/one"):
+    with pytest.raises(UsageError, match=f"holds results of input {tmp_path}/one"):
         restore_here(replace(config, input=str(tmp_path / "two")))
 
 
@@ -286,7 +286,7 @@ def test_an_earlier_result_whose_record_is_gone_does_not_stop_the_views(
     write_damaged(source / "c.wav")
     capsys.readouterr()
     assert restore_here(config) == 3
-    assert f"{record}: gone; the gaps of a.wav cannot be undone" in capsys.readouterr().out
+    assert f"{record}: missing; the gaps of a.wav cannot be undone" in capsys.readouterr().out
     assert read_statuses(output) == {"a.wav": "failed", "b.wav": "restored", "c.wav": "restored"}
     assert sorted(pq.read_table(output / GAPS)["name"].to_pylist()) == ["b.wav", "c.wav"]
     assert "a.wav" in (output / REPORT).read_text() and (output / "a.wav").exists()

@@ -134,7 +134,7 @@ def test_first_weights_must_be_of_the_same_architecture(prepared: Dataset, tmp_p
     config = TrainConfig(data=prepared.uri, output=str(tmp_path), architecture="UNet", init_from=str(tmp_path / "no"))
     with pytest.raises(CheckpointError, match="not a checkpoint"):
         train(config)
-    with pytest.raises(UsageError, match="--init-from pretrained is a Wiener_UNet, --architecture is UNet"):
+    with pytest.raises(UsageError, match="--init-from pretrained is a Wiener_Tower, --architecture is UNet"):
         train(replace(config, init_from="pretrained"))
 
 
