@@ -30,7 +30,7 @@ class Merger(Restorer):
     """Restores files with the help of other copies."""
 
     item: ClassVar[type[Item]] = MergedFile
-    memory_gib: ClassVar[float] = 1.2  # of an actor: benchmarks.merge
+    memory_gib: ClassVar[float] = 1.4  # of an actor: benchmarks.merge long, two hours
 
     @contextmanager
     def _open_copies(self, path: Path, source: SourceFile, survey: Survey) -> Iterator[OtherCopies]:

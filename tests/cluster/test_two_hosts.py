@@ -106,7 +106,7 @@ def submit(host: Host, *command: str, **more: str) -> subprocess.CompletedProces
 
 @pytest.mark.ray
 @pytest.mark.faults
-def test_two_hosts_form_a_cluster_that_keeps_others_out(hosts: list[Host], archive: Path, tmp_path: Path) -> None:
+def test_two_hosts_form_a_cluster_that_keeps_others_out(hosts: list[Host], collection: Path, tmp_path: Path) -> None:
     head, other = hosts
     refused = other.run("cluster/local.sh", OTHER, f"{HEAD}:{PORT}")
     assert refused.returncode == 1 and "no token in" in refused.stderr and "copy the head's" in refused.stderr
@@ -124,7 +124,7 @@ def test_two_hosts_form_a_cluster_that_keeps_others_out(hosts: list[Host], archi
 
         where = submit(head, "python", "-c", WHERE)
         assert f"ran on {HEAD} {OTHER}" in where.stdout, where.stdout + where.stderr
-        flags = ["--source", str(archive / "fma_music"), "--metadata", str(archive / "fma_metadata/tracks.csv")]
+        flags = ["--source", str(collection / "fma_music"), "--metadata", str(collection / "fma_metadata/tracks.csv")]
         prepared = submit(head, "python", "jobs/prepare.py", *flags, "--output", str(tmp_path / "shards"))
         assert prepared.returncode == 0, prepared.stdout + prepared.stderr
         assert (tmp_path / "shards/dataset.json").exists()
